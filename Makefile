@@ -1,0 +1,46 @@
+# `make help` lists the verbs. Each sets up .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MODEL ?= yolov5s
+engine_options = $(if $(IMAGES),--images "$(IMAGES)") $(if $(LABELLED),--labelled "$(LABELLED)") \
+	$(if $(PROFILE),--profile "$(PROFILE)") $(if $(PRECISION),--precision $(PRECISION)) \
+	$(if $(ROUTE),--route $(ROUTE)) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) $(if $(OUT),-o "$(OUT)") $(OPTIONS)
+
+.PHONY: help engine test check format bench clean
+
+help:  ## list the verbs
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+engine: $(VENV)/run.stamp  ## build and prove an engine: make engine MODEL=yolov5s [IMAGES=dir] [LABELLED=dir] [PROFILE=name] [OUT=dir]
+	$(BIN)/polyyolo engine "$(MODEL)" $(engine_options)
+
+test: $(VENV)/dev.stamp  ## run the whole suite
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/dev.stamp  ## format, lint, types, import contracts, dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/deptry .
+
+format: $(VENV)/dev.stamp  ## format and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp  ## run the benchmarks that need no GPU
+	$(BIN)/python benchmarks/calibration_speed.py
+
+clean:  ## remove .venv and caches, keep runs/
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/run.stamp: setup.cfg pyproject.toml requirements/core.txt requirements/rtx.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[rtx]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --editable '.[rtx,dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Ranges of activations: measured once on a CPU, kept in a table."""

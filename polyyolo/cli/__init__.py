@@ -1,0 +1,43 @@
+"""The command line: one verb a module, loaded when it is used."""
+
+import importlib
+
+import click
+
+from polyyolo import __version__
+from polyyolo.cli.console import Edge
+
+COMMANDS = {
+    "build": "build an engine from a prepared ONNX",
+    "engine": "model and pictures in, a proven INT8 engine out",
+    "inspect": "look at a model, its layers, or what calibration sees",
+    "plan": "print the exact commands that a build runs",
+    "surgeon": "apply one graph pass to an ONNX",
+}
+
+
+class Lazy(Edge):
+    """A group that imports a command's module only when that command runs: ``--help`` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name every verb."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the verb's module; its command has the verb's name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"polyyolo.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Turn a YOLO model and a folder of pictures into an INT8 TensorRT engine that is proven."""

@@ -1,0 +1,129 @@
+"""The edge between polyyolo and a terminal: errors become two lines and an exit code, progress becomes bars."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from polyyolo.errors import PolyYoloError, ToolFailed
+from polyyolo.progress import listening
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+INTERRUPTED = 130
+
+
+class Edge(click.Group):
+    """The one place that catches our errors: prints them, and exits with their code. A bug keeps its traceback."""
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]  # noqa: ANN401
+        """Run a command line and exit with the code that docs/DESIGN.md gives the outcome."""
+        try:
+            super().main(args, **{**extra, "standalone_mode": False})
+        except click.exceptions.Exit as leaving:
+            sys.exit(leaving.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except PolyYoloError as error:
+            show_error(error)
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted: nothing half-written was left", err=True)
+            sys.exit(INTERRUPTED)
+        sys.exit(0)
+
+
+def show_error(error: PolyYoloError) -> None:
+    """Print what happened and what to do; for another program's failure also its command, last lines and log."""
+    click.secho(f"error: {error.message}", fg="red", err=True)
+    if error.fix:
+        click.echo(f"  fix: {error.fix}", err=True)
+    if isinstance(error, ToolFailed):
+        for label, value in (("ran", " ".join(error.argv)), ("said", error.tail), ("log", error.log_path)):
+            if value:
+                click.echo(f"  {label}: {value}", err=True)
+
+
+class Bars:
+    """Draw each step as a bar on standard error, and keep warnings for ``--json``."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.warnings: list[dict[str, str]] = []
+        self.notes: list[str] = []
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "Bars":  # noqa: PYI034 - typing.Self needs Python 3.11
+        """Start drawing, unless quiet."""
+        if not self.quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._progress = Progress(
+                TextColumn("{task.description:<28}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+            )
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the finished bars on the screen."""
+        if self._progress:
+            self._progress.stop()
+
+    def started(self, step: str, total: int | None) -> None:
+        """Draw a new bar, or begin the same one again."""
+        if not self._progress:
+            return
+        if step in self._tasks:
+            self._progress.reset(self._tasks[step], total=total)
+        else:
+            self._tasks[step] = self._progress.add_task(step, total=total)
+
+    def advanced(self, step: str, count: int) -> None:
+        """Move the bar."""
+        if self._progress and step in self._tasks:
+            self._progress.advance(self._tasks[step], count)
+
+    def finished(self, step: str) -> None:
+        """Stop the bar's clock; a step without a total becomes full."""
+        if self._progress and step in self._tasks:
+            task = self._tasks[step]
+            if self._progress.tasks[task].total is None:
+                self._progress.update(task, total=1, completed=1)
+            self._progress.stop_task(task)
+
+    def warned(self, message: str, fix: str) -> None:
+        """Print a warning above the bars."""
+        self.warnings.append({"message": message, "fix": fix})
+        self._say(f"warning: {message}" + (f"\n  fix: {fix}" if fix else ""), style="yellow")
+
+    def noted(self, message: str) -> None:
+        """Print a note above the bars."""
+        self.notes.append(message)
+        self._say(message, style="dim")
+
+    def _say(self, text: str, style: str) -> None:
+        if self._progress:
+            self._progress.console.print(text, style=style, highlight=False, markup=False)
+
+
+@contextmanager
+def bars(*, quiet: bool = False) -> Iterator[Bars]:
+    """Show the progress, warnings and notes of everything inside the block."""
+    with Bars(quiet=quiet) as drawn, listening(drawn):
+        yield drawn
+
+
+def print_json(value: object) -> None:
+    """Print plain data as indented JSON on standard output."""
+    click.echo(json.dumps(value, indent=2))

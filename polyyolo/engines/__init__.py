@@ -1,0 +1,1 @@
+"""Toolchains, shape profiles, plans and builds: the only place that knows their flags."""

@@ -1,0 +1,162 @@
+"""Files in and out: hashes, atomic writes, JSON and TOML to and from records, and a lock on a run's folder."""
+
+import errno
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+
+from polyyolo.errors import InputError, ToolchainError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Record = TypeVar("Record")
+
+_converter = cattrs.Converter(forbid_extra_keys=True)
+_converter.register_unstructure_hook(Path, str)
+_converter.register_structure_hook(Path, lambda value, _: Path(value))
+_converter.register_structure_hook(int | str, lambda value, _: value)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's bytes, read in blocks of 1 MiB.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; it takes ``path``'s place only if the block ends well.
+
+    Raises:
+        ToolchainError: the disk is full.
+        InputError: the folder cannot be written to.
+    """
+    with writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write below ``folder`` into errors that say what to do.
+
+    Raises:
+        ToolchainError: the disk or the quota is full.
+        InputError: no permission, a read-only file system, or a file where a folder should be.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ToolchainError(
+                f"no space is left to write below {folder}", fix="free some space, or choose another folder with -o"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise InputError(
+                f"cannot write below {folder}: {error.strerror}", fix="choose a folder that you may write to with -o"
+            ) from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def plain(record: object) -> Any:  # noqa: ANN401 - JSON is what JSON is
+    """Turn a record into what JSON can hold."""
+    return _converter.unstructure(record)
+
+
+def write_json(path: Path, record: object) -> None:
+    """Write a record as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(plain(record), indent=2) + "\n")
+
+
+def structure(data: object, kind: type[Record]) -> Record:
+    """Turn plain data back into a record.
+
+    Raises:
+        InputError: a key is missing, unknown, or holds something of another type.
+    """
+    try:
+        return _converter.structure(data, kind)
+    except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:
+        mistakes = "; ".join(cattrs.transform_error(error))
+        raise InputError(
+            f"this is no valid {kind.__name__}: {mistakes}", fix="write it again with this version of polyyolo"
+        ) from error
+
+
+def read_json(path: Path, kind: type[Record]) -> Record:
+    """Read a record that ``write_json`` wrote.
+
+    Raises:
+        InputError: the file cannot be read, is no JSON, or holds another record.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}", fix="write it again, or name another file") from error
+    return structure(data, kind)
+
+
+def read_toml(path: Path) -> Mapping[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        InputError: the file cannot be read or is no TOML; the message has the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}", fix="correct the file, or name another") from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` for one run; the lock goes with the process, however it ends.
+
+    Raises:
+        InputError: another run holds it.
+    """
+    import fcntl
+
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = (folder / ".lock").open("w")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another run is writing to {folder}", fix="wait for it, or choose another folder with -o"
+            ) from error
+        yield

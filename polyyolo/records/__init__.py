@@ -1,0 +1,44 @@
+"""The nouns: frozen records that every stage takes and returns. Arrays are never fields; paths and hashes are."""
+
+from polyyolo.records.engine import (
+    BuildPlan,
+    Command,
+    Engine,
+    Layer,
+    Precision,
+    Profile,
+    Route,
+    ShapeRange,
+    Toolchain,
+    ToolchainKind,
+)
+from polyyolo.records.model import Head, HeadKind, ModelSpec, TensorSpec
+from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
+from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Verdict
+
+__all__ = [
+    "Accuracy",
+    "Agreement",
+    "BuildPlan",
+    "CalibrationSet",
+    "CalibrationTable",
+    "Check",
+    "Command",
+    "Engine",
+    "Fidelity",
+    "Head",
+    "HeadKind",
+    "Layer",
+    "ModelSpec",
+    "Outcome",
+    "Precision",
+    "Preprocessing",
+    "Profile",
+    "Route",
+    "ShapeRange",
+    "Skipped",
+    "TensorSpec",
+    "Toolchain",
+    "ToolchainKind",
+    "Verdict",
+]

@@ -1,0 +1,162 @@
+"""What is built, with what, for which shapes."""
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from attrs import field, frozen
+
+from polyyolo.errors import ProfileError
+from polyyolo.records.model import ModelSpec
+
+
+class Precision(str, Enum):
+    """What the engine computes in, head and decode apart."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+class Route(str, Enum):
+    """How INT8 scales reach TensorRT: in the graph, or in a calibration cache."""
+
+    QDQ = "qdq"
+    CALIBRATED = "calibrated"
+
+
+@frozen
+class ShapeRange:
+    """Smallest, usual and largest shape of one input in one optimisation profile."""
+
+    min: tuple[int, ...]
+    opt: tuple[int, ...]
+    max: tuple[int, ...]
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse ranks that differ and ranges that are not ordered.
+
+        Raises:
+            ProfileError: as above.
+        """
+        if not len(self.min) == len(self.opt) == len(self.max):
+            raise ProfileError(
+                f"min, opt and max have {len(self.min)}, {len(self.opt)} and {len(self.max)} axes",
+                fix="give all three the same number of axes, N, C, H, W for pictures",
+            )
+        for axis, (low, mid, high) in enumerate(zip(self.min, self.opt, self.max, strict=True)):
+            if not 1 <= low <= mid <= high:
+                raise ProfileError(
+                    f"axis {axis} goes {low} -> {mid} -> {high}, but TensorRT needs 1 <= min <= opt <= max",
+                    fix=f"raise max to {max(low, mid, high)}, or lower min and opt",
+                )
+
+
+@frozen
+class Profile:
+    """Shapes that an engine must accept.
+
+    Attributes:
+        name: what the file or preset is called.
+        optimizations: one mapping of input name to ``ShapeRange`` for each TensorRT optimisation profile;
+            the name ``*`` stands for the model's image input until ``engines.profiles.resolve`` fills it in.
+    """
+
+    name: str
+    optimizations: tuple[Mapping[str, ShapeRange], ...]
+
+
+class ToolchainKind(str, Enum):
+    """What turns an ONNX into an engine."""
+
+    TENSORRT = "tensorrt"
+    RTX = "rtx"
+    NONE = "none"
+
+
+@frozen
+class Toolchain:
+    """What is installed here, or what the user says is installed elsewhere.
+
+    Attributes:
+        kind: which of the three.
+        tensorrt: version of TensorRT or of TensorRT for RTX, as "10.16.0"; empty for none.
+        polygraphy: version, or empty.
+        trtexec: path of the program, or None.
+        gpu: name of the GPU, or empty where there is none.
+        compute_capability: as "8.9"; empty where unknown.
+        missing: what was looked for and not found, one sentence each.
+    """
+
+    kind: ToolchainKind
+    tensorrt: str = ""
+    polygraphy: str = ""
+    trtexec: Path | None = None
+    gpu: str = ""
+    compute_capability: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def major(self) -> int:
+        """Major version of TensorRT; 0 for none."""
+        return int(self.tensorrt.split(".")[0]) if self.tensorrt else 0
+
+
+@frozen
+class Command:
+    """One complete command line: printing it reproduces the step."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class BuildPlan:
+    """All that a build does, decided beforehand.
+
+    Attributes:
+        model: the ONNX that is handed to the builder.
+        command: what is run.
+        engine: where the engine will be written.
+        timing_cache: reused between builds, where the builder takes one.
+        notes: what was translated or left out for this toolchain.
+    """
+
+    model: ModelSpec
+    profile: Profile
+    precision: Precision
+    route: Route
+    toolchain: Toolchain
+    command: Command
+    engine: Path
+    timing_cache: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+@frozen
+class Engine:
+    """A built engine. TensorRT's version and the GPU are in the plan's toolchain: engines are not portable."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    build_seconds: float
+    plan: BuildPlan
+
+
+@frozen
+class Layer:
+    """One layer of a model or engine.
+
+    Attributes:
+        kind: ONNX operator or TensorRT layer type.
+        precision: what it computes in.
+        macs: multiply-accumulates for one picture; 0 where the operator has none or the shape is unknown.
+        reason: why it stays in float, where it does.
+    """
+
+    name: str
+    kind: str
+    precision: Precision
+    macs: int = 0
+    reason: str = ""

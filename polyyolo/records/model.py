@@ -1,0 +1,100 @@
+"""What a model is."""
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from attrs import field, frozen
+
+
+class HeadKind(str, Enum):
+    """The families of YOLO outputs, told apart by structure.
+
+    V5: (B, N, 5 + C), boxes as centre and size in pixels, objectness, class scores.
+    V8: (B, 4 + C, N), boxes as centre and size in pixels, class scores, no objectness.
+    V5_RAW: one map a stride, (B, A * (5 + C), H, W) or (B, A, H, W, 5 + C), before sigmoid; YOLOv5's box rule.
+    DARKNET_RAW: the same maps with darknet's box rule (exp for the size).
+    END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model.
+    NONE: no YOLO head was recognised; outputs can be compared, boxes cannot be drawn.
+    """
+
+    V5 = "v5"
+    V8 = "v8"
+    V5_RAW = "v5-raw"
+    DARKNET_RAW = "darknet-raw"
+    END_TO_END = "end-to-end"
+    NONE = "none"
+
+
+@frozen
+class TensorSpec:
+    """An input or output of a model; a dimension is a number, or the name of a dynamic axis."""
+
+    name: str
+    dtype: str
+    dims: tuple[int | str, ...]
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether any axis is left open."""
+        return any(isinstance(dim, str) for dim in self.dims)
+
+
+@frozen
+class Head:
+    """How boxes are read from a model's outputs.
+
+    Attributes:
+        kind: the family.
+        classes: number of classes; 0 for ``HeadKind.NONE``.
+        outputs: output names, in the order of ``strides`` for raw maps.
+        strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
+        anchors: for raw maps, width and height in pixels of each anchor, one tuple a map.
+        scale_xy: darknet's scale_x_y, one a map (1.0 for YOLOv3, 1.05 for YOLOv4-tiny); empty elsewhere.
+        why: how it was recognised, in one sentence.
+    """
+
+    kind: HeadKind
+    classes: int = 0
+    outputs: tuple[str, ...] = ()
+    strides: tuple[int, ...] = ()
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+    scale_xy: tuple[float, ...] = ()
+    why: str = ""
+
+
+@frozen
+class ModelSpec:
+    """A model file and what was read from it.
+
+    Attributes:
+        path: the .onnx file; it has the hash ``sha256`` (weights in external files are part of the hash).
+        opset: version of the default operator set.
+        image: name of the one (N, C, H, W) input that takes pictures.
+        names: class names by index; empty where the model does not tell.
+        quantized: whether the graph already holds QuantizeLinear or DequantizeLinear.
+        metadata: what the exporter left in the file.
+        history: each pass that changed the model, oldest first.
+    """
+
+    path: Path
+    sha256: str
+    opset: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    image: str
+    head: Head
+    names: tuple[str, ...] = ()
+    quantized: bool = False
+    metadata: Mapping[str, str] = field(factory=dict)
+    history: tuple[str, ...] = ()
+
+    @property
+    def image_input(self) -> TensorSpec:
+        """The input that takes pictures, (N, C, H, W)."""
+        return next(tensor for tensor in self.inputs if tensor.name == self.image)
+
+    @property
+    def stride(self) -> int:
+        """The largest stride in pixels: height and width must be multiples of it."""
+        return max(self.head.strides, default=32)

@@ -1,0 +1,1 @@
+"""Whether a model still does what it did: boxes, agreement, accuracy."""
