@@ -16,7 +16,7 @@ class Preprocessing:
         size: (height, width) in pixels.
         fit: "letterbox" keeps the aspect ratio and pads, "stretch" does not.
         pad: grey value of the padding, 0 to 255.
-        colour: channel order that the model wants, "rgb" or "bgr".
+        colour: channel order that the model wants, "rgb" or "bgr"; "grey" for one channel.
         scale: factor that pixel values are multiplied with, usually 1/255.
         mean: subtracted after scaling, one a channel.
         std: divided by after the mean, one a channel.

@@ -1,0 +1,180 @@
+"""Choose the pictures to calibrate with: seeded, checked, and every one left out is named."""
+
+import hashlib
+import random
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from attrs import frozen
+
+from polyyolo import progress
+from polyyolo.errors import PictureError
+from polyyolo.images.ahead import ahead
+from polyyolo.images.arrays import Entries, entry_tensor, open_entries
+from polyyolo.images.lint import range_mistake
+from polyyolo.images.reading import decode, read_bytes
+from polyyolo.images.sources import find_pictures, is_array
+from polyyolo.records import CalibrationSet, Preprocessing, Skipped
+
+Item = TypeVar("Item")
+
+ENOUGH = 100
+STEP = "check pictures"
+
+
+@frozen
+class Candidate:
+    """One picture that was looked at; it can be used when ``flaw`` is empty."""
+
+    path: Path
+    index: int = 0
+    digest: str = ""
+    flaw: str = ""
+
+
+def choose(  # noqa: PLR0913 - the contract that every stage calls
+    source: Path, preprocessing: Preprocessing, *, count: int, batch: int, seed: int = 0, split: str = "train"
+) -> CalibrationSet:
+    """Choose ``count`` usable pictures at random, or all when there are fewer.
+
+    Each is decoded once to be sure of it; an unusable one is replaced by the next in the seeded order. The same
+    source and seed give the same pictures on every machine.
+
+    Args:
+        source: what ``find_pictures`` takes, or an .npy of shape (N, C, H, W) as ``images.arrays`` describes.
+        preprocessing: what the pictures will go through; an .npy must fit it.
+        count: how many pictures are wanted.
+        batch: pictures a batch; what does not fill one at the end is not used.
+        seed: of the choice.
+        split: the key of a data.yaml to read.
+
+    Raises:
+        PictureError: the source holds no usable picture, or an .npy does not fit.
+        InputError: too few for one batch.
+    """
+    if count < 1:
+        raise PictureError(f"{count} pictures were asked for", fix="ask for at least 1")
+    candidates, found = _candidates(source, preprocessing, seed, split)
+    usable, skipped = _take(candidates, min(count, found))
+    if not usable:
+        raise PictureError(
+            f"none of the {found} pictures in {source} can be used: {naming(skipped)}",
+            fix="give pictures that open in an image viewer",
+        )
+    chosen = CalibrationSet(
+        sources=(source,) if is_array(source) else tuple(each.path for each in usable),
+        indices=tuple(each.index for each in usable) if is_array(source) else (),
+        preprocessing=preprocessing,
+        batch=batch,
+        seed=seed,
+        found=found,
+        sha256=_digest(usable),
+        skipped=skipped,
+    )
+    _tell(chosen, usable)
+    return chosen
+
+
+def naming(skipped: tuple[Skipped, ...], limit: int = 3) -> str:
+    """Name the first few that were left out, each with its reason, and count the others."""
+    named = "; ".join(f"{each.path.name} ({each.reason})" for each in skipped[:limit])
+    return named + (f"; and {len(skipped) - limit} more" if len(skipped) > limit else "")
+
+
+def _candidates(
+    source: Path, preprocessing: Preprocessing, seed: int, split: str
+) -> tuple[Generator[Candidate, None, None], int]:
+    """Look at everything that the source holds, in seeded order; and say how much that is."""
+    if is_array(source):
+        entries = open_entries(source, preprocessing)
+        order = _shuffled(range(len(entries)), seed)
+        return ahead(partial(_look_at_entry, source, entries, preprocessing), order), len(order)
+    paths = _shuffled(find_pictures(source, split=split), seed)
+    return ahead(_look_at_picture, paths), len(paths)
+
+
+def _shuffled(items: Sequence[Item], seed: int) -> list[Item]:
+    shuffled = list(items)
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible, not secret
+    return shuffled
+
+
+def _take(candidates: Generator[Candidate, None, None], count: int) -> tuple[list[Candidate], tuple[Skipped, ...]]:
+    """Take candidates until ``count`` of them are usable."""
+    usable: list[Candidate] = []
+    skipped: list[Skipped] = []
+    with progress.step(STEP, count), closing(candidates):
+        for candidate in candidates:
+            if candidate.flaw:
+                skipped.append(Skipped(candidate.path, candidate.flaw))
+                continue
+            usable.append(candidate)
+            progress.advance(STEP)
+            if len(usable) == count:
+                break
+    return usable, tuple(skipped)
+
+
+def _look_at_picture(path: Path) -> Candidate:
+    try:
+        data = read_bytes(path)
+        image = decode(data)
+    except PictureError as error:
+        return Candidate(path, flaw=error.message)
+    if np.array_equal(image.reshape(-1, 3).min(axis=0), image.reshape(-1, 3).max(axis=0)):
+        return Candidate(path, flaw="it is of one single colour")
+    return Candidate(path, digest=hashlib.sha256(data).hexdigest())
+
+
+def _look_at_entry(path: Path, entries: Entries, preprocessing: Preprocessing, index: int) -> Candidate:
+    """Check one entry of an .npy.
+
+    Raises:
+        PictureError: its values are in another range than the model takes; then so are all the others.
+    """
+    tensor = entry_tensor(entries, index, preprocessing)
+    if not np.isfinite(tensor).all():
+        return Candidate(path, index, flaw=f"entry {index} holds NaN or infinity")
+    if tensor.min() == tensor.max():
+        return Candidate(path, index, flaw=f"entry {index} is of one single value")
+    if mistake := range_mistake(tensor, preprocessing):
+        raise PictureError(f"{path}: entry {index}: {mistake.message}", fix=mistake.fix)
+    return Candidate(path, index, digest=hashlib.sha256(tensor.tobytes()).hexdigest())
+
+
+def _digest(usable: list[Candidate]) -> str:
+    """Hash names and bytes in order; folders are left out, so that a moved set keeps its hash."""
+    named = "".join(f"{each.path.name}:{each.index}:{each.digest}\n" for each in usable)
+    return hashlib.sha256(named.encode()).hexdigest()
+
+
+def _tell(chosen: CalibrationSet, usable: list[Candidate]) -> None:
+    """Warn of pictures left out, of too few, and of repeated ones."""
+    if chosen.skipped:
+        progress.warn(
+            f"{len(chosen.skipped)} pictures cannot be used: {naming(chosen.skipped)}",
+            "polyyolo inspect data names them all; others were used in their place where there were any",
+        )
+    if chosen.pictures < ENOUGH:
+        progress.warn(
+            f"only {chosen.pictures} pictures to calibrate with",
+            "NVIDIA and Ultralytics advise 300 to 1000 like those the model will see; on COCO 32 already come close",
+        )
+    first: dict[str, Candidate] = {}
+    repeated = [each for each in usable if first.setdefault(each.digest, each) is not each]
+    if repeated:
+        one = repeated[0]
+        twin = first[one.digest]
+        progress.warn(
+            f"{len(repeated)} of the {chosen.pictures} pictures repeat another one's bytes, "
+            f"as {_name(one, chosen)} does {_name(twin, chosen)}",
+            "remove the copies: they weigh twice in the ranges",
+        )
+
+
+def _name(candidate: Candidate, chosen: CalibrationSet) -> str:
+    return f"entry {candidate.index}" if chosen.indices else candidate.path.name

@@ -1,0 +1,138 @@
+"""Where pictures come from: a folder, one picture, a text file with a path a line, or a YOLO data.yaml."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polyyolo.errors import PictureError
+
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif .gif".split()  # noqa: SIM905 - readable
+)
+
+
+def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
+    """Find the pictures that ``source`` stands for; none is opened yet.
+
+    Args:
+        source: a folder (searched recursively, extensions in any case, hidden files left out), a picture, a ``.txt``
+            list (a path a line, relative to the list's folder or else to the current one; blank lines and ``#`` lines
+            are skipped), or a ``.yaml`` of YOLOv5's or Ultralytics' form.
+        split: the key of a data.yaml to read, "train" for calibration, "val" for accuracy.
+
+    Returns:
+        Paths without repetition; a folder's sorted, a list's in its own order. Paths from a list may not exist.
+
+    Raises:
+        PictureError: there is no such source, it names no pictures, or it is of a kind that holds none.
+    """
+    if not source.exists():
+        raise PictureError(f"no such file or folder: {source}", fix="name a folder of pictures, a list or a data.yaml")
+    if source.is_dir():
+        found = _in_folder(source)
+    elif source.suffix.lower() == ".txt":
+        found = _in_list(source)
+    elif source.suffix.lower() in {".yaml", ".yml"}:
+        found = _in_data_yaml(source, split)
+    elif source.suffix.lower() in EXTENSIONS:
+        found = (source,)
+    else:
+        raise PictureError(
+            f"{source} is no folder, picture, .txt list or data.yaml",
+            fix="name one of those; an .npy of pictures can calibrate, but not be compared or drawn",
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def is_array(source: Path) -> bool:
+    """Tell whether ``source`` is an .npy, which holds tensors instead of picture files."""
+    return source.suffix.lower() == ".npy"
+
+
+def _in_folder(folder: Path) -> tuple[Path, ...]:
+    files = sorted(_walk(folder))
+    pictures = tuple(path for path in files if path.suffix.lower() in EXTENSIONS)
+    if pictures:
+        return pictures
+    kinds = Counter(path.suffix.lower() or "no extension" for path in files)
+    held = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4))
+    raise PictureError(
+        f"no pictures in {folder}: " + (f"it holds {held}" if held else "it is empty"),
+        fix="name the folder that holds the .jpg, .png, ... files themselves, or one above it",
+    )
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield every file below ``folder`` that is not hidden; links to folders are followed, but none twice."""
+    seen = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        if real not in seen:
+            yield from (Path(root, name) for name in names if not name.startswith("."))
+        seen.add(real)
+
+
+def _in_list(source: Path) -> tuple[Path, ...]:
+    lines = [line.strip() for line in _text(source).splitlines()]
+    entries = [line for line in lines if line and not line.startswith("#")]
+    if not entries:
+        raise PictureError(f"the list {source} names no pictures", fix="write one path a line")
+    return tuple(_first_existing(Path(entry), source.parent, Path()) for entry in entries)
+
+
+def _in_data_yaml(source: Path, split: str) -> tuple[Path, ...]:
+    data = read_data_yaml(source)
+    entries = data.get(split)
+    if not entries:
+        keys = ", ".join(map(str, data)) or "no keys"
+        raise PictureError(
+            f"{source} has no {split!r} (it has {keys})", fix=f"add a line '{split}: folder/of/images' to it"
+        )
+    found: list[Path] = []
+    for entry in [entries] if isinstance(entries, str) else entries:
+        place = split_place(source, data, str(entry))
+        found += find_pictures(place, split=split)
+    return tuple(found)
+
+
+def read_data_yaml(source: Path) -> Mapping[str, Any]:
+    """Read a YOLO data.yaml.
+
+    Raises:
+        PictureError: it cannot be read, is no YAML, or is no mapping.
+    """
+    try:
+        data = yaml.safe_load(_text(source))
+    except yaml.YAMLError as error:
+        raise PictureError(f"{source} is no YAML: {' '.join(str(error).split())}", fix="correct the file") from error
+    if not isinstance(data, Mapping):
+        raise PictureError(f"{source} is no data.yaml: it holds no keys", fix="it needs at least 'train' and 'val'")
+    return data
+
+
+def split_place(source: Path, data: Mapping[str, Any], entry: str) -> Path:
+    """Resolve one train or val entry of a data.yaml.
+
+    It may lie below ``path`` (itself relative to the file's folder or the current one), or below the file's folder;
+    exporters such as Roboflow write a ``../`` too many, which is dropped where only that leads somewhere.
+    """
+    root = _first_existing(Path(str(data.get("path") or "")), source.parent, Path())
+    shorter = Path(entry.removeprefix("../"))
+    candidates = [root / entry, source.parent / entry, root / shorter, source.parent / shorter, Path(entry)]
+    return next((place for place in candidates if place.exists()), candidates[0])
+
+
+def _first_existing(path: Path, *bases: Path) -> Path:
+    return next((base / path for base in bases if (base / path).exists()), bases[0] / path)
+
+
+def _text(source: Path) -> str:
+    try:
+        return source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PictureError(f"cannot read {source}: {error}", fix="it must be a UTF-8 text file") from error
