@@ -1,0 +1,148 @@
+"""Boxes out of a model's raw outputs, for every family of heads."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from polyyolo.errors import ModelError
+from polyyolo.records import Head, HeadKind
+from polyyolo.verification.boxes import Array, Boxes
+
+
+def decode(
+    outputs: Mapping[str, Array], head: Head, *, confidence: float = 0.25, multi_label: bool = False
+) -> list[Boxes]:
+    """Read the candidates above ``confidence`` from a batch of outputs; end-to-end heads need no NMS after it.
+
+    Cells are dropped by objectness before anything else is computed from them: a class score multiplied with it
+    can only be lower.
+
+    Args:
+        outputs: output name -> array of a batch; the shapes of each family are listed at ``HeadKind``.
+        head: how to read them.
+        confidence: a score must be above this, 0 to 1 without the ends.
+        multi_label: every class above ``confidence`` makes a box (COCO's evaluation); else only the best one does.
+
+    Returns:
+        Candidates of each picture of the batch, in pixels of the model's input, in no order.
+
+    Raises:
+        ModelError: the head has no boxes to read, or an output has not the shape that the head says.
+    """
+    if head.kind is HeadKind.NONE:
+        raise ModelError(
+            "no YOLO head was recognised in this model", fix="name its family, or compare raw outputs only"
+        )
+    maps = _expected(outputs, head)
+    if head.kind is HeadKind.END_TO_END:
+        return [_end_to_end(rows, confidence) for rows in maps[0]]
+    pictures = [[stack[index] for stack in maps] for index in range(len(maps[0]))]
+    return [
+        _candidates(_cells(picture, head, confidence), confidence=confidence, multi_label=multi_label)
+        for picture in pictures
+    ]
+
+
+def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
+    """Pick the head's outputs, as float32 and, for raw maps, as (B, A, H, W, 5 + C)."""
+    maps = [np.asarray(outputs[name], np.float32) for name in head.outputs]
+    if head.kind in (HeadKind.V5_RAW, HeadKind.DARKNET_RAW):
+        maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
+    values = {
+        HeadKind.V5: (3, -1, 5 + head.classes),
+        HeadKind.V8: (3, 1, 4 + head.classes),
+        HeadKind.END_TO_END: (3, -1, 6),
+    }
+    rank, axis, wanted = values.get(head.kind, (5, -1, 5 + head.classes))
+    for name, stack in zip(head.outputs, maps, strict=True):
+        if stack.ndim != rank or stack.shape[axis] != wanted:
+            raise ModelError(
+                f"output {name!r} has shape {outputs[name].shape}, which is no {head.kind.value} head of "
+                f"{head.classes} classes",
+                fix="look at the model with 'polyyolo inspect model', and name its family if it was mistaken",
+            )
+    return maps
+
+
+def _by_cell(stack: Array, anchors: int) -> Array:
+    """View (B, A * (5 + C), H, W) as (B, A, H, W, 5 + C); 5-D maps and other shapes stay as they are."""
+    if stack.ndim != 4 or stack.shape[1] % anchors:
+        return stack
+    batch, channels, height, width = stack.shape
+    return np.moveaxis(stack.reshape(batch, anchors, channels // anchors, height, width), 2, -1)
+
+
+def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Array]:
+    """Boxes and class scores of the cells of one picture that may hold something.
+
+    Returns:
+        (N, 4) centre and size in pixels, and (N, C) class scores.
+    """
+    if head.kind is HeadKind.V8:
+        hopeful = np.flatnonzero(maps[0][4:].max(axis=0) > confidence)
+        rows = maps[0][:, hopeful].T
+        return rows[:, :4], rows[:, 4:]
+    if head.kind is HeadKind.V5:
+        rows = maps[0][maps[0][:, 4] > confidence]
+        return rows[:, :4], rows[:, 5:] * rows[:, 4:5]
+    levels = list(_levels(maps, head, confidence))
+    return np.concatenate([box for box, _ in levels]), np.concatenate([scores for _, scores in levels])
+
+
+def _levels(maps: list[Array], head: Head, confidence: float) -> Iterator[tuple[Array, Array]]:
+    """Centre and size, and class scores, of each raw map's hopeful cells."""
+    logit = np.log(confidence / (1 - confidence))
+    scale_xy = head.scale_xy or (1.0,) * len(maps)
+    for cells, stride, sizes, scale in zip(maps, head.strides, head.anchors, scale_xy, strict=True):
+        anchor, row, column = np.nonzero(cells[..., 4] > logit)
+        logits = cells[anchor, row, column]
+        grid = np.stack([column, row], axis=1)
+        box = _V5_OR_DARKNET[head.kind](logits[:, :4], grid, stride, np.asarray(sizes, np.float32)[anchor], scale)
+        chances = _sigmoid(logits[:, 4:])
+        yield box.astype(np.float32), chances[:, 1:] * chances[:, :1]
+
+
+def _v5_box(logits: Array, grid: Array, stride: int, anchors: Array, _scale: float) -> Array:
+    """YOLOv5's rule: the centre reaches half a cell beyond its own, the size up to four anchors."""
+    twice = 2 * _sigmoid(logits)
+    return np.concatenate([(twice[:, :2] - 0.5 + grid) * stride, twice[:, 2:] ** 2 * anchors], axis=1)
+
+
+def _darknet_box(logits: Array, grid: Array, stride: int, anchors: Array, scale: float) -> Array:
+    """Darknet's rule: the centre stretched about the middle of its cell by scale_x_y, the size by exp."""
+    centre = (_sigmoid(logits[:, :2]) - 0.5) * scale + 0.5 + grid
+    with np.errstate(over="ignore"):  # infinite boxes are dropped later
+        return np.concatenate([centre * stride, np.exp(logits[:, 2:]) * anchors], axis=1)
+
+
+_V5_OR_DARKNET = {HeadKind.V5_RAW: _v5_box, HeadKind.DARKNET_RAW: _darknet_box}
+
+
+def _sigmoid(logits: Array) -> Array:
+    """Logistic function; tanh does not overflow where exp would."""
+    return np.tanh(logits / 2) / 2 + 0.5
+
+
+def _candidates(cells: tuple[Array, Array], *, confidence: float, multi_label: bool) -> Boxes:
+    """Make a box of every class above ``confidence``, or of each cell's best class."""
+    centred, scores = cells
+    if multi_label:
+        row, label = np.divmod(np.flatnonzero(scores > confidence), scores.shape[1])
+    else:
+        best = scores.argmax(axis=1)
+        row = np.flatnonzero(scores[np.arange(len(scores)), best] > confidence)
+        label = best[row]
+    half = centred[row, 2:] / 2
+    corners = np.concatenate([centred[row, :2] - half, centred[row, :2] + half], axis=1)
+    return _finite(Boxes(corners, scores[row, label], label.astype(np.int64)))
+
+
+def _finite(boxes: Boxes) -> Boxes:
+    """Drop boxes without a place: a model that overflows in float16 gives infinite ones."""
+    return boxes.take(np.flatnonzero(np.isfinite(boxes.xyxy).all(axis=1)))
+
+
+def _end_to_end(rows: Array, confidence: float) -> Boxes:
+    """Read rows of x1, y1, x2, y2, score, class; unused rows have score 0."""
+    rows = rows[rows[:, 4] > confidence]
+    return _finite(Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))

@@ -1,0 +1,88 @@
+"""Inference on the CPU, through Polygraphy's ONNX Runtime runner."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import onnxruntime
+from polygraphy.backend.onnxrt import OnnxrtRunner
+from polygraphy.logger import G_LOGGER
+
+from polyyolo.errors import ModelError
+from polyyolo.verification.boxes import Array
+
+
+class Session:
+    """A loaded model, ready inside a ``with`` block.
+
+    Args:
+        path: the .onnx file.
+        threads: for each operator; 0 takes all cores.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load the model.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        self.path = path
+        self._runner = OnnxrtRunner(_load(path, threads))
+
+    def __enter__(self) -> "Session":  # noqa: PYI034 - typing.Self came with Python 3.11
+        with _quiet():
+            self._runner.activate()
+            self.dtypes = {name: meta.dtype for name, meta in self._runner.get_input_metadata().items()}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with _quiet():
+            self._runner.deactivate()
+
+    def infer(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the model once.
+
+        Args:
+            feed: input name -> array; floats are cast to the precision that the model wants.
+
+        Returns:
+            Output name -> array, valid until you drop it.
+
+        Raises:
+            ModelError: ONNX Runtime refuses the arrays or fails in the model.
+        """
+        arrays = {name: np.asarray(array, self.dtypes.get(name)) for name, array in feed.items()}
+        try:
+            with _quiet():
+                return dict(self._runner.infer(arrays, check_inputs=False))
+        except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+            raise ModelError(
+                f"ONNX Runtime cannot run {self.path} on {shapes}: {error}",
+                fix="give pictures of the model's input shape",
+            ) from error
+
+
+def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
+    disabled = ["Pad_Fusion"]
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=disabled
+        )
+    except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
+        raise ModelError(
+            f"ONNX Runtime cannot load {path}: {error}", fix="export the model again, or upgrade onnxruntime"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Polygraphy from printing: the library is silent."""
+    with G_LOGGER.verbosity(G_LOGGER.CRITICAL):
+        yield
