@@ -1,0 +1,112 @@
+"""Heads whose boxes come out in pixels: decoded YOLOv5, YOLOv8 and later, and those with NMS inside."""
+
+from polyyolo.models.metadata import largest_stride_in, strides_in
+from polyyolo.models.outline import GRIDS, Outline, grid_of
+from polyyolo.records import Head, HeadKind
+
+BOX = {HeadKind.V5: 5, HeadKind.V8: 4}
+
+
+def end_to_end_head(outline: Outline, *, asked: bool = False) -> Head | None:
+    """Find an output (B, N, 6) that a TopK or NonMaxSuppression chose."""
+    for name, shape in outline.shapes.items():
+        if len(shape) == 3 and shape[2] == 6 and (asked or outline.trails[name].selects):
+            return Head(
+                kind=HeadKind.END_TO_END,
+                classes=len(outline.names),
+                outputs=(name,),
+                strides=_strides(outline, ()),
+                why=f"{name} has {shape[1]} rows of 6 that the model itself chose: corners, score, class",
+            )
+    return None
+
+
+def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
+    """Find an output with one row (YOLOv5) or one column (YOLOv8) a cell and anchor."""
+    for name, shape in outline.shapes.items():
+        if len(shape) != 3 or not (asked or outline.trails[name].decodes):
+            continue
+        for kind in (asked,) if asked else (HeadKind.V5, HeadKind.V8):
+            head = _read(outline, name, kind)
+            if head:
+                return head
+    return None
+
+
+def transposed_v8(outline: Outline) -> str | None:
+    """Find an output that is YOLOv8's with its last two axes swapped, which nothing here decodes."""
+    for name, shape in outline.shapes.items():
+        if outline.names and len(shape) == 3 and shape[2] == 4 + len(outline.names):
+            return name
+    return None
+
+
+def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:
+    """Read ``name`` as a decoded head of ``kind``; None where its shape does not allow it.
+
+    The number of boxes must fit the strides; where it does not (a picture size of odd cells, boxes already
+    thinned out), the number of class names must fit the features.
+    """
+    _, rows, columns = outline.shapes[name]
+    boxes, features = (rows, columns) if kind is HeadKind.V5 else (columns, rows)
+    scores = features - BOX[kind]
+    grid = grid_of(boxes, outline.size)
+    named = bool(outline.names) and scores == len(outline.names)
+    if scores < 1 or boxes < 2 or not (grid or named) or _belongs_to_other(outline, kind, features, grid):
+        return None
+    strides, anchors = grid or ((), 0)
+    classes, extras = _classes(outline, scores)
+    layout = f"{boxes} rows of 5 + {scores}" if kind is HeadKind.V5 else f"{boxes} columns of 4 + {scores}"
+    return Head(
+        kind=kind,
+        classes=classes,
+        outputs=(name,),
+        strides=_strides(outline, strides),
+        why=f"{name} has {layout}, {_origin(outline, strides, anchors)}{extras}",
+    )
+
+
+def _belongs_to_other(
+    outline: Outline, kind: HeadKind, features: int, grid: tuple[tuple[int, ...], int] | None
+) -> bool:
+    """Whether the shape fits ``kind`` but the names or the anchors a cell say otherwise."""
+    if grid is None:
+        return False
+    if kind is HeadKind.V8:
+        return grid[1] != 1
+    return grid[1] == 1 and len(outline.names) == features - 4
+
+
+def _origin(outline: Outline, strides: tuple[int, ...], anchors: int) -> str:
+    if not strides:
+        return f"and the metadata names {len(outline.names)} classes"
+    return f"one for each of {anchors} anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
+
+
+def _classes(outline: Outline, scores: int) -> tuple[int, str]:
+    """Split the features after the box into classes and what a mask or keypoint model adds."""
+    masks = _mask_channels(outline)
+    if 0 < len(outline.names) < scores:
+        classes = len(outline.names)
+    elif 0 < masks < scores:
+        classes = scores - masks
+    else:
+        return scores, ""
+    return classes, f"; the last {scores - classes} are no classes (masks, keypoints or angles) and are not read"
+
+
+def _mask_channels(outline: Outline) -> int:
+    """Channels of a segmentation model's prototype map, which comes at a quarter of the picture's size; else 0."""
+    height, width = outline.size
+    maps = [shape for shape in outline.shapes.values() if len(shape) == 4]
+    if len(maps) == 1 and maps[0][2:] == (height // 4, width // 4):
+        return maps[0][1]
+    return 0
+
+
+def _strides(outline: Outline, found: tuple[int, ...]) -> tuple[int, ...]:
+    told = strides_in(outline.metadata)
+    if told or found:
+        return told or found
+    largest = largest_stride_in(outline.metadata)
+    return next((grid for grid in GRIDS if grid[-1] == largest), ())

@@ -1,0 +1,58 @@
+"""Which family of YOLO outputs a model has, told by shapes and by what leads to them, never by names."""
+
+import onnx
+
+from polyyolo.errors import ModelError
+from polyyolo.models.decoded import decoded_head, end_to_end_head
+from polyyolo.models.metadata import head_in
+from polyyolo.models.outline import Outline, outline_of
+from polyyolo.models.raw import not_decodable, raw_head
+from polyyolo.records import Head, HeadKind
+
+DECODED = (HeadKind.V5, HeadKind.V8)
+RAW = (HeadKind.V5_RAW, HeadKind.DARKNET_RAW)
+
+
+def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
+    """Tell the head family of ``model``, its classes, strides and anchors.
+
+    Args:
+        model: complete, as ``load`` gives it; it is run once in ONNX Runtime where it does not declare its shapes.
+        head: the family, where the user knows better.
+
+    Raises:
+        ModelError: no picture input, several, or outputs that do not fit the family asked for.
+    """
+    outline = outline_of(model)
+    wanted = head or head_in(outline.metadata)
+    if wanted is None:
+        return end_to_end_head(outline) or decoded_head(outline) or raw_head(outline) or _none(outline)
+    found = _as(wanted, outline)
+    if found is not None:
+        return found
+    if head is None:
+        return _none(outline)
+    raise ModelError(
+        f"the outputs {_listed(outline)} do not fit the head {head.value}",
+        fix="leave --head out, or take another of: " + ", ".join(kind.value for kind in HeadKind),
+    )
+
+
+def _as(kind: HeadKind, outline: Outline) -> Head | None:
+    if kind is HeadKind.NONE:
+        return Head(kind=kind, why="asked for: the outputs are compared, not decoded")
+    if kind is HeadKind.END_TO_END:
+        return end_to_end_head(outline, asked=True)
+    if kind in RAW:
+        return raw_head(outline, asked=kind)
+    return decoded_head(outline, asked=kind)
+
+
+def _none(outline: Outline) -> Head:
+    why = not_decodable(outline) or f"no YOLO head: the outputs are {_listed(outline)}"
+    return Head(kind=HeadKind.NONE, why=why)
+
+
+def _listed(outline: Outline) -> str:
+    shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in outline.shapes.items())
+    return shapes or "of unknown shape"

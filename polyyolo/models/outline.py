@@ -1,0 +1,107 @@
+"""The few facts about a graph that tell the head families apart, gathered once."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import onnx
+from attrs import frozen
+
+from polyyolo.models.metadata import metadata_of, names_in
+from polyyolo.models.probe import probe
+from polyyolo.models.trail import Trail, producers_of, trail_to
+
+GRIDS = ((8, 16, 32), (8, 16, 32, 64), (16, 32), (4, 8, 16, 32), (8, 16), (16,), (32,), (8,))
+ANCHORS_A_CELL = (3, 1, 2, 4, 5, 6, 9)
+
+
+@frozen
+class Outline:
+    """What one model looks like from outside, and what leads to its outputs.
+
+    Attributes:
+        size: (height, width) of the picture in pixels that ``shapes`` belong to.
+        shapes: output name -> shape at that size, for one picture.
+        trails: output name -> what lies between the last convolutions and it.
+        ops: how often each operator is in the graph.
+        stem: kernel of the first convolution; empty where there is none.
+        residual: whether feature maps are added to each other before the last convolutions, as in a bottleneck.
+        metadata: as the exporter left it.
+        names: class names, where the metadata has them.
+    """
+
+    size: tuple[int, int]
+    shapes: Mapping[str, tuple[int, ...]]
+    trails: Mapping[str, Trail]
+    ops: Mapping[str, int]
+    stem: tuple[int, ...]
+    residual: bool
+    metadata: Mapping[str, str]
+    names: tuple[str, ...]
+
+    @property
+    def area(self) -> str:
+        """The size in words."""
+        return f"{self.size[0]}x{self.size[1]}"
+
+
+def outline_of(model: onnx.ModelProto) -> Outline:
+    """Gather the facts; a model whose output shapes are not declared is run once.
+
+    Raises:
+        ModelError: the model has no picture input, or several.
+    """
+    found = probe(model)
+    metadata = metadata_of(model)
+    nodes = model.graph.node
+    return Outline(
+        size=found.size,
+        shapes=found.shapes,
+        trails={name: trail_to(name, nodes) for name in found.shapes},
+        ops=Counter(node.op_type for node in nodes),
+        stem=next((_kernel(node) for node in nodes if node.op_type == "Conv"), ()),
+        residual=_adds_features(model.graph),
+        metadata=metadata,
+        names=names_in(metadata),
+    )
+
+
+def grid_of(cells: int, size: tuple[int, int]) -> tuple[tuple[int, ...], int] | None:
+    """Find the strides and the anchors a cell whose grids have ``cells`` boxes in all; None where none do.
+
+    25,200 boxes at 640x640 are strides 8, 16, 32 with 3 anchors a cell; 8,400 are the same with one.
+    """
+    height, width = size
+    for strides in GRIDS:
+        total = sum((height // stride) * (width // stride) for stride in strides)
+        for anchors in ANCHORS_A_CELL:
+            if total * anchors == cells:
+                return strides, anchors
+    return None
+
+
+def stride_of(rows: int, columns: int, size: tuple[int, int]) -> int | None:
+    """Pixels a cell of a map with ``rows`` x ``columns`` cells; None where it does not divide the picture evenly."""
+    height, width = size
+    if rows < 1 or columns < 1 or height % rows or width % columns or height // rows != width // columns:
+        return None
+    stride = height // rows
+    return stride if stride in (4, 8, 16, 32, 64, 128) else None
+
+
+def _kernel(node: onnx.NodeProto) -> tuple[int, ...]:
+    return next((tuple(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape"), ())
+
+
+def _adds_features(graph: onnx.GraphProto) -> bool:
+    producers = producers_of(graph.node)
+    constants = {tensor.name for tensor in graph.initializer}
+    ends = {
+        output for value in graph.output for node in trail_to(value.name, graph.node).between for output in node.output
+    }
+    return any(
+        node.op_type == "Add"
+        and not ends.intersection(node.output)
+        and all(name in producers and name not in constants for name in node.input)
+        and not any(producers[name].op_type == "Constant" for name in node.input)
+        for node in graph.node
+    )

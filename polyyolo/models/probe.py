@@ -1,0 +1,78 @@
+"""The shapes that a model's outputs really have, at one size; found by running it where it does not declare them."""
+
+import numpy as np
+import onnx
+from attrs import frozen
+
+from polyyolo.models.tensors import image_of, inputs_of, outputs_of
+from polyyolo.records import TensorSpec
+
+# Height and width differ, so that an axis is known by its length; both are multiples of 64, the largest stride in use.
+OPEN_SIZE = (256, 320)
+SECOND_TRY = (640, 640)
+
+
+@frozen
+class Probe:
+    """What comes out at one input size.
+
+    Attributes:
+        size: (height, width) of the picture in pixels.
+        shapes: output name -> its shape, for the outputs whose shape could be found, in the model's order.
+    """
+
+    size: tuple[int, int]
+    shapes: dict[str, tuple[int, ...]]
+
+
+def probe(model: onnx.ModelProto) -> Probe:
+    """Find the shape of every output for one picture, from what the model declares or by running it.
+
+    Raises:
+        ModelError: the model has no picture input, or several.
+    """
+    image = image_of(inputs_of(model))
+    declared = _declared(model)
+    if not image.is_dynamic and len(declared) == len(model.graph.output):
+        return Probe(size=_size(image, OPEN_SIZE), shapes=declared)
+    for size in (OPEN_SIZE, SECOND_TRY):
+        shapes = _shapes_by_running(model, size)
+        if shapes:
+            return Probe(size=_size(image, size), shapes=shapes)
+    return Probe(size=_size(image, OPEN_SIZE), shapes={} if image.is_dynamic else declared)
+
+
+def _declared(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    return {
+        tensor.name: tuple(int(dim) for dim in tensor.dims)
+        for tensor in outputs_of(model)
+        if tensor.dims and not tensor.is_dynamic
+    }
+
+
+def _size(image: TensorSpec, size: tuple[int, int]) -> tuple[int, int]:
+    height, width = (dim if isinstance(dim, int) else chosen for dim, chosen in zip(image.dims[2:], size, strict=True))
+    return height, width
+
+
+def _shapes_by_running(model: onnx.ModelProto, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+    """Run one grey picture through the model in ONNX Runtime; empty where that is not possible."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        feed = {tensor.name: _filler(tensor, size) for tensor in inputs_of(model)}
+        results = session.run(None, feed)
+    except Exception:  # noqa: BLE001 - ONNX Runtime has no common base; custom operators and the like end up here
+        return {}
+    names = [value.name for value in model.graph.output]
+    return {name: tuple(result.shape) for name, result in zip(names, results, strict=True)}
+
+
+def _filler(tensor: TensorSpec, size: tuple[int, int]) -> np.ndarray:
+    open_dims = (1, 3, *size) if len(tensor.dims) == 4 else (1,) * len(tensor.dims)
+    shape = [dim if isinstance(dim, int) else chosen for dim, chosen in zip(tensor.dims, open_dims, strict=True)]
+    return np.zeros(shape, dtype=tensor.dtype)

@@ -1,0 +1,133 @@
+"""ONNX files from disk: read whole, checked, hashed together with the weights that lie in other files."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor, uses_external_data
+
+from polyyolo.errors import ModelError
+from polyyolo.files import sha256_of
+
+OLDEST_OPSET = 11
+EXPORT_AGAIN = "export the model again, or copy the file again and compare its size with the original's"
+
+
+def load(path: Path) -> onnx.ModelProto:
+    """Read a model with all of its weights, and have the ONNX checker look at it.
+
+    Raises:
+        ModelError: no such file, not an ONNX, cut off, damaged, weights missing, or an opset below 11.
+    """
+    model = _parse(path)
+    opset = opset_of(model)
+    if opset < OLDEST_OPSET:
+        raise ModelError(
+            f"{path} uses ONNX opset {opset}, and polyyolo needs {OLDEST_OPSET} or newer",
+            fix="export again with opset 13 to 17 (for YOLOv5 and Ultralytics: opset=17)",
+        )
+    for tensor in external_tensors(model):
+        _fetch(tensor, path)
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError, TypeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is no valid ONNX: {_first_line(error)}", fix=EXPORT_AGAIN) from error
+    return model
+
+
+def sha256_of_model(path: Path) -> str:
+    """Hash the file; where weights lie in other files, hash the hashes of all of them, in the order of their names.
+
+    Raises:
+        ModelError: as ``load``.
+    """
+    locations = sorted({ExternalDataInfo(tensor).location for tensor in external_tensors(_parse(path))})
+    if not locations:
+        return sha256_of(path)
+    parts = [path, *(path.parent / location for location in locations)]
+    return hashlib.sha256("".join(sha256_of(part) for part in parts).encode()).hexdigest()
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Version of the default operator set; 0 where the model names none."""
+    return max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
+
+
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield ``graph`` and every graph inside its If, Loop and Scan nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node:
+                    yield from graphs_of(inner)
+
+
+def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Yield the tensors whose values lie in another file."""
+    for graph in graphs_of(model.graph):
+        constants = (attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t"))
+        for tensor in (*graph.initializer, *constants):
+            if uses_external_data(tensor):
+                yield tensor
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    if not path.is_file():
+        what = "is a folder, not a model" if path.is_dir() else "does not exist"
+        raise ModelError(f"{path} {what}", fix="name an .onnx file")
+    try:
+        model = onnx.load_model(path, format="protobuf", load_external_data=False)
+    except PermissionError as error:
+        raise ModelError(f"{path} may not be read: {error.strerror}", fix="give yourself read permission") from error
+    except Exception as error:  # protobuf's own DecodeError has no base but Exception
+        size = path.stat().st_size
+        raise ModelError(
+            f"{path} ({size:,} bytes) is not an ONNX, or was cut off: {_first_line(error)}", fix=EXPORT_AGAIN
+        ) from error
+    if not model.graph.node or not model.opset_import:
+        raise ModelError(
+            f"{path} ({path.stat().st_size:,} bytes) is not an ONNX: there is no graph in it", fix=EXPORT_AGAIN
+        )
+    return model
+
+
+def _fetch(tensor: onnx.TensorProto, path: Path) -> None:
+    """Read a tensor's values from the file beside the model that holds them.
+
+    Raises:
+        ModelError: that file is missing, too short, or outside the model's folder.
+    """
+    try:
+        location = ExternalDataInfo(tensor).location
+        load_external_data_for_tensor(tensor, str(path.parent))
+    except (onnx.checker.ValidationError, OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"the weights of {path} cannot be read: {_first_line(error)}",
+            fix=f"put the file {tensor.name!r} needs beside the model under its original name",
+        ) from error
+    expected = _bytes_of(tensor)
+    if expected is not None and len(tensor.raw_data) != expected:
+        raise ModelError(
+            f"{path.parent / location} is cut off: {tensor.name!r} has {len(tensor.raw_data):,} of {expected:,} bytes",
+            fix="copy that file again",
+        )
+
+
+def _bytes_of(tensor: onnx.TensorProto) -> int | None:
+    """How many bytes the values take; None for types that are packed below a byte."""
+    try:
+        kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except KeyError:
+        return None
+    if kind.name.startswith(("int4", "uint4", "float4", "int2", "uint2")):
+        return None
+    count = 1
+    for dim in tensor.dims:
+        count *= dim
+    return int(count * kind.itemsize)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
