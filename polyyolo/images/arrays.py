@@ -26,20 +26,30 @@ def open_entries(path: Path, preprocessing: Preprocessing) -> Entries:
         PictureError: not an .npy, cut short, or of another rank, dtype or shape than the model takes; all mistakes
         are named.
     """
-    try:
-        entries = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise PictureError(
-            f"cannot read {path}: {error}", fix="write it with numpy.save: an array of numbers, (N, C, H, W)"
-        ) from error
-    if not isinstance(entries, np.ndarray):
-        raise PictureError(f"{path} is no .npy but an archive", fix="write it with numpy.save, not numpy.savez")
+    entries = _mapped(path)
     if mistakes := _mistakes(entries, preprocessing):
         raise PictureError(
             f"{path} does not fit: " + "; ".join(mistakes),
             fix="write (N, C, H, W) uint8 RGB pictures, or float32 tensors as the model takes them",
         )
     return entries
+
+
+def entry_shape(path: Path) -> tuple[int, int, int]:
+    """Read from the header what an entry is.
+
+    Returns:
+        Channels, height, width.
+
+    Raises:
+        PictureError: not an .npy, cut short, or not of four axes.
+    """
+    shape = _mapped(path).shape
+    if len(shape) != 4:
+        raise PictureError(
+            f"{path} has {len(shape)} axes {shape}, not 4", fix="write (N, C, H, W); a single picture is (1, C, H, W)"
+        )
+    return shape[1], shape[2], shape[3]
 
 
 def entry_tensor(entries: Entries, index: int, preprocessing: Preprocessing) -> Tensor:
@@ -53,6 +63,18 @@ def entry_tensor(entries: Entries, index: int, preprocessing: Preprocessing) -> 
         ordered = entry[::-1] if preprocessing.colour == "bgr" else entry
         return normalise(np.asarray(ordered, np.uint8), preprocessing)
     return entry.astype(preprocessing.dtype)
+
+
+def _mapped(path: Path) -> Entries:
+    try:
+        entries = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise PictureError(
+            f"cannot read {path}: {error}", fix="write it with numpy.save: an array of numbers, (N, C, H, W)"
+        ) from error
+    if not isinstance(entries, np.ndarray):
+        raise PictureError(f"{path} is no .npy but an archive", fix="write it with numpy.save, not numpy.savez")
+    return entries
 
 
 def _mistakes(entries: npt.NDArray[np.generic], preprocessing: Preprocessing) -> list[str]:

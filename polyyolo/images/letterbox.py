@@ -85,9 +85,9 @@ def fit_inside(image: Picture, preprocessing: Preprocessing) -> tuple[Picture, F
 def to_channels(image: Picture, colour: str) -> Picture:
     """Bring (H, W, 3) BGR into (C, H, W) of the model's order; "grey" is OpenCV's 0.299 R + 0.587 G + 0.114 B."""
     if colour == "grey":
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)[np.newaxis]
-    ordered: Picture = image[..., ::-1] if colour == "rgb" else image
-    return ordered.transpose(2, 0, 1)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8).reshape(1, *image.shape[:2])
+    ordered = image[..., ::-1] if colour == "rgb" else image
+    return np.asarray(ordered.transpose(2, 0, 1), np.uint8)
 
 
 def normalise(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Tensor:

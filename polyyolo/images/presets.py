@@ -1,13 +1,12 @@
 """The preprocessing that a model was trained with, and what a user may change about it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from polyyolo.errors import PictureError
+from polyyolo.images.overrides import mistakes_in
 from polyyolo.records import ModelSpec, Preprocessing, TensorSpec
 
-FITS = ("letterbox", "stretch")
-COLOURS = ("rgb", "bgr", "grey")
 DTYPES = ("float32", "float16", "uint8")
 
 
@@ -47,7 +46,7 @@ def for_input(tensor: TensorSpec, size: tuple[int, int], **overrides: Any) -> Pr
     preset: dict[str, Any] = {"colour": "grey"} if _channels(tensor) == 1 else {}
     if tensor.dtype == "uint8":
         preset["scale"] = 1.0
-    mistakes = [*_input_mistakes(tensor, size), *override_mistakes(given)]
+    mistakes = [*_input_mistakes(tensor, size), *mistakes_in(given)]
     if not mistakes:
         chosen = Preprocessing(size=size, dtype=tensor.dtype, **{**preset, **_typed(given)})
         mistakes = _clashes(tensor, chosen)
@@ -57,35 +56,6 @@ def for_input(tensor: TensorSpec, size: tuple[int, int], **overrides: Any) -> Pr
             fix="correct the preprocessing options, or leave them out to use the model's preset",
         )
     return chosen
-
-
-def override_mistakes(given: Mapping[str, Any]) -> list[str]:
-    """Name every mistake in preprocessing options, before any model is known."""
-    mistakes = [f"there is no option {name!r}" for name in given if name not in CHECKS]
-    mistakes += [
-        f"{name} is {value!r}, not {wanted}"
-        for name, (wanted, is_right) in CHECKS.items()
-        if (value := given.get(name)) is not None and not is_right(value)
-    ]
-    return mistakes
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-
-
-def _is_triple(value: object) -> bool:
-    return isinstance(value, Sequence) and len(value) in {1, 3} and all(map(_is_number, value))
-
-
-CHECKS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "fit": ("one of " + ", ".join(FITS), lambda value: value in FITS),
-    "pad": ("a whole number from 0 to 255", lambda value: type(value) is int and 0 <= value <= 255),
-    "colour": ("one of " + ", ".join(COLOURS), lambda value: value in COLOURS),
-    "scale": ("a number above 0", lambda value: _is_number(value) and value > 0),
-    "mean": ("one or three numbers", _is_triple),
-    "std": ("one or three numbers above 0", lambda value: _is_triple(value) and min(value) > 0),
-}
 
 
 def _typed(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,14 +40,22 @@ def batches(chosen: CalibrationSet) -> Generator[Batch, None, None]:
         PictureError: a picture or the .npy changed since it was chosen and cannot be used any more.
     """
     waiting: list[Tensor] = []
-    for tensor in _chosen_tensors(chosen):
+    for tensor in chosen_tensors(chosen):
         waiting.append(tensor)
         if len(waiting) == chosen.batch:
             yield np.stack(waiting)
             waiting.clear()
 
 
-def _chosen_tensors(chosen: CalibrationSet) -> Generator[Tensor, None, None]:
+def chosen_tensors(chosen: CalibrationSet) -> Generator[Tensor, None, None]:
+    """Turn the chosen pictures into tensors, in order, those that fill whole batches.
+
+    Yields:
+        (C, H, W) of ``chosen.preprocessing.dtype``.
+
+    Raises:
+        PictureError: a picture or the .npy changed since it was chosen and cannot be used any more.
+    """
     used = chosen.batches * chosen.batch
     if not chosen.indices:
         for _, tensor, _ in tensors(chosen.sources[:used], chosen.preprocessing):
