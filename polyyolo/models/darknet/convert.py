@@ -16,7 +16,7 @@ from polyyolo.models.darknet.network import Network, read_network
 from polyyolo.models.darknet.weights import check_length, read_weights
 from polyyolo.records import HeadKind
 
-OPSETS = (11, 21)  # the first whose Resize has nearest_mode, the last that these nodes were checked with
+OPSETS = (13, 21)  # the first whose Resize needs no roi, the last that these nodes were checked with
 BATCHES = 4096
 
 
@@ -42,7 +42,7 @@ def convert(  # noqa: PLR0913 - each is a choice of whoever converts
         size: (height, width) in pixels; the cfg's own where None.
         dynamic: leave batch, height and width open (height and width in multiples of the largest stride).
         batch: pictures a run, where it is not left open.
-        opset: version of ONNX's operators, 11 to 21.
+        opset: version of ONNX's operators, 13 to 21.
         names: class names; see ``class_names`` for where they come from otherwise.
 
     Returns:

@@ -113,7 +113,12 @@ def _shortcut(section: Section, previous: Shape, before: Sequence[Layer]) -> Lay
         raise section.mistake("with weights is not converted", key="weights_type")
     for source in sources:
         if before[source].shape != previous:
-            raise section.mistake(f"adds layer {source} {before[source].shape} to {previous}", key="from")
+            other = before[source].shape
+            raise section.mistake(
+                f"adds layer {source} of {other.channels}x{other.height}x{other.width} to a map of "
+                f"{previous.channels}x{previous.height}x{previous.width}; different shapes are not converted",
+                key="from",
+            )
     return Shortcut(sources, _activation(section, "linear"), previous)
 
 
