@@ -1,0 +1,117 @@
+"""Labels in COCO's form: one JSON for all pictures, boxes in pixels."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polyyolo.errors import LabelError
+from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
+
+
+def read_coco(source: Path, names: Sequence[str], classes: int) -> Labelled:
+    """Read an instances JSON; its pictures lie beside it, in images/ beside or above it, or in a folder of its name.
+
+    Category ids become class indices by name where the model knows all names, else by the order of the ids.
+
+    Raises:
+        LabelError: it is no COCO JSON, pictures are missing, or annotations are wrong: each is named by its place.
+    """
+    data = _read(source)
+    categories = {int(category["id"]): str(category["name"]) for category in data["categories"]}
+    mapping = to_model_classes(source, categories, names, classes)
+    images = {image["id"]: str(image["file_name"]) for image in data["images"]}
+    truths: defaultdict[int, list[Truth]] = defaultdict(list)
+    mistakes = []
+    for place, annotation in enumerate(data["annotations"]):
+        if mistake := _mistake(annotation, images, mapping):
+            mistakes.append(f"{source}: annotations[{place}]: {mistake}")
+        else:
+            truths[annotation["image_id"]].append(_truth(annotation, mapping))
+    complain(mistakes, fix="correct the annotations, or export them again as COCO instances")
+    pictures = _locate(source, list(images.values()))
+    ordered = tuple(names) or tuple(categories[key] for key in sorted(categories))
+    return Labelled(pictures, tuple(tuple(truths[image]) for image in images), ordered)
+
+
+def _read(source: Path) -> Mapping[str, Any]:
+    """Read the file and check its outline."""
+    try:
+        data = json.loads(source.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise LabelError(f"cannot read {source}: {error}", fix="give a COCO instances JSON") from error
+    wanted = {"images": {"id", "file_name"}, "annotations": set(), "categories": {"id", "name"}}
+    for key, fields in wanted.items():
+        rows = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and fields <= row.keys() for row in rows):
+            raise LabelError(
+                f"{source} is no COCO instances JSON: {key!r} must be a list of objects"
+                + (f" with {' and '.join(sorted(fields))}" if fields else ""),
+                fix="give a file with images, annotations and categories",
+            )
+    if not data["annotations"]:
+        raise LabelError(f"{source} labels nothing: it has no annotations", fix="give the labels of these pictures")
+    return dict(data)
+
+
+def _mistake(annotation: object, images: Mapping[int, str], mapping: Mapping[int, int]) -> str:
+    """Say what is wrong with an annotation; empty where nothing is."""
+    if not isinstance(annotation, dict):
+        return "no object"
+    image, category, box = (annotation.get(key) for key in ("image_id", "category_id", "bbox"))
+    if image not in images:
+        return f"image_id {image} is not among the {len(images)} images"
+    if category not in mapping:
+        return f"category_id {category} is not among the {len(mapping)} categories"
+    if not (isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box)) and min(box[2:]) >= 0):
+        return f"bbox {box} is not x, y, width, height in pixels"
+    return ""
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _truth(annotation: Mapping[str, Any], mapping: Mapping[int, int]) -> Truth:
+    left, top, width, height = map(float, annotation["bbox"])
+    return Truth(
+        mapping[annotation["category_id"]],
+        (left, top, width, height),
+        float(annotation.get("area") or 0),
+        bool(annotation.get("iscrowd")),
+    )
+
+
+def _locate(source: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    """Find the pictures that the JSON names.
+
+    Raises:
+        LabelError: some are in none of the folders where they usually are.
+    """
+    folders = [folder for folder in _folders(source) if folder.is_dir()]
+    found = [_first(folders, name) for name in names]
+    missing = [name for name, path in zip(names, found, strict=True) if path is None]
+    if missing:
+        raise LabelError(
+            f"{len(missing)} of {len(names)} pictures of {source} are not there: {missing[0]} is in none of "
+            + ", ".join(map(str, folders)),
+            fix="put the pictures into a folder images beside the JSON",
+        )
+    return tuple(path for path in found if path is not None)
+
+
+def _folders(source: Path) -> Iterator[Path]:
+    """Where a COCO JSON's pictures usually are, likeliest first; instances_val2017 belongs to val2017."""
+    beside, above = source.parent, source.parent.parent
+    for base in (beside, above):
+        yield base
+        yield base / "images"
+        for name in (source.stem, source.stem.split("_")[-1]):
+            yield base / name
+            yield base / "images" / name
+
+
+def _first(folders: Sequence[Path], name: str) -> Path | None:
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)

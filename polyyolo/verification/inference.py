@@ -1,0 +1,144 @@
+"""A model run over many pictures: batches of the size that it wants, and boxes on the pictures themselves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from attrs import frozen
+
+from polyyolo import progress
+from polyyolo.images.letterbox import Fit
+from polyyolo.images.stream import tensors
+from polyyolo.records import Head, HeadKind, ModelSpec, Preprocessing
+from polyyolo.verification.boxes import Array, Boxes
+from polyyolo.verification.decode import decode
+from polyyolo.verification.nms import nms
+from polyyolo.verification.session import Session
+
+
+@frozen
+class Selection:
+    """Which boxes count.
+
+    Attributes:
+        confidence: scores must be above this.
+        iou: boxes of a class may overlap up to this.
+        multi_label: every class above ``confidence`` makes a box, not only the best of a cell.
+        limit: boxes a picture.
+    """
+
+    confidence: float
+    iou: float
+    multi_label: bool
+    limit: int
+
+
+DISPLAY = Selection(confidence=0.25, iou=0.45, multi_label=False, limit=300)
+"""What a user of the model sees: YOLOv5's defaults for detection."""
+
+EVALUATION = Selection(confidence=0.001, iou=0.6, multi_label=True, limit=100)
+"""What mAP is computed from: YOLOv5's settings for validation, and COCO's 100 detections."""
+
+
+class Runner:
+    """A model that takes any number of pictures at once, ready inside a ``with`` block.
+
+    Attributes:
+        batch: pictures that the model takes at once; 1 where it leaves that open.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        batch = spec.image_input.dims[0]
+        self.batch = batch if isinstance(batch, int) else 1
+        self._session = Session(spec.path)
+
+    def __enter__(self) -> "Runner":  # noqa: PYI034 - typing.Self came with Python 3.11
+        self._session.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.__exit__(kind, error, trace)
+
+    def infer(self, pictures: Array) -> dict[str, Array]:
+        """Run the model, in several goes where its batch is smaller; a batch that is too small is filled with its last picture.
+
+        Args:
+            pictures: (N, C, H, W).
+
+        Returns:
+            Output name -> array whose first axis has N entries; of a single go with a full batch, whatever the model gives.
+        """
+        parts = [self._once(pictures[start : start + self.batch]) for start in range(0, len(pictures), self.batch)]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _once(self, pictures: Array) -> dict[str, Array]:
+        missing = self.batch - len(pictures)
+        if not missing:
+            return self._session.infer({self.spec.image: pictures})
+        filled = np.concatenate([pictures, np.repeat(pictures[-1:], missing, axis=0)])
+        outputs = self._session.infer({self.spec.image: filled})
+        return {name: output[: len(pictures)] for name, output in outputs.items()}
+
+
+def batches(
+    pictures: Sequence[Path], preprocessing: Preprocessing, size: int, step: str
+) -> Iterator[tuple[Array, list[Fit]]]:
+    """Read pictures ahead of their use and stack them; ``step`` counts them for whoever watches.
+
+    Yields:
+        (N, C, H, W) with N at most ``size``, and where each picture lies in it.
+
+    Raises:
+        PictureError: a picture cannot be used.
+    """
+    stream = tensors(pictures, preprocessing)
+    with progress.step(step, len(pictures)):
+        while chunk := list(islice(stream, size)):
+            yield np.stack([tensor for _, tensor, _ in chunk]), [fit for _, _, fit in chunk]
+            progress.advance(step, len(chunk))
+
+
+def find(outputs: Mapping[str, Array], head: Head, fits: Sequence[Fit], selection: Selection) -> list[Boxes]:
+    """Turn a batch of raw outputs into boxes on the pictures, best first.
+
+    Returns:
+        One ``Boxes`` for each of ``fits``, in pixels of the picture.
+    """
+    candidates = decode(outputs, head, confidence=selection.confidence, multi_label=selection.multi_label)
+    # The NMS inside an end-to-end model is part of what it promises; overlap 1 only sorts and cuts.
+    iou = 1.0 if head.kind is HeadKind.END_TO_END else selection.iou
+    kept = [nms(boxes, iou=iou, limit=selection.limit) for boxes in candidates]
+    return [
+        Boxes(fit.to_source(boxes.xyxy), boxes.scores, boxes.classes) for boxes, fit in zip(kept, fits, strict=True)
+    ]
+
+
+class Findings:
+    """What one model found, picture by picture.
+
+    Attributes:
+        sizes: (height, width) of each picture in pixels.
+        shown: boxes above 0.25, the best class of each.
+        evaluated: all that mAP counts; empty unless asked for.
+    """
+
+    def __init__(self, head: Head, *, evaluate: bool) -> None:
+        self._head = head
+        self._evaluate = evaluate
+        self.sizes: list[tuple[int, int]] = []
+        self.shown: list[Boxes] = []
+        self.evaluated: list[Boxes] = []
+
+    def add(self, outputs: Mapping[str, Array], fits: Sequence[Fit]) -> None:
+        """Add a batch of raw outputs."""
+        self.sizes += [fit.source for fit in fits]
+        self.shown += find(outputs, self._head, fits, DISPLAY)
+        if self._evaluate:
+            self.evaluated += find(outputs, self._head, fits, EVALUATION)

@@ -1,0 +1,95 @@
+"""What labels say is in the pictures, and how a labeller's classes become the model's."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from attrs import frozen
+
+from polyyolo import progress
+from polyyolo.errors import LabelError
+from polyyolo.verification.boxes import Array
+
+
+@frozen
+class Truth:
+    """One labelled object.
+
+    Attributes:
+        label: class index of the model.
+        box: x and y of the upper left corner, width and height: in pixels, or shares (see ``Labelled.relative``).
+        area: in pixels, where the labels give one that is not width times height; 0 elsewhere.
+        crowd: COCO's iscrowd: a group; detections in it count neither way.
+    """
+
+    label: int
+    box: tuple[float, float, float, float]
+    area: float = 0.0
+    crowd: bool = False
+
+    def pixels(self, scale: Array) -> Array:
+        """Give (4,) x, y, width, height in pixels; ``scale`` is the picture's (width, height, width, height), or ones."""
+        return np.asarray(self.box) * scale
+
+
+@frozen
+class Labelled:
+    """Pictures and what is in each.
+
+    Attributes:
+        pictures: files, in order.
+        truths: the objects of each picture; none is a background picture.
+        names: class names by index; empty where neither the model nor the labels tell.
+        relative: whether boxes are shares of the picture's width and height, as in YOLO's form.
+    """
+
+    pictures: tuple[Path, ...]
+    truths: tuple[tuple[Truth, ...], ...]
+    names: tuple[str, ...] = ()
+    relative: bool = False
+
+    def name(self, label: int) -> str:
+        """What class ``label`` is called; its number where it has no name."""
+        return self.names[label] if label < len(self.names) else str(label)
+
+
+def to_model_classes(source: Path, theirs: Mapping[int, str], names: Sequence[str], classes: int) -> dict[int, int]:
+    """Map a labeller's class ids to the model's indices: by name where all names are known, else by order.
+
+    Args:
+        source: the file with the classes, for messages.
+        theirs: id -> name.
+        names: the model's names by index, or none.
+        classes: how many the model has; 0 where unknown.
+
+    Raises:
+        LabelError: some names are unknown to the model, and the numbers of classes differ too.
+    """
+    index = {name.strip().lower(): place for place, name in enumerate(names)}
+    unknown = [name for name in theirs.values() if name.strip().lower() not in index]
+    if not unknown:
+        return {key: index[name.strip().lower()] for key, name in theirs.items()}
+    if classes and len(theirs) != classes:
+        raise LabelError(
+            f"{source} has {len(theirs)} classes, the model {classes}, and none of those is called {unknown[0]!r}",
+            fix="give labels of the classes that the model was trained on, named as the model names them",
+        )
+    if names:
+        progress.warn(
+            f"{source} calls {len(unknown)} classes by names that the model does not have, {unknown[0]!r} first: "
+            "classes are matched by their order",
+            fix="check that both lists have the same order",
+        )
+    return {key: place for place, key in enumerate(sorted(theirs))}
+
+
+def complain(mistakes: Sequence[str], fix: str) -> None:
+    """Raise one error for all mistakes; the message tells the first five.
+
+    Raises:
+        LabelError: there is any mistake.
+    """
+    if not mistakes:
+        return
+    more = f"; and {len(mistakes) - 5} more" if len(mistakes) > 5 else ""
+    raise LabelError("; ".join(mistakes[:5]) + more, fix=fix)

@@ -1,0 +1,141 @@
+"""Labels in YOLO's form: a text file a picture, a line an object, everything a share of the picture's size."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from polyyolo import progress
+from polyyolo.errors import LabelError
+from polyyolo.images.sources import find_pictures, read_data_yaml
+from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
+
+SLACK = 0.001
+"""How far a value may lie outside 0 to 1: labelling tools round."""
+
+
+def read_yolo(source: Path, names: Sequence[str], classes: int) -> Labelled:
+    """Read ``class cx cy width height`` lines, or polygons (``class x y x y x y ...``), which become boxes.
+
+    A picture's label file has its name with .txt, in the folder ``labels`` that stands where ``images`` does in its
+    path, or beside the picture. A picture without one is background, as YOLOv5 has it.
+
+    Args:
+        source: a folder with images/ and labels/, a data.yaml (its ``val``), or a list of pictures.
+        names: the model's class names, or none.
+        classes: how many classes the model has; 0 where unknown.
+
+    Raises:
+        LabelError: no picture has a label file, or lines are wrong: each is named with file and line.
+        PictureError: there are no pictures.
+    """
+    own = _yaml_names(source)
+    pictures = find_pictures(source / "images" if (source / "images").is_dir() else source, split="val")
+    files = [_label_file(picture) for picture in pictures]
+    if not any(file.is_file() for file in files):
+        raise LabelError(
+            f"none of the {len(pictures)} pictures of {source} has a label file: {files[0]} would be the first",
+            fix="put YOLO labels into a folder labels beside images, with the names of the pictures",
+        )
+    _warn_of_strays(files)
+    mapping = to_model_classes(source, own, names, classes) if own else None
+    mistakes: list[str] = []
+    truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
+    complain(
+        mistakes, fix="correct the lines; polyyolo reads 'class cx cy width height', each but the class from 0 to 1"
+    )
+    return Labelled(pictures, truths, tuple(names or own.values()), relative=True)
+
+
+def _yaml_names(source: Path) -> Mapping[int, str]:
+    """Class names that a data.yaml gives, by index; none for other sources."""
+    if source.suffix.lower() not in {".yaml", ".yml"}:
+        return {}
+    names = read_data_yaml(source).get("names") or []
+    pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
+    try:
+        return {int(key): str(name) for key, name in sorted(pairs)}
+    except (TypeError, ValueError) as error:
+        raise LabelError(
+            f"the names in {source} are no list or mapping of classes: {error}", fix="correct it"
+        ) from error
+
+
+def _label_file(picture: Path) -> Path:
+    """Where a picture's labels are, or should be."""
+    beside = picture.with_suffix(".txt")
+    parts = list(beside.parts)
+    if "images" not in parts[:-1]:
+        return beside
+    parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    mirrored = Path(*parts)
+    return beside if beside.is_file() and not mirrored.is_file() else mirrored
+
+
+def _warn_of_strays(files: Sequence[Path]) -> None:
+    """Tell of label files that no picture has."""
+    expected = set(files)
+    folders = {file.parent for file in files if file.parent.name == "labels"}
+    strays = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file not in expected]
+    strays = [file for file in strays if file.stem != "classes"]
+    if strays:
+        progress.warn(
+            f"{len(strays)} label files have no picture, {min(strays)} first",
+            fix="add the pictures, or remove the label files",
+        )
+
+
+def _objects(file: Path, mapping: Mapping[int, int] | None, classes: int, mistakes: list[str]) -> Iterator[Truth]:
+    """Read one label file; what is wrong with a line is appended to ``mistakes``."""
+    if not file.is_file():
+        return
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"cannot read {file}: {error}")
+        return
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            label, box = _object(line)
+            yield Truth(_known(label, mapping, classes), box)
+        except ValueError as error:
+            mistakes.append(f"{file}:{number}: {error}")
+
+
+def _known(label: int, mapping: Mapping[int, int] | None, classes: int) -> int:
+    """Turn the class of a line into the model's."""
+    if mapping is not None and label not in mapping:
+        raise ValueError(f"class {label} is not among the {len(mapping)} names")
+    if mapping is None and classes and label >= classes:
+        raise ValueError(f"class {label}, but the model has {classes} (0 to {classes - 1})")
+    return label if mapping is None else mapping[label]
+
+
+def _object(line: str) -> tuple[int, tuple[float, float, float, float]]:
+    """Read one line.
+
+    Returns:
+        The class, and x and y of the upper left corner, width and height as shares.
+
+    Raises:
+        ValueError: what is wrong with the line.
+    """
+    values = [float(word) for word in line.split()]
+    if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
+        raise ValueError(f"{len(values)} columns, not 5 (class cx cy width height) or a class and 3 or more points")
+    label, places = values[0], values[1:]
+    if not math.isfinite(label) or label != int(label) or label < 0:
+        raise ValueError(f"class {label} is no whole number from 0")
+    outside = [place for place in places if not -SLACK <= place <= 1 + SLACK]
+    if outside:
+        raise ValueError(f"{outside[0]} is outside 0 to 1")
+    if len(places) > 4:
+        return int(label), _around(places[0::2], places[1::2])
+    across, down, width, height = places
+    return int(label), (across - width / 2, down - height / 2, width, height)
+
+
+def _around(across: Sequence[float], down: Sequence[float]) -> tuple[float, float, float, float]:
+    """The box around a polygon."""
+    return min(across), min(down), max(across) - min(across), max(down) - min(down)
