@@ -83,6 +83,7 @@ class Toolchain:
         tensorrt: version of TensorRT or of TensorRT for RTX, as "10.16.0"; empty for none.
         polygraphy: version, or empty.
         trtexec: path of the program, or None.
+        polygraphy_path: path of the program, or None where it is on another machine.
         gpu: name of the GPU, or empty where there is none.
         compute_capability: as "8.9"; empty where unknown.
         missing: what was looked for and not found, one sentence each.
@@ -95,6 +96,7 @@ class Toolchain:
     gpu: str = ""
     compute_capability: str = ""
     missing: tuple[str, ...] = ()
+    polygraphy_path: Path | None = None
 
     @property
     def major(self) -> int:

@@ -1,0 +1,37 @@
+"""How ``polygraphy convert`` is told to build, with TensorRT 8.5 to 11 and with TensorRT for RTX."""
+
+from collections.abc import Iterator
+
+from polyyolo.engines.job import Job
+from polyyolo.engines.profiles import dynamic_inputs
+from polyyolo.records import Command, ToolchainKind
+
+RTX_ENV = {"POLYGRAPHY_USE_TENSORRT_RTX": "1"}
+
+
+def command(job: Job) -> Command:
+    """Spell a build for Polygraphy; the model comes first, since later options take any number of values."""
+    options = job.options
+    argv = [str(job.toolchain.polygraphy_path or "polygraphy"), "convert", str(job.spec.path)]
+    argv += ["--convert-to", "trt", "-o", str(job.engine), *job.flags]
+    if job.must_say_strong:
+        argv.append("--strongly-typed")
+    if options.calibration_cache:
+        argv += ["--calibration-cache", str(options.calibration_cache)]
+    argv.extend(_shapes(job))
+    if options.timing_cache:
+        argv += ["--load-timing-cache", str(options.timing_cache), "--save-timing-cache", str(options.timing_cache)]
+    if options.compute_capabilities:
+        argv += ["--compute-capabilities", *options.compute_capabilities]
+    return Command(tuple(argv), RTX_ENV if job.toolchain.kind is ToolchainKind.RTX else {})
+
+
+def _shapes(job: Job) -> Iterator[str]:
+    """Yield shapes of the inputs with open axes, once for each optimisation profile."""
+    names = [tensor.name for tensor in dynamic_inputs(job.spec)]
+    if not names:
+        return
+    for shapes in job.profile.optimizations:
+        for bound in ("min", "opt", "max"):
+            yield f"--trt-{bound}-shapes"
+            yield from (f"{name}:[{','.join(str(size) for size in getattr(shapes[name], bound))}]" for name in names)

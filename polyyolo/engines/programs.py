@@ -1,0 +1,71 @@
+"""The programs and packages that build engines: where they are, and which version they are."""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from attrs import frozen
+
+from polyyolo.engines.versions import number_in_banner
+
+TRTEXEC_FOLDERS = (
+    "/usr/src/tensorrt/bin",  # NVIDIA's deb and rpm packages, JetPack and containers
+    "/opt/tensorrt/bin",
+    "/usr/local/tensorrt/bin",
+    "/usr/local/TensorRT/bin",
+    "/opt/TensorRT/bin",
+)
+BANNER_PATIENCE_S = 30.0
+"""trtexec loads gigabytes of libraries before it prints its version."""
+
+
+@frozen
+class Program:
+    """A program and its version, or why there is none."""
+
+    path: Path | None = None
+    version: str = ""
+    missing: str = ""
+
+
+def version_of(*distributions: str) -> str:
+    """Read the version of whichever is installed, without importing it: TensorRT's import takes seconds."""
+    installed = (found.version for name in distributions for found in importlib.metadata.distributions(name=name))
+    return next(installed, "")
+
+
+def find_polygraphy() -> Program:
+    """Look beside this Python first: that Polygraphy imports the TensorRT that was found here; then on PATH."""
+    beside = Path(sys.executable).with_name("polygraphy")
+    found = shutil.which(str(beside)) or shutil.which("polygraphy")
+    return Program(Path(found), version_of("polygraphy")) if found else Program()
+
+
+def find_trtexec() -> Program:
+    """Look where ``TRTEXEC`` says, on PATH, then where TensorRT's packages put it; and ask it for its version."""
+    path = _trtexec_path()
+    if path is None:
+        return Program(missing="trtexec is neither on PATH nor in $TRTEXEC nor where TensorRT's packages put it")
+    try:
+        said = subprocess.run(  # noqa: S603 - the user's own trtexec
+            [path, "--help"], capture_output=True, text=True, errors="replace", timeout=BANNER_PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Program(missing=f"{path} does not start: {error}")
+    version = number_in_banner(said.stdout + said.stderr)
+    if not version:
+        tail = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["nothing"]
+        return Program(missing=f"{path} did not tell its version; it said: {tail[0]}")
+    return Program(path, version)
+
+
+def _trtexec_path() -> Path | None:
+    wanted = os.environ.get("TRTEXEC")
+    if wanted:
+        return Path(wanted)
+    places = os.pathsep.join((os.environ.get("PATH", os.defpath), *TRTEXEC_FOLDERS))
+    found = shutil.which("trtexec", path=places)
+    return Path(found) if found else None

@@ -1,0 +1,52 @@
+"""How trtexec 8.5 to 11 is told to build; the changes are those of sampleOptions.cpp in NVIDIA/TensorRT."""
+
+from collections.abc import Iterator, Mapping
+
+from polyyolo.engines.job import Job
+from polyyolo.engines.profiles import dynamic_inputs
+from polyyolo.engines.versions import release
+from polyyolo.records import Command, ShapeRange
+
+SEVERAL_PROFILES = (9, 0)
+"""The first release with --profile."""
+SKIP_INFERENCE = (8, 6)
+"""The first release with --skipInference; it was --buildOnly before, which 10.0 dropped."""
+
+
+def command(job: Job) -> Command:
+    """Spell a build in the dialect of the toolchain's release."""
+    options = job.options
+    argv = [
+        str(job.toolchain.trtexec or "trtexec"),
+        f"--onnx={job.spec.path}",
+        f"--saveEngine={job.engine}",
+        *job.flags,
+    ]
+    if job.must_say_strong:
+        argv.append("--stronglyTyped")
+    if options.calibration_cache:
+        argv.append(f"--calib={options.calibration_cache}")
+    argv.extend(_shapes(job))
+    if options.timing_cache:
+        argv.append(f"--timingCacheFile={options.timing_cache}")
+    argv.append("--skipInference" if release(job.toolchain) >= SKIP_INFERENCE else "--buildOnly")
+    return Command(tuple(argv))
+
+
+def _shapes(job: Job) -> Iterator[str]:
+    """Yield shapes of the inputs with open axes only: trtexec stops when a model of fixed shape is told any."""
+    names = [tensor.name for tensor in dynamic_inputs(job.spec)]
+    if not names:
+        return
+    several = len(job.profile.optimizations) > 1
+    for index, shapes in enumerate(job.profile.optimizations):
+        if several:
+            yield f"--profile={index}"
+        for bound in ("min", "opt", "max"):
+            yield f"--{bound}Shapes={','.join(_shape(name, bound, shapes) for name in names)}"
+
+
+def _shape(name: str, bound: str, shapes: Mapping[str, ShapeRange]) -> str:
+    sizes: tuple[int, ...] = getattr(shapes[name], bound)
+    quoted = f"'{name}'" if set(name) & set(":,") else name
+    return f"{quoted}:{'x'.join(str(size) for size in sizes)}"
