@@ -147,16 +147,17 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         InputError: another run holds it.
     """
-    import fcntl
+    import filelock
 
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / ".lock").open("w")
-    with stream:
+        lock = filelock.FileLock(folder / ".lock")
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            lock.acquire(blocking=False)
+        except filelock.Timeout as error:
             raise InputError(
                 f"another run is writing to {folder}", fix="wait for it, or choose another folder with -o"
             ) from error
+    with lock:
+        lock.release()  # the block holds it once more
         yield

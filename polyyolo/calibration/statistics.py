@@ -1,0 +1,209 @@
+"""Histograms of a model's activations, folded in batch by batch: one pass, flat memory.
+
+A float32's upper 16 bits are its sign, its exponent and 7 bits of mantissa. Counting those gives a histogram whose
+bins are 0.8 percent wide at every magnitude, so no range has to be known beforehand and two histograms add up
+exactly. OpenCV counts 16-bit numbers faster than the model makes them (benchmarks/calibration_speed.py).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+from attrs import frozen
+from numpy.typing import NDArray
+
+from polyyolo import files
+from polyyolo.errors import ModelError, TableError
+from polyyolo.models.runtime import open_session
+from polyyolo.models.spec import load
+from polyyolo.progress import advance, step
+from polyyolo.records import ModelSpec
+
+BINS = 1 << 15
+STEP = "calibrate"
+_INFINITE = 0x7F80  # upper half of float32 infinity: this bin and those above hold no number
+# Values of one tensor and picture that are enough: counting a quarter of more moves the clips by 0.4 percent (median).
+_PLENTY = 1 << 17
+
+Counts = NDArray[np.int64]
+
+
+@frozen(eq=False)
+class Histogram:
+    """How often each magnitude of one tensor occurred.
+
+    Attributes:
+        counts: (32768,) int64; bin k holds the magnitudes whose float32 begins with the 16 bits k.
+        largest: the largest magnitude seen: exact, while of large tensors only a part is counted.
+    """
+
+    counts: Counts
+    largest: float
+
+    def __add__(self, other: "Histogram") -> "Histogram":
+        """Fold two histograms of the same tensor into one."""
+        return Histogram(self.counts + other.counts, max(self.largest, other.largest))
+
+
+def magnitudes() -> NDArray[np.float64]:
+    """Give the middle of each of the 32768 bins; those of infinity and NaN are infinite."""
+    edges = (np.arange(_INFINITE, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
+    middle = np.full(BINS, np.inf)
+    middle[: _INFINITE - 1] = (edges[:-1] + edges[1:]) / 2
+    middle[0] = 0.0  # zeros, and magnitudes below 1e-40
+    return middle
+
+
+def histogram(values: NDArray[np.floating]) -> Histogram:
+    """Count the magnitudes of an array of any shape; of a large one every second or fourth value.
+
+    Raises:
+        ModelError: it holds NaN or infinity.
+    """
+    flat = np.ascontiguousarray(values, dtype=np.float32).reshape(1, -1)
+    stride = next((stride for stride in (4, 2) if flat.size >= stride * _PLENTY), 1)
+    whole = flat[:, : flat.size - flat.size % stride]
+    # As 16-bit numbers, channel 1 of each group is the upper half of its first value.
+    upper = cv2.extractChannel(whole.view(np.uint16).reshape(1, -1, 2 * stride), 1)
+    signed = cv2.calcHist([upper], [0], None, [2 * BINS], [0, 2 * BINS]).astype(np.int64).ravel()
+    counts = signed[:BINS] + signed[BINS:]
+    low, high, *_ = cv2.minMaxLoc(flat)
+    if counts[_INFINITE:].any() or not np.isfinite(high - low):
+        raise ModelError(
+            "the model's activations hold NaN or infinity",
+            fix="check the model's weights and the pictures' preprocessing",
+        )
+    return Histogram(counts, max(-low, high))
+
+
+def measure(
+    spec: ModelSpec, tensors: Sequence[str], batches: Iterable[NDArray[np.generic]], total: int
+) -> dict[str, Histogram]:
+    """Run the model on every batch in ONNX Runtime and count the magnitudes of the tensors named.
+
+    Ranges do not depend on the execution provider, so the CPU's does.
+
+    Args:
+        spec: the FP32 model.
+        tensors: activations to observe.
+        batches: (B, C, H, W) arrays that fit the model's image input.
+        total: how many batches are promised.
+
+    Raises:
+        ModelError: the model cannot be run, or gives NaN or infinity.
+    """
+    watched = Watched(spec, [name for name in tensors if name != spec.image])
+    totals: dict[str, Histogram] = {}
+    with ThreadPoolExecutor() as pool, step(STEP, total):
+        for number, batch in enumerate(batches):
+            for piece in _pieces(spec, batch):
+                arrays = {spec.image: piece, **watched.run(piece, number)}
+                for name, found in zip(arrays, pool.map(histogram, arrays.values()), strict=True):
+                    totals[name] = totals[name] + found if name in totals else found
+            advance(STEP)
+    return {name: totals[name] for name in tensors}
+
+
+class Watched:
+    """A model whose activations come out as well, always into the same memory.
+
+    ONNX Runtime would allocate 100 MB anew for each picture, and touching fresh memory costs as much as the inference.
+    """
+
+    def __init__(self, spec: ModelSpec, tensors: Sequence[str]) -> None:
+        model = load(spec.path)
+        present = {output.name for output in model.graph.output}
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in present)
+        self._image = spec.image
+        self._tensors = list(tensors)
+        self._session = open_session(model.SerializeToString())
+        self._memory: dict[str, NDArray[np.floating]] = {}
+        self._shape: tuple[int, ...] = ()
+
+    def run(self, batch: NDArray[np.generic], number: int) -> Mapping[str, NDArray[np.floating]]:
+        """Run one batch.
+
+        Returns:
+            tensor name -> its values, overwritten by the next run.
+
+        Raises:
+            ModelError: ONNX Runtime refuses the batch or fails in the model.
+        """
+        try:
+            if batch.shape == self._shape:
+                self._refill(batch)
+            else:
+                self._memory = dict(
+                    zip(self._tensors, self._session.run(self._tensors, {self._image: batch}), strict=True)
+                )
+                self._shape = batch.shape
+        except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
+            raise ModelError(
+                f"ONNX Runtime cannot run the model on batch {number} of shape {batch.shape}: {error}",
+                fix="look at the model with: polyyolo inspect model",
+            ) from error
+        return self._memory
+
+    def _refill(self, batch: NDArray[np.generic]) -> None:
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._image, batch)
+        for name, array in self._memory.items():
+            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._session.run_with_iobinding(binding)
+
+
+def _pieces(spec: ModelSpec, batch: NDArray[np.generic]) -> Iterable[NDArray[np.generic]]:
+    """Cut a batch into single pictures where the model allows it: memory then does not grow with the batch."""
+    if isinstance(spec.image_input.dims[0], int):
+        return [batch]
+    return [batch[index : index + 1] for index in range(len(batch))]
+
+
+def save(histograms: Mapping[str, Histogram], path: Path) -> str:
+    """Write histograms as a compressed .npz, sparse, whole or not at all.
+
+    Returns:
+        the file's sha256.
+    """
+    names = list(histograms)
+    filled = [np.flatnonzero(histograms[name].counts) for name in names]
+    with files.replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            names=np.array(names),
+            sizes=np.array([len(bins) for bins in filled]),
+            bins=np.concatenate([np.empty(0, np.int64), *filled]).astype(np.uint16),
+            counts=np.concatenate(
+                [
+                    np.empty(0, np.int64),
+                    *(histograms[name].counts[bins] for name, bins in zip(names, filled, strict=True)),
+                ]
+            ),
+            largest=np.array([histograms[name].largest for name in names], dtype=np.float64),
+        )
+    return files.sha256_of(path)
+
+
+def read(path: Path) -> dict[str, Histogram]:
+    """Read histograms that ``save`` wrote.
+
+    Raises:
+        TableError: the file is damaged or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            ends = np.cumsum(stored["sizes"])[:-1]
+            bins, counts = np.split(stored["bins"], ends), np.split(stored["counts"], ends)
+            rows = zip(stored["names"], bins, counts, stored["largest"], strict=True)
+            return {str(name): Histogram(_dense(where, many), float(top)) for name, where, many, top in rows}
+    except (OSError, KeyError, ValueError, EOFError, IndexError) as error:
+        raise TableError(f"cannot read the histograms in {path}: {error}", fix="calibrate again") from error
+
+
+def _dense(bins: NDArray[np.uint16], counts: Counts) -> Counts:
+    dense = np.zeros(BINS, np.int64)
+    dense[bins] = counts
+    return dense

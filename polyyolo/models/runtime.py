@@ -1,0 +1,38 @@
+"""The one place that opens ONNX Runtime: on the CPU, computing what the graph says."""
+
+from pathlib import Path
+
+import onnxruntime
+
+from polyyolo.errors import ModelError
+
+
+def open_session(model: Path | bytes, *, threads: int = 0) -> onnxruntime.InferenceSession:
+    """Open a model for inference on the CPU.
+
+    Args:
+        model: a file, or a serialized model.
+        threads: for each operator; 0 takes all cores.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    # Q/DQ nodes are computed as written. Fused, they become integer kernels that round and saturate differently on
+    # different processors, and that ONNX Runtime 1.31 cannot build from FP16 scales.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    try:
+        return onnxruntime.InferenceSession(
+            str(model) if isinstance(model, Path) else model,
+            options,
+            providers=["CPUExecutionProvider"],
+            # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
+            disabled_optimizers=["Pad_Fusion"],
+        )
+    except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
+        named = model if isinstance(model, Path) else "the model"
+        raise ModelError(
+            f"ONNX Runtime cannot load {named}: {error}", fix="export the model again, or upgrade onnxruntime"
+        ) from error

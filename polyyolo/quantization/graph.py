@@ -1,0 +1,25 @@
+"""ONNX to a GraphSurgeon graph and back, keeping what GraphSurgeon drops."""
+
+import onnx
+import onnx_graphsurgeon as gs
+
+
+def imported(model: onnx.ModelProto) -> gs.Graph:
+    """Give a model's graph as one that can be rewired, sorted topologically; the model stays as it is."""
+    graph = gs.import_onnx(model)
+    return graph.toposort()
+
+
+def exported(graph: gs.Graph, like: onnx.ModelProto, ir_version: int = 0) -> onnx.ModelProto:
+    """Give a rewired graph as a model, without what nothing reads any more.
+
+    Args:
+        graph: the graph.
+        like: the model that it came from; metadata and format version are its.
+        ir_version: the least format version that the graph needs.
+    """
+    graph.cleanup().toposort()
+    model: onnx.ModelProto = gs.export_onnx(graph)
+    model.ir_version = max(like.ir_version, ir_version)
+    model.metadata_props.extend(like.metadata_props)
+    return model

@@ -1,0 +1,141 @@
+"""FP16 for what is not INT8, as a strongly typed build needs it: types in the graph, FP32 inputs, outputs and decode.
+
+Boxes are pixels up to 1280 and more, where FP16 counts in whole pixels: from the head's output convolutions on, all
+stays FP32. That part is less than a hundredth of the work.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from polyyolo.errors import ModelError
+from polyyolo.quantization.graph import exported, imported
+from polyyolo.quantization.topology import behind_head, from_image, head_convs, identity
+
+# From this operator set on, QuantizeLinear and DequantizeLinear take FP16.
+OPSET = 19
+_SCALES = {"QuantizeLinear", "DequantizeLinear"}
+# Inputs that ONNX keeps in FP32 whatever the type of the data.
+_ALWAYS_FLOAT = {"Resize": (1, 2), "Upsample": (1,)}
+
+
+def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onnx.ModelProto:
+    """Give a copy of the model that computes in FP16 from the image to the head's output convolutions.
+
+    Args:
+        model: an FP32 model, with or without Q/DQ nodes.
+        image: name of its image input.
+        half_io: let the image input, and outputs that come straight from the FP16 part, be FP16.
+
+    Raises:
+        ModelError: the model cannot be raised to operator set 19, or a weight does not fit into FP16.
+    """
+    graph = imported(onnx.shape_inference.infer_shapes(_raised(model)))
+    inner = _half_nodes(graph, image)
+    produced = {id(output): output for node in inner for output in node.outputs if output.dtype == np.float32}
+    lowered: dict[str, gs.Tensor] = {}
+    for node in inner:
+        for index, tensor in enumerate(node.inputs):
+            if _lowers(node, index, tensor, produced):
+                node.inputs[index] = _lowered(graph, tensor, lowered)
+        if node.op == "Cast" and node.attrs["to"] == onnx.TensorProto.FLOAT:
+            node.attrs["to"] = onnx.TensorProto.FLOAT16
+    _raise_borders(graph, inner, produced, half_io=half_io)
+    for output in produced.values():
+        output.dtype = np.float16
+    if half_io:
+        _take_half(graph, image)
+    return exported(graph, like=model, ir_version=9)
+
+
+def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
+    version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if version >= OPSET:
+        return model
+    try:
+        return onnx.version_converter.convert_version(model, OPSET)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"the model's operator set {version} cannot be raised to {OPSET}, which FP16 scales need: {error}",
+            fix=f"export the model again with opset {OPSET}",
+        ) from error
+
+
+def _half_nodes(graph: gs.Graph, image: str) -> list[gs.Node]:
+    """Find the nodes to lower: from the image to the head, and the Q/DQ pairs of their weights."""
+    decode = behind_head(graph, head_convs(graph))
+    names = from_image(graph, image) - decode
+    for node in reversed(graph.nodes):
+        if node.op in _SCALES and any(identity(reader) in names for reader in node.outputs[0].outputs):
+            names |= {identity(node)}
+    return [node for node in graph.nodes if identity(node) in names]
+
+
+def _lowers(node: gs.Node, index: int, tensor: gs.Tensor, produced: Mapping[int, gs.Variable]) -> bool:
+    return tensor.dtype == np.float32 and id(tensor) not in produced and index not in _ALWAYS_FLOAT.get(node.op, ())
+
+
+def _lowered(graph: gs.Graph, tensor: gs.Tensor, lowered: dict[str, gs.Tensor]) -> gs.Tensor:
+    """Give the FP16 twin of an FP32 tensor: a constant of its own, or a Cast."""
+    if tensor.name not in lowered:
+        lowered[tensor.name] = twin = _constant(tensor) if isinstance(tensor, gs.Constant) else _cast(graph, tensor)
+        return twin
+    return lowered[tensor.name]
+
+
+def _constant(tensor: gs.Constant) -> gs.Constant:
+    largest = float(np.abs(tensor.values).max(initial=0))
+    if largest > np.finfo(np.float16).max:
+        raise ModelError(
+            f"the constant {tensor.name!r} holds {largest:g}, more than FP16's 65504",
+            fix="build with --precision fp32, or keep that layer out of the model",
+        )
+    return gs.Constant(f"{tensor.name}_half", tensor.values.astype(np.float16))
+
+
+def _cast(graph: gs.Graph, tensor: gs.Tensor) -> gs.Variable:
+    half = gs.Variable(f"{tensor.name}_half", np.float16, tensor.shape)
+    graph.nodes.append(gs.Node("Cast", f"{tensor.name}_to_half", {"to": onnx.TensorProto.FLOAT16}, [tensor], [half]))
+    return half
+
+
+def _raise_borders(
+    graph: gs.Graph, inner: list[gs.Node], produced: Mapping[int, gs.Variable], *, half_io: bool
+) -> None:
+    """Cast back to FP32 where the rest of the graph, or whoever runs it, reads what the FP16 part made."""
+    members = {id(node) for node in inner}
+    outputs = {id(output) for output in graph.outputs}
+    for tensor in produced.values():
+        if id(tensor) in outputs and not half_io:
+            _split_output(graph, tensor)
+        readers = [node for node in tensor.outputs if id(node) not in members and node.op != "Cast"]
+        if not readers:
+            continue
+        single = gs.Variable(f"{tensor.name}_single", np.float32, tensor.shape)
+        for node in readers:
+            for index in [place for place, source in enumerate(node.inputs) if source is tensor]:
+                node.inputs[index] = single
+        graph.nodes.append(
+            gs.Node("Cast", f"{tensor.name}_to_single", {"to": onnx.TensorProto.FLOAT}, [tensor], [single])
+        )
+
+
+def _split_output(graph: gs.Graph, tensor: gs.Variable) -> None:
+    """Let a graph output keep its name and FP32, fed by a Cast from an FP16 tensor."""
+    name = tensor.name
+    single = gs.Variable(name, np.float32, tensor.shape)
+    graph.outputs = [single if output is tensor else output for output in graph.outputs]
+    tensor.name = f"{name}_half"
+    graph.nodes.append(gs.Node("Cast", f"{name}_to_single", {"to": onnx.TensorProto.FLOAT}, [tensor], [single]))
+
+
+def _take_half(graph: gs.Graph, image: str) -> None:
+    """Make the image input FP16 and drop the Cast behind it."""
+    tensor = next(entry for entry in graph.inputs if entry.name == image)
+    tensor.dtype = np.float16
+    for node in [reader for reader in tensor.outputs if reader.op == "Cast"]:
+        for reader in list(node.outputs[0].outputs):
+            reader.inputs[reader.inputs.index(node.outputs[0])] = tensor
+        node.outputs.clear()

@@ -1,0 +1,142 @@
+"""Q/DQ nodes into the graph: INT8 as TensorRT reads it, symmetric, with zero-point 0.
+
+Scales are rounded up to what FP16 can hold, so that the same numbers serve a model cast to FP16 and one left in FP32.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from polyyolo.quantization.graph import exported, imported
+from polyyolo.quantization.placement import Placement
+from polyyolo.quantization.topology import CARRIERS, activations, carried, identity, weight_of
+from polyyolo.records import CalibrationTable
+
+LEVELS = 127
+# Below this FP16 is subnormal, and some devices flush it to zero.
+SMALLEST_SCALE = float(np.finfo(np.float16).smallest_normal)
+
+Scales = NDArray[np.float32]
+
+
+def insert(model: onnx.ModelProto, placement: Placement, table: CalibrationTable) -> onnx.ModelProto:
+    """Give a copy of an FP32 model in which the placement's nodes run in INT8.
+
+    Raises:
+        TableError: the table lacks a tensor of the placement.
+    """
+    graph = imported(model)
+    quantized = set(placement.nodes)
+    scales = {
+        name: half_scale(np.array(max(table.amax(member) for member in group if member in placement.observed) / LEVELS))
+        for group in placement.groups
+        for name in group
+    }
+    tensors = graph.tensors()
+    skips = _skips(graph, scales)
+    readers = {name: _int8_readers(tensors[name], quantized, scales, skips) for name in scales}
+    for node in [node for node in graph.nodes if identity(node) in quantized]:
+        _quantize_weight(graph, node)
+    for name, nodes in readers.items():
+        _quantize_activation(graph, tensors[name], nodes, scales[name])
+    return exported(graph, like=model)
+
+
+def half_scale(scale: NDArray[np.floating]) -> Scales:
+    """Round scales up to the next number that FP16 can hold: nothing that fitted is clipped."""
+    wanted = np.maximum(scale, SMALLEST_SCALE)
+    near = wanted.astype(np.float16)
+    up = np.where(near.astype(np.float64) < wanted, np.nextafter(near, np.float16(np.inf)), near)
+    return np.asarray(up, np.float32)
+
+
+def weight_scales(weight: NDArray[np.floating], axis: int) -> Scales:
+    """Give one scale for each channel along ``axis``: its largest magnitude over 127."""
+    others = tuple(index for index in range(weight.ndim) if index != axis)
+    return half_scale(np.abs(weight).max(axis=others) / LEVELS)
+
+
+def channel_axis(node: gs.Node, weight: gs.Constant) -> int:
+    """Tell which axis of a weighted node's weights counts its outputs."""
+    if node.op == "MatMul":
+        return len(weight.shape) - 1
+    if node.op == "Gemm":
+        return 0 if node.attrs.get("transB") else 1
+    return 1 if node.op == "ConvTranspose" else 0
+
+
+def _skips(graph: gs.Graph, scales: Mapping[str, Scales]) -> dict[str, str]:
+    """Find the skip branch of each residual Add: of its inputs that carry INT8 anyway, the one made first.
+
+    Args:
+        graph: sorted topologically.
+        scales: the tensors that carry INT8.
+
+    Returns:
+        identity of the Add -> name of the tensor.
+    """
+    order = {output.name: place for place, node in enumerate(graph.nodes) for output in node.outputs}
+    found = {}
+    for node in graph.nodes:
+        candidates = [tensor.name for tensor in activations(node) if tensor.name in scales and len(tensor.outputs) > 1]
+        if node.op == "Add" and len(activations(node)) == 2 and candidates:
+            found[identity(node)] = min(candidates, key=lambda name: order.get(name, -1))
+    return found
+
+
+def _int8_readers(
+    tensor: gs.Tensor, quantized: set[str], scales: Mapping[str, Scales], skips: Mapping[str, str]
+) -> list[gs.Node]:
+    """Find the nodes that read this tensor as INT8: quantized ones, carriers of INT8, and Adds whose skip it is."""
+    direct = [node for node in tensor.outputs if identity(node) in quantized and activations(node)[0] is tensor]
+    carriers = [
+        node
+        for node in tensor.outputs
+        if node.op in CARRIERS
+        and any(source is tensor for source in carried(node))
+        and any(output.name in scales for output in node.outputs)
+    ]
+    adds = [node for node in tensor.outputs if node.op == "Add" and skips.get(identity(node)) == tensor.name]
+    return direct + carriers + adds
+
+
+def _quantize_activation(graph: gs.Graph, tensor: gs.Tensor, readers: list[gs.Node], scale: Scales) -> None:
+    if not readers:
+        return
+    restored = _pair(graph, tensor, scale, axis=None)
+    for node in readers:
+        for index, source in enumerate(node.inputs):
+            if source is tensor:
+                node.inputs[index] = restored
+
+
+def _quantize_weight(graph: gs.Graph, node: gs.Node) -> None:
+    weight = weight_of(node)
+    if weight is None:
+        return
+    axis = channel_axis(node, weight)
+    restored = _pair(graph, weight, weight_scales(weight.values, axis), axis)
+    node.inputs[node.inputs.index(weight)] = restored
+
+
+def _pair(graph: gs.Graph, tensor: gs.Tensor, scale: Scales, axis: int | None) -> gs.Variable:
+    """Append QuantizeLinear and DequantizeLinear behind a tensor, and give what comes out."""
+    name = tensor.name
+    existing = graph.tensors().get(f"{name}_dequantized")
+    if existing is not None:
+        return existing
+    constants = [
+        gs.Constant(f"{name}_scale", scale),
+        gs.Constant(f"{name}_zero_point", np.zeros(scale.shape, np.int8)),
+    ]
+    attributes = {} if axis is None else {"axis": axis}
+    stored = gs.Variable(f"{name}_quantized", np.int8)
+    restored = gs.Variable(f"{name}_dequantized", np.float32)
+    graph.nodes += [
+        gs.Node("QuantizeLinear", f"{name}_QuantizeLinear", attributes, [tensor, *constants], [stored]),
+        gs.Node("DequantizeLinear", f"{name}_DequantizeLinear", attributes, [stored, *constants], [restored]),
+    ]
+    return restored

@@ -1,0 +1,144 @@
+"""Which nodes run in INT8, which tensors carry INT8, and why the others do not. Pure: a graph in, a record out.
+
+The rules, with their sources in docs/quantization.md:
+1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation.
+2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
+3. The convolutions nearest the image stay in float up to a share of the model's work: they cost the most accuracy
+   for what they compute.
+4. A tensor that reaches a quantized node through Concat, MaxPool, Resize, Slice or Split shares its scale with what
+   comes out there, so that those nodes run in INT8 and nothing is rescaled.
+5. An Add takes INT8 on the side that a quantized node reads as well (the skip branch), and float on the other.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import onnx_graphsurgeon as gs
+from attrs import frozen
+
+from polyyolo.quantization.topology import (
+    CARRIERS,
+    activations,
+    behind_head,
+    carried,
+    head_convs,
+    identity,
+    is_decode,
+    is_weighted,
+)
+
+HEAD, DECODE, STEM, NAMED = (
+    "head output: INT8 here costs 3 to 16 points of box agreement",
+    "behind the head: boxes need more than 8 bits",
+    "nearest the image: much accuracy for little work",
+    "kept in float by name",
+)
+
+
+@frozen
+class Placement:
+    """What is to be quantized.
+
+    Attributes:
+        nodes: identities of the weighted nodes that run in INT8.
+        observed: the inputs of all weighted nodes but the decode's: what a table must hold for any placement. What a
+            carrier hands on lies within them, so that nothing else needs measuring.
+        groups: tensors that share one scale, each tensor in exactly one group.
+        in_float: identity -> reason, for the weighted nodes that stay in float.
+    """
+
+    nodes: tuple[str, ...]
+    observed: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    in_float: Mapping[str, str]
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Every tensor that carries INT8."""
+        return tuple(name for group in self.groups for name in group)
+
+
+@frozen
+class FloatBudget:
+    """What is left in float besides the head.
+
+    Attributes:
+        stem: share (0 to 1) of the model's multiply-accumulates that the convolutions nearest the image may take.
+        names: nodes to keep in float, by node name or by output tensor.
+    """
+
+    stem: float = 0.10
+    names: tuple[str, ...] = ()
+
+
+def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Placement:
+    """Decide by structure what is quantized.
+
+    Args:
+        graph: any ONNX graph; it is not changed, but sorted topologically.
+        macs: multiply-accumulates by node identity.
+        budget: what else to keep in float.
+    """
+    graph.toposort()
+    in_float = _in_float(graph, macs, budget)
+    nodes = [node for node in graph.nodes if is_weighted(node) and identity(node) not in in_float]
+    return Placement(
+        nodes=tuple(identity(node) for node in nodes),
+        observed=_observed(graph, in_float),
+        groups=_groups(graph, [activations(node)[0].name for node in nodes]),
+        in_float=in_float,
+    )
+
+
+def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> dict[str, str]:
+    heads = head_convs(graph)
+    decode = behind_head(graph, heads)
+    reasons = {}
+    for node in filter(is_weighted, graph.nodes):
+        name = identity(node)
+        if name in heads:
+            reasons[name] = HEAD
+        elif name in decode or is_decode(node):
+            reasons[name] = DECODE
+        elif name in budget.names or node.name in budget.names:
+            reasons[name] = NAMED
+    free = [identity(node) for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
+    return reasons | dict.fromkeys(_stem(free, macs, budget.stem), STEM)
+
+
+def _observed(graph: gs.Graph, in_float: Mapping[str, str]) -> tuple[str, ...]:
+    nodes = [node for node in graph.nodes if is_weighted(node) and in_float.get(identity(node)) != DECODE]
+    return tuple(dict.fromkeys(activations(node)[0].name for node in nodes))
+
+
+def _stem(names: Sequence[str], macs: Mapping[str, int], share: float) -> list[str]:
+    """Take nodes in the order of the graph while their work stays within the share."""
+    room = share * sum(macs.values())
+    taken = []
+    for name in names:
+        room -= macs.get(name, 0)
+        if room < 0:
+            break
+        taken.append(name)
+    return taken
+
+
+def _groups(graph: gs.Graph, inputs: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Group the inputs of quantized nodes with every tensor that reaches them through carriers."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            name = parent[name]
+        return name
+
+    for name in inputs:
+        root(name)
+    for node in reversed(graph.nodes):  # an output is known to carry INT8 before its inputs are looked at
+        if node.op in CARRIERS and any(output.name in parent for output in node.outputs):
+            first = next(output.name for output in node.outputs if output.name in parent)
+            for tensor in (*carried(node), *node.outputs):
+                parent[root(tensor.name)] = root(first)
+    members: dict[str, list[str]] = {}
+    for name in parent:
+        members.setdefault(root(name), []).append(name)
+    return tuple(tuple(group) for group in members.values())

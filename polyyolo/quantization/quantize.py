@@ -1,0 +1,58 @@
+"""A prepared model and its table in, the INT8 model out."""
+
+from pathlib import Path
+
+import onnx
+
+from polyyolo.errors import TableError
+from polyyolo.files import replacing
+from polyyolo.models.spec import load, read_spec
+from polyyolo.quantization import half
+from polyyolo.quantization.graph import imported
+from polyyolo.quantization.insertion import insert
+from polyyolo.quantization.placement import FloatBudget, Placement, place
+from polyyolo.quantization.work import macs
+from polyyolo.records import CalibrationTable, ModelSpec
+
+
+def placement_of(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) -> Placement:
+    """Decide what of a model runs in INT8.
+
+    Args:
+        spec: an FP32 model without Q/DQ nodes.
+        size: (height, width) in pixels, for counting each node's work.
+        budget: what stays in float besides the head.
+    """
+    model = load(spec.path)
+    return place(imported(model), macs(model, spec, size), budget)
+
+
+def quantize(spec: ModelSpec, table: CalibrationTable, placement: Placement, output: Path) -> ModelSpec:
+    """Write the model with Q/DQ nodes, all types still FP32.
+
+    Raises:
+        TableError: the table was made for another model, or lacks a tensor.
+    """
+    if table.model_sha256 != spec.sha256:
+        raise TableError(
+            f"the calibration table belongs to model {table.model_sha256[:12]}, this one is {spec.sha256[:12]}",
+            fix="calibrate this model",
+        )
+    how = f"quantize ({table.method}, {len(placement.nodes)} of {len(placement.nodes) + len(placement.in_float)} nodes)"
+    return _write(insert(load(spec.path), placement, table), spec, output, how)
+
+
+def cast_to_half(spec: ModelSpec, output: Path, *, half_io: bool = False) -> ModelSpec:
+    """Write the model with FP16 types from the image to the head, as a strongly typed build needs it.
+
+    Raises:
+        ModelError: the model cannot hold FP16.
+    """
+    return _write(half.to_half(load(spec.path), spec.image, half_io=half_io), spec, output, "cast to FP16")
+
+
+def _write(model: onnx.ModelProto, source: ModelSpec, output: Path, how: str) -> ModelSpec:
+    onnx.checker.check_model(model)
+    with replacing(output) as temporary:
+        onnx.save(model, temporary)
+    return read_spec(output, head=source.head.kind, history=(*source.history, how))

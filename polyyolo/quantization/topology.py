@@ -1,0 +1,121 @@
+"""What a graph does, told by structure alone: which nodes carry weights, which are the head, which only move values."""
+
+from collections.abc import Iterator
+
+import onnx_graphsurgeon as gs
+
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
+# These hand on the values they get, so that input and output can share one INT8 scale and the node runs in INT8.
+CARRIERS = frozenset(
+    {
+        "Concat",
+        "MaxPool",
+        "Resize",
+        "Upsample",
+        "Slice",
+        "Split",
+        "Transpose",
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+        "Flatten",
+    }
+)
+_RESHAPERS = frozenset(
+    {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Identity", "Cast"}
+)
+
+
+def activations(node: gs.Node) -> list[gs.Variable]:
+    """Give the inputs that are computed, in order: neither constants nor left out."""
+    return [tensor for tensor in node.inputs if isinstance(tensor, gs.Variable) and not tensor.is_empty()]
+
+
+def carried(node: gs.Node) -> list[gs.Variable]:
+    """Give the inputs whose values a carrier hands on: all of a Concat's, else the first; shapes and sizes are none."""
+    found = activations(node)
+    return found if node.op == "Concat" else [tensor for tensor in found[:1] if tensor is node.inputs[0]]
+
+
+def identity(node: gs.Node) -> str:
+    """Name a node for good: its first output is unique in any valid graph, its own name need not be."""
+    return str(node.outputs[0].name)
+
+
+def is_weighted(node: gs.Node) -> bool:
+    """Whether the node multiplies one activation with constant weights."""
+    return node.op in WEIGHTED and len(activations(node)) >= 1 and weight_of(node) is not None
+
+
+def weight_of(node: gs.Node) -> gs.Constant | None:
+    """Give the constant that a weighted node multiplies with, or None where both factors are computed."""
+    return next((tensor for tensor in node.inputs[:2] if isinstance(tensor, gs.Constant)), None)
+
+
+def upstream(tensor: gs.Tensor) -> Iterator[gs.Node]:
+    """Walk back from a tensor over all nodes that it is computed from, each once."""
+    pending, seen = list(tensor.inputs), set()
+    while pending:
+        node = pending.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            pending.extend(producer for source in activations(node) for producer in source.inputs)
+
+
+def is_decode(node: gs.Node) -> bool:
+    """Whether a weighted node is part of the decode: YOLOv8's DFL convolution takes the mean of a Softmax."""
+    if not is_weighted(node):
+        return False
+    producer = _producer(activations(node)[0])
+    while producer is not None and producer.op in _RESHAPERS:
+        producer = _producer(activations(producer)[0]) if activations(producer) else None
+    return producer is not None and producer.op == "Softmax"
+
+
+def head_convs(graph: gs.Graph) -> frozenset[str]:
+    """Find the weighted nodes behind which no other follows on any way to an output: the head's output convolutions.
+
+    Args:
+        graph: sorted topologically.
+
+    Returns:
+        their identities.
+    """
+    followed: set[int] = set()  # ids of tensors from which a weighted node is reached
+    heads = set()
+    for node in reversed(graph.nodes):
+        leads = any(id(output) in followed for output in node.outputs)
+        inner = is_weighted(node) and not is_decode(node)
+        if inner and not leads:
+            heads.add(identity(node))
+        if inner or leads:
+            followed.update(id(tensor) for tensor in activations(node))
+    return frozenset(heads)
+
+
+def behind_head(graph: gs.Graph, heads: frozenset[str]) -> frozenset[str]:
+    """Find the nodes that are computed from a head convolution's output: the decode."""
+    reached: set[int] = set()
+    found = set()
+    for node in graph.nodes:
+        if any(id(tensor) in reached for tensor in activations(node)):
+            found.add(identity(node))
+        if identity(node) in found or identity(node) in heads:
+            reached.update(id(output) for output in node.outputs)
+    return frozenset(found)
+
+
+def from_image(graph: gs.Graph, image: str) -> frozenset[str]:
+    """Find the nodes whose values, not only shapes, are computed from the image input."""
+    reached = {image}
+    found = set()
+    for node in graph.nodes:
+        if node.op not in {"Shape", "Size"} and any(tensor.name in reached for tensor in activations(node)):
+            found.add(identity(node))
+            reached.update(output.name for output in node.outputs)
+    return frozenset(found)
+
+
+def _producer(tensor: gs.Tensor) -> gs.Node | None:
+    return tensor.inputs[0] if tensor.inputs else None

@@ -1,0 +1,53 @@
+"""How much each weighted node computes: multiply-accumulates for one picture."""
+
+import math
+from collections.abc import Mapping
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from polyyolo.quantization.topology import identity, is_weighted, weight_of
+from polyyolo.records import ModelSpec
+
+
+def macs(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> dict[str, int]:
+    """Count multiply-accumulates of every weighted node for one picture of ``size`` (height, width) pixels.
+
+    Returns:
+        node identity -> count; nodes whose output shape cannot be inferred are left out.
+    """
+    shapes = _shapes(model, spec, size)
+    graph = gs.import_onnx(model)
+    counted = {identity(node): _count(node, shapes) for node in graph.nodes if is_weighted(node)}
+    return {name: count for name, count in counted.items() if count}
+
+
+def _shapes(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> Mapping[str, tuple[int, ...]]:
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    del fixed.graph.value_info[:]
+    for tensor in fixed.graph.input:
+        if tensor.name == spec.image:
+            for axis, value in enumerate((1, None, *size)):
+                if value is not None:
+                    tensor.type.tensor_type.shape.dim[axis].dim_value = value
+    for output in fixed.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
+    return {
+        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in (*inferred.value_info, *inferred.output, *inferred.input)
+    }
+
+
+def _count(node: gs.Node, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    weight = weight_of(node)
+    produced = shapes.get(identity(node), ())
+    if weight is None or not produced:
+        return 0
+    kernel = tuple(map(int, weight.shape))
+    if node.op == "Conv":
+        return math.prod(produced) * math.prod(kernel[1:])
+    if node.op == "ConvTranspose":
+        return math.prod(shapes.get(node.inputs[0].name, ())) * math.prod(kernel[1:])
+    return math.prod(produced) * (kernel[1] if node.attrs.get("transB") else kernel[0])
