@@ -54,7 +54,7 @@ def heading(chosen: CalibrationSet) -> str:
     low, high = expected_range(how)
     fit = f"letterbox {how.pad}" if how.fit == "letterbox" else how.fit
     height, width = how.size
-    return f"{height}x{width} {fit} {how.colour} {low:.4g}..{high:.4g} {how.dtype} batch {chosen.batch}"
+    return f"{width} wide, {height} high, {fit}, {how.colour}, {low:.4g}..{high:.4g} {how.dtype}"
 
 
 def tile(tensor: Tensor, caption: str, preprocessing: Preprocessing) -> Picture:

@@ -1,6 +1,6 @@
 """Pictures flow as tensors: decoded and resized in threads ahead of whoever consumes them, in flat memory."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -39,10 +39,15 @@ def batches(chosen: CalibrationSet) -> Generator[Batch, None, None]:
     Raises:
         PictureError: a picture or the .npy changed since it was chosen and cannot be used any more.
     """
+    return batched(chosen_tensors(chosen), chosen.batch)
+
+
+def batched(stream: Iterable[Tensor], batch: int) -> Generator[Batch, None, None]:
+    """Stack (C, H, W) tensors into (``batch``, C, H, W); what does not fill a batch at the end is dropped."""
     waiting: list[Tensor] = []
-    for tensor in chosen_tensors(chosen):
+    for tensor in stream:
         waiting.append(tensor)
-        if len(waiting) == chosen.batch:
+        if len(waiting) == batch:
             yield np.stack(waiting)
             waiting.clear()
 
