@@ -51,6 +51,7 @@ def make_plan(
         engine=engine,
         timing_cache=job.options.timing_cache,
         notes=tuple(notes(job)),
+        calibration_cache=job.options.calibration_cache,
     )
 
 

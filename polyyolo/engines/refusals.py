@@ -41,7 +41,7 @@ def _toolchain(job: Job) -> None:
     if job.toolchain.kind is ToolchainKind.NONE:
         raise ToolchainError(
             "nothing here builds engines" + "".join(f"; {sentence}" for sentence in job.toolchain.missing),
-            fix="pip install 'polyyolo[rtx]', which needs no GPU; polyyolo plan --tensorrt 10.16 tells what to run elsewhere",
+            fix="pip install 'polyyolo[rtx]', which needs no GPU; polyyolo plan --tensorrt 10.16 is for other machines",
         )
     refuse_too_old(job.toolchain)
 

@@ -121,6 +121,7 @@ class BuildPlan:
         command: what is run.
         engine: where the engine will be written.
         timing_cache: reused between builds, where the builder takes one.
+        calibration_cache: the scales of the calibrated route.
         notes: what was translated or left out for this toolchain.
     """
 
@@ -133,6 +134,7 @@ class BuildPlan:
     engine: Path
     timing_cache: Path | None = None
     notes: tuple[str, ...] = ()
+    calibration_cache: Path | None = None
 
 
 @frozen

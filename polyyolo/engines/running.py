@@ -1,0 +1,97 @@
+"""Run one foreign program: all it prints goes to a log as it comes, and it never outlives us."""
+
+import os
+import signal
+import subprocess
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from attrs import frozen
+
+from polyyolo.engines.plan import shell_line
+from polyyolo.errors import ToolchainError
+from polyyolo.files import writable
+from polyyolo.records import Command
+
+GRACE_S = 3.0
+"""How long a program may take to end when asked, before it is asked less kindly."""
+KEPT_LINES = 200
+
+
+@frozen
+class Ended:
+    """How a program ended.
+
+    Attributes:
+        status: exit status; negative is the signal that killed it.
+        lines: the last lines of standard output and standard error, in the order they came.
+    """
+
+    status: int
+    lines: tuple[str, ...]
+
+
+class Run(Protocol):
+    """What runs a command and logs it; tests pass their own."""
+
+    def __call__(self, command: Command, log: Path) -> Ended:
+        """Run to the end."""
+
+
+def run_logged(command: Command, log: Path) -> Ended:
+    """Run a command to its end; the log begins with the command itself.
+
+    An exception in between, Ctrl-C among them, ends the program first: interrupt, terminate, kill.
+
+    Raises:
+        ToolchainError: the program cannot be started, or the disk is full.
+        InputError: the log cannot be written.
+    """
+    lines: deque[str] = deque(maxlen=KEPT_LINES)
+    with writable(log.parent):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w", encoding="utf-8") as stream:
+            stream.write(f"$ {shell_line(command)}\n")
+            stream.flush()
+            child = _started(command)
+            try:
+                for line in child.stdout or ():
+                    stream.write(line)
+                    stream.flush()
+                    lines.append(line.rstrip())
+                status = child.wait()
+            finally:
+                _stop(child)
+    return Ended(status, tuple(lines))
+
+
+def _started(command: Command) -> "subprocess.Popen[str]":
+    # A user who exported the RTX switch for his own work must still get the TensorRT that the plan names.
+    inherited = {name: value for name, value in os.environ.items() if name != "POLYGRAPHY_USE_TENSORRT_RTX"}
+    try:
+        return subprocess.Popen(  # noqa: S603 - an argument list, no shell
+            command.argv,
+            env={**inherited, **command.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise ToolchainError(
+            f"{command.argv[0]} cannot be started: {error.strerror}", fix="install it, or choose another --toolchain"
+        ) from error
+
+
+def _stop(child: "subprocess.Popen[str]") -> None:
+    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is not None:
+            break
+        child.send_signal(asked)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_S)
+    if child.stdout:
+        child.stdout.close()
