@@ -67,7 +67,7 @@ def disagreement(pair: Pair, *, iou: float = 0.5) -> float:
 
 
 def worst(pairs: Sequence[Pair], count: int) -> list[Pair]:
-    """The ``count`` pictures on which the models differ most, worst first; those without any difference are left out."""
+    """The ``count`` pictures on which the models differ most, worst first; without those on which they do not."""
     ordered = sorted(pairs, key=disagreement, reverse=True)[:count]
     return [pair for pair in ordered if disagreement(pair) > 0]
 

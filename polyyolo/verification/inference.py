@@ -38,8 +38,8 @@ class Selection:
 DISPLAY = Selection(confidence=0.25, iou=0.45, multi_label=False, limit=300)
 """What a user of the model sees: YOLOv5's defaults for detection."""
 
-EVALUATION = Selection(confidence=0.001, iou=0.6, multi_label=True, limit=100)
-"""What mAP is computed from: YOLOv5's settings for validation, and COCO's 100 detections."""
+EVALUATION = Selection(confidence=0.001, iou=0.6, multi_label=True, limit=300)
+"""What mAP is computed from: YOLOv5's settings for validation; of these COCO counts the best 100 of each class."""
 
 
 class Runner:
@@ -65,13 +65,13 @@ class Runner:
         self._session.__exit__(kind, error, trace)
 
     def infer(self, pictures: Array) -> dict[str, Array]:
-        """Run the model, in several goes where its batch is smaller; a batch that is too small is filled with its last picture.
+        """Run the model, in several goes where its batch is smaller; the last is filled up with its last picture.
 
         Args:
             pictures: (N, C, H, W).
 
         Returns:
-            Output name -> array whose first axis has N entries; of a single go with a full batch, whatever the model gives.
+            Output name -> array with N entries along its first axis; of a single full batch, whatever the model gives.
         """
         parts = [self._once(pictures[start : start + self.batch]) for start in range(0, len(pictures), self.batch)]
         if len(parts) == 1:

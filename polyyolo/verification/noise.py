@@ -9,7 +9,7 @@ from polyyolo.records import ModelSpec, TensorSpec
 from polyyolo.verification.boxes import Array
 
 LIMIT_DB = 200.0
-"""What equal outputs get, and with a minus what is not finite gets: JSON has no infinity, and float32 ends near 150 dB."""
+"""What equal outputs get, as JSON has no infinity and float32 ends near 150 dB; the negative is for NaN and overflow."""
 
 
 class Noise:
@@ -21,7 +21,7 @@ class Noise:
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
         self._pairs = dict(pairs)
-        self._sums = {name: (0.0, 0.0) for name in pairs}
+        self._sums = dict.fromkeys(pairs, (0.0, 0.0))
 
     def add(self, reference: Mapping[str, Array], candidate: Mapping[str, Array]) -> None:
         """Add a batch; arrays of a pair have equal shapes."""

@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from attrs import frozen
 
 from polyyolo import progress
 from polyyolo.errors import LabelError
-from polyyolo.verification.boxes import Array
 
 
 @frozen
@@ -26,10 +24,6 @@ class Truth:
     box: tuple[float, float, float, float]
     area: float = 0.0
     crowd: bool = False
-
-    def pixels(self, scale: Array) -> Array:
-        """Give (4,) x, y, width, height in pixels; ``scale`` is the picture's (width, height, width, height), or ones."""
-        return np.asarray(self.box) * scale
 
 
 @frozen

@@ -1,0 +1,64 @@
+"""Every layer of an ONNX: what it computes in, how much, and why it stays in float."""
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from polyyolo.models.spec import load
+from polyyolo.quantization.graph import imported
+from polyyolo.quantization.placement import Placement
+from polyyolo.quantization.topology import CARRIERS, QUANTIZING, carried, identity, is_weighted
+from polyyolo.quantization.work import macs
+from polyyolo.records import Layer, ModelSpec, Precision
+
+_BESIDE = QUANTIZING | {"Constant", "Cast"}
+
+
+def layers(spec: ModelSpec, size: tuple[int, int], placement: Placement) -> tuple[Layer, ...]:
+    """List the layers of a model, in order.
+
+    Args:
+        spec: an FP32 model, which is told as it would be quantized, or one with Q/DQ nodes, which is told as it is.
+        size: (height, width) in pixels, for counting the work.
+        placement: what was or would be quantized: the reasons are from it.
+
+    Returns:
+        One entry for each node but constants, casts and Q/DQ nodes.
+    """
+    model = load(spec.path)
+    graph = imported(onnx.shape_inference.infer_shapes(model))
+    work = macs(model, spec, size)
+    return tuple(
+        Layer(
+            name=node.name or identity(node),
+            kind=node.op,
+            precision=_precision(node) if spec.quantized else _planned(node, placement),
+            macs=work.get(identity(node), 0),
+            reason=placement.in_float.get(identity(node), ""),
+        )
+        for node in graph.nodes
+        if node.op not in _BESIDE and node.outputs
+    )
+
+
+def int8_share(listed: tuple[Layer, ...]) -> float:
+    """Give the share of all multiply-accumulates that run in INT8, 0 to 1."""
+    total = sum(layer.macs for layer in listed)
+    return sum(layer.macs for layer in listed if layer.precision is Precision.INT8) / total if total else 0.0
+
+
+def _planned(node: gs.Node, placement: Placement) -> Precision:
+    carries = node.op in CARRIERS and all(output.name in placement.tensors for output in node.outputs)
+    return Precision.INT8 if carries or identity(node) in placement.nodes else _stored(node)
+
+
+def _precision(node: gs.Node) -> Precision:
+    """A node runs in INT8 when all that it computes with comes out of a DequantizeLinear."""
+    read = node.inputs[:2] if is_weighted(node) else carried(node) if node.op in CARRIERS else []
+    if read and all(tensor.inputs and tensor.inputs[0].op == "DequantizeLinear" for tensor in read):
+        return Precision.INT8
+    return _stored(node)
+
+
+def _stored(node: gs.Node) -> Precision:
+    return Precision.FP16 if node.outputs[0].dtype == np.float16 else Precision.FP32
