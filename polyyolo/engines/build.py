@@ -20,8 +20,8 @@ TAIL_LINES = 12
 def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
     """Build the engine that a plan decided.
 
-    The builder writes to a temporary file beside ``plan.engine``, which takes its place when it is whole; an interrupted
-    or failed build leaves what was there before.
+    The builder writes to a temporary file beside ``plan.engine``, which takes its place when it is whole; a failed
+    or interrupted build leaves what was there before.
 
     Args:
         plan: from ``make_plan``.
@@ -54,6 +54,8 @@ def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
 def _check_inputs(plan: BuildPlan) -> None:
     if not plan.model.path.is_file():
         raise ModelError(f"the model {plan.model.path} is gone", fix="make it again, or name another")
+    if plan.engine.is_dir():
+        raise InputError(f"{plan.engine} is a folder", fix=f"name a file with -o, as {plan.engine / 'yolo.plan'}")
     cache = plan.calibration_cache
     # trtexec calibrates on noise when the cache is missing, and crashes on an empty one.
     if cache and not (cache.is_file() and cache.stat().st_size):

@@ -1,0 +1,78 @@
+"""polyyolo plan: the exact commands, before anything runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from polyyolo.cli.build_options import Asked, build_options, read
+from polyyolo.cli.console import bars, print_json
+from polyyolo.errors import PolyYoloError
+
+if TYPE_CHECKING:
+    from polyyolo.records import BuildPlan
+
+
+@click.command()
+@build_options
+@click.option("--tensorrt", metavar="8.6|10.16|11.4", help="release on another machine  [the one that is here]")
+@click.option(
+    "-o", "--output", default=Path(), type=click.Path(path_type=Path), help="folder of the engine  [this one]"
+)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: bool) -> None:
+    """Print the commands that build MODEL, as it is, into an engine: Polygraphy's and trtexec's.
+
+    What is printed can be pasted into a POSIX shell; notes and refusals stand in comments.
+    """
+    with bars(quiet=True) as shown:
+        asked = read(build, tensorrt)
+    plans, refused = _plans(asked, output / f"{asked.spec.path.stem}.plan")
+    if not plans:
+        raise next(iter(refused.values()))
+    if as_json:
+        refusals = {program: {"message": error.message, "fix": error.fix} for program, error in refused.items()}
+        commands = {program: _plain(made) for program, made in plans.items()}
+        print_json({"commands": commands, "refused": refusals, "notes": shown.notes})
+    else:
+        click.echo("\n".join([*(f"# {note}" for note in shown.notes), *_lines(plans, refused)]))
+
+
+def _plans(asked: Asked, engine: Path) -> "tuple[dict[str, BuildPlan], dict[str, PolyYoloError]]":
+    """Plan with each program that drives this toolchain, or with the one that was asked for."""
+    from attrs import evolve
+
+    from polyyolo.engines.plan import Program, make_plan
+    from polyyolo.records import ToolchainKind
+
+    every = [Program.POLYGRAPHY] if asked.toolchain.kind is not ToolchainKind.TENSORRT else list(Program)
+    plans, refused = {}, {}
+    for program in [asked.options.program] if asked.options.program else every:
+        options = evolve(asked.options, program=program)
+        try:
+            plans[program.value] = make_plan(asked.spec, asked.profile, asked.toolchain, engine, options)
+        except PolyYoloError as error:
+            refused[program.value] = error
+    return plans, refused
+
+
+def _plain(made: "BuildPlan") -> dict[str, Any]:
+    from polyyolo.engines.plan import shell_line
+    from polyyolo.files import plain
+
+    command = plain(made.command)
+    return {**command, "shell": shell_line(made.command), "engine": str(made.engine), "notes": list(made.notes)}
+
+
+def _lines(plans: "dict[str, BuildPlan]", refused: dict[str, PolyYoloError]) -> Iterator[str]:
+    from polyyolo.engines.plan import shell_line
+    from polyyolo.engines.refusals import name_of
+
+    for program, made in plans.items():
+        yield f"# {program}, {name_of(made.toolchain)}, {made.precision.value}, profile {made.profile.name}"
+        yield from (f"#   {note}" for note in made.notes)
+        yield shell_line(made.command)
+    for program, error in refused.items():
+        yield f"# not with {program}: {error.message}"
+        yield f"#   fix: {error.fix}"
