@@ -25,13 +25,9 @@ def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
     """
     outline = outline_of(model)
     wanted = head or head_in(outline.metadata)
-    if wanted is None:
-        return end_to_end_head(outline) or decoded_head(outline) or raw_head(outline) or _none(outline)
-    found = _as(wanted, outline)
-    if found is not None:
-        return found
-    if head is None:
-        return _none(outline)
+    found = _as(wanted, outline) if wanted else None
+    if found or head is None:
+        return found or end_to_end_head(outline) or decoded_head(outline) or raw_head(outline) or _none(outline)
     raise ModelError(
         f"the outputs {_listed(outline)} do not fit the head {head.value}",
         fix="leave --head out, or take another of: " + ", ".join(kind.value for kind in HeadKind),

@@ -12,7 +12,7 @@ from typing import Any
 
 import onnx
 
-from polyyolo.records import HeadKind
+from polyyolo.records import Head, HeadKind
 
 LONGEST = 1 << 20
 
@@ -68,6 +68,25 @@ def head_in(metadata: Mapping[str, str]) -> HeadKind | None:
     """Give the head that the file claims; Ultralytics' ``Detect`` and the like claim none."""
     value = metadata.get("head", "")
     return HeadKind(value) if value in {kind.value for kind in HeadKind} else None
+
+
+def entries_for(head: Head) -> dict[str, str]:
+    """Metadata that lets ``head`` be recognised again whatever happens to the graph before it; the keys above."""
+    entries = {"head": head.kind.value, "strides": json.dumps(head.strides)}
+    if head.anchors:
+        entries["anchors"] = json.dumps(head.anchors)
+    if head.scale_xy:
+        entries["scale_xy"] = json.dumps(head.scale_xy)
+    return entries
+
+
+def with_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """Give a copy of ``model`` whose metadata is exactly ``metadata``."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    del changed.metadata_props[:]
+    onnx.helper.set_model_props(changed, dict(metadata))
+    return changed
 
 
 def _by_index(value: Mapping[object, object]) -> tuple[str, ...]:

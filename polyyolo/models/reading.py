@@ -113,6 +113,8 @@ def _fetch(tensor: onnx.TensorProto, path: Path) -> None:
             f"{path.parent / location} is cut off: {tensor.name!r} has {len(tensor.raw_data):,} of {expected:,} bytes",
             fix="copy that file again",
         )
+    tensor.data_location = onnx.TensorProto.DEFAULT
+    del tensor.external_data[:]
 
 
 def _bytes_of(tensor: onnx.TensorProto) -> int | None:

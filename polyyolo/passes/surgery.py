@@ -1,0 +1,29 @@
+"""Open a model for ONNX-GraphSurgeon, and close it again with everything that the graph does not hold."""
+
+import onnx
+import onnx_graphsurgeon as gs
+
+
+def opened(model: onnx.ModelProto) -> gs.Graph:
+    """Import a copy: GraphSurgeon would otherwise share tensors with ``model`` and rename them there."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return gs.import_onnx(copy)
+
+
+def closed(graph: gs.Graph, like: onnx.ModelProto) -> onnx.ModelProto:
+    """Export ``graph`` without what leads nowhere, with the metadata and version fields of ``like``."""
+    graph.cleanup(remove_unused_graph_inputs=False).toposort()
+    model: onnx.ModelProto = gs.export_onnx(graph)
+    model.metadata_props.extend(like.metadata_props)
+    model.domain, model.model_version, model.doc_string = like.domain, like.model_version, like.doc_string
+    return model
+
+
+def constant_of(tensor: gs.Tensor) -> gs.Constant | None:
+    """Give the constant behind ``tensor``, be it an initializer or the output of a Constant node; else None."""
+    if isinstance(tensor, gs.Constant):
+        return tensor
+    node = tensor.inputs[0] if tensor.inputs else None
+    value = node.attrs.get("value") if node is not None and node.op == "Constant" else None
+    return value if isinstance(value, gs.Constant) else None

@@ -1,0 +1,132 @@
+"""Free a graph from the batch and the picture size that an exporter baked into it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from polyyolo.passes.surgery import constant_of
+
+HW = tuple[int, int]
+
+STRIDES = (4, 8, 16, 32, 64, 128)
+ELEMENTWISE = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Where", "Max", "Min"})
+
+
+def free_batch(graph: gs.Graph, batch: int) -> None:
+    """Make every node work for any batch; shapes must have been inferred for ``batch``.
+
+    1. A Reshape from (batch, ...) to (batch, ...) copies the first axis from its input (0 in its shape).
+    2. An Expand from (batch, ...) to (batch, ...) leaves the first axis alone (1 in its shape).
+    3. A Resize to a size becomes a Resize by factors.
+    """
+    for node in graph.nodes:
+        if node.op == "Reshape" and not node.attrs.get("allowzero"):
+            _replace_first(node, batch, 0)
+        elif node.op == "Expand":
+            _replace_first(node, batch, 1)
+    scale_resizes(graph)
+
+
+def scale_resizes(graph: gs.Graph) -> None:
+    """Turn each Resize to a constant size into one by factors, which holds for every batch and size."""
+    for node in graph.nodes:
+        if node.op == "Resize" and len(node.inputs) == 4 and _known(node.inputs[0]):
+            sizes = constant_of(node.inputs[3])
+            if sizes is not None and node.attrs.get("keep_aspect_ratio_policy", "stretch") == "stretch":
+                shape = np.array(node.inputs[0].shape)[list(node.attrs.get("axes", range(len(node.inputs[0].shape))))]
+                factors = gs.Constant(f"{node.outputs[0].name}_scales", (sizes.values / shape).astype(np.float32))
+                node.inputs = [node.inputs[0], node.inputs[1], factors]
+
+
+def free_size(graph: gs.Graph, old: HW, new: HW | None) -> None:
+    """Make every Reshape work for pictures of ``new`` size, or of any size without it.
+
+    1. One that keeps the last two axes, height and width of a map, keeps those of its input.
+    2. One that flattens a map takes what is left for the number of cells (-1 in its shape).
+    3. One that makes a map again gets the new height and width; for any size that cannot be written down.
+    """
+    for node in list(graph.nodes):
+        target = constant_of(node.inputs[1]) if node.op == "Reshape" else None
+        if target is None or node.attrs.get("allowzero") or not _known(node.inputs[0]):
+            continue
+        dims = [int(dim) for dim in target.values]
+        if _is_map(dims, old) and list(node.inputs[0].shape[-2:]) == dims[-2:]:
+            _keep_map(graph, node, dims)
+        elif _is_map(dims, old) and new is not None:
+            _set_shape(node, [*dims[:-2], *_scaled(dims, old, new)])
+        elif dims.count(-1) == 0 and sum(dim in _cells(old) for dim in dims) == 1:
+            _set_shape(node, [-1 if dim in _cells(old) else dim for dim in dims])
+
+
+def baked_grid(graph: gs.Graph) -> str:
+    """Name a node that computes with a constant that has a number for each cell; empty where there is none.
+
+    A constant may differ from channel to channel of a map (axis 1 of 4). Any other axis counts cells, so the constant
+    is only right for the size it was made for, even where its shape fits another.
+    """
+    for node in graph.nodes:
+        if node.op not in ELEMENTWISE:
+            continue
+        rank = max(
+            (len(tensor.shape) for tensor in [*node.inputs, *node.outputs] if tensor.shape is not None), default=0
+        )
+        for tensor in node.inputs:
+            constant = constant_of(tensor)
+            if constant is not None and _varies_by_cell(constant.shape, rank):
+                return str(node.name or node.outputs[0].name)
+    return ""
+
+
+def _varies_by_cell(shape: Sequence[int], rank: int) -> bool:
+    axes = [axis + rank - len(shape) for axis, extent in enumerate(shape) if extent > 1]
+    return any(not (rank == 4 and axis == 1) for axis in axes)
+
+
+def _replace_first(node: gs.Node, batch: int, instead: int) -> None:
+    target, shape = constant_of(node.inputs[1]), node.inputs[0].shape
+    if target is None or not shape or shape[0] != batch or target.values.size == 0 or target.values[0] != batch:
+        return
+    if node.op == "Expand" and len(shape) != target.values.size:
+        return
+    _set_shape(node, [instead, *(int(dim) for dim in target.values[1:])])
+
+
+def _set_shape(node: gs.Node, dims: Sequence[int]) -> None:
+    node.inputs[1] = gs.Constant(f"{node.outputs[0].name}_shape", np.array(dims, dtype=np.int64))
+
+
+def _keep_map(graph: gs.Graph, node: gs.Node, dims: Sequence[int]) -> None:
+    """Have ``node`` take height and width from its input while the model runs."""
+    name, rank = node.outputs[0].name, len(node.inputs[0].shape)
+    whole = gs.Variable(f"{name}_whole", dtype=np.int64)
+    sides = gs.Variable(f"{name}_sides", dtype=np.int64)
+    shape = gs.Variable(f"{name}_shape", dtype=np.int64)
+    bounds = [
+        gs.Constant(f"{name}_{side}", np.array([value], dtype=np.int64))
+        for side, value in (("from", rank - 2), ("to", rank))
+    ]
+    front = gs.Constant(f"{name}_front", np.array(dims[:-2], dtype=np.int64))
+    graph.nodes += [
+        gs.Node("Shape", inputs=[node.inputs[0]], outputs=[whole]),
+        gs.Node("Slice", inputs=[whole, *bounds], outputs=[sides]),
+        gs.Node("Concat", attrs={"axis": 0}, inputs=[front, sides], outputs=[shape]),
+    ]
+    node.inputs[1] = shape
+
+
+def _is_map(dims: Sequence[int], size: HW) -> bool:
+    return len(dims) > 3 and tuple(dims[-2:]) in {(size[0] // stride, size[1] // stride) for stride in STRIDES}
+
+
+def _scaled(dims: Sequence[int], old: HW, new: HW) -> HW:
+    stride = next(stride for stride in STRIDES if (old[0] // stride, old[1] // stride) == tuple(dims[-2:]))
+    return new[0] // stride, new[1] // stride
+
+
+def _cells(size: HW) -> set[int]:
+    return {(size[0] // stride) * (size[1] // stride) for stride in STRIDES}
+
+
+def _known(tensor: gs.Tensor) -> bool:
+    return tensor.shape is not None and all(isinstance(dim, int) and dim > 0 for dim in tensor.shape)
