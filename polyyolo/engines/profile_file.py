@@ -52,7 +52,7 @@ def _draft_of(shapes: object, where: str, mistakes: Mistakes) -> Draft | None:
     if not isinstance(shapes, dict):
         mistakes.add(f"{where} is no table of shapes", "give it min, opt and max, each a list of whole numbers")
         return None
-    for key in shapes.keys() - set(BOUNDS):
+    for key in (key for key in shapes if key not in BOUNDS):
         meant = difflib.get_close_matches(key, BOUNDS, n=1)
         mistakes.add(
             f"{where} has an unknown key {key!r}" + (f"; did you mean {meant[0]}?" if meant else ""),

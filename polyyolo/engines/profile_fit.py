@@ -59,7 +59,7 @@ def _fitted(inputs: Mapping[str, Draft], spec: ModelSpec, place: str, mistakes: 
         mistakes.add(f'{place}both "*" and {spec.image} are given: they are the same input', "keep one of the two")
     named = {spec.image if name == IMAGE else name: draft for name, draft in inputs.items()}
     tensors = {tensor.name: tensor for tensor in spec.inputs}
-    for name in named.keys() - tensors.keys():
+    for name in (name for name in named if name not in tensors):
         meant = difflib.get_close_matches(name, tensors, n=1)
         mistakes.add(
             f"{place}the model has no input {name!r}" + (f"; did you mean {meant[0]!r}?" if meant else ""),
