@@ -47,7 +47,7 @@ def load_data() -> Feeder:
     """Feed what the environment or the TOML file asks for.
 
     Raises:
-        InputError: a setting is wrong (all are named), or the pictures cannot be used.
+        PolygraphyException: a setting is wrong (all are named), or the pictures cannot be used.
     """
     return feed()
 
@@ -59,15 +59,19 @@ def feed(**presets: str) -> Feeder:
         **presets: settings by the names of the TOML keys, as text: ``fit="stretch"``.
 
     Raises:
-        InputError: a setting is wrong (all are named), or the pictures cannot be used.
+        PolygraphyException: a setting is wrong (all are named), or the pictures cannot be used. Of this kind, because
+            Polygraphy then shows the message and its fix without a traceback.
     """
+    from polygraphy.exception import PolygraphyException
+    from polygraphy.logger import G_LOGGER
+
     log = PolygraphyLog()
     try:
         with progress.listening(log):
             return Feeder(read_options(os.environ, presets), log)
     except PolyYoloError as error:
-        log.warned(error.message, error.fix)  # a traceback would show the message without the fix
-        raise
+        G_LOGGER.error(_told(error.message, error.fix))
+        raise PolygraphyException(error.message) from error
 
 
 class PolygraphyLog(progress.Silent):
@@ -77,13 +81,17 @@ class PolygraphyLog(progress.Silent):
         """Log a warning with its fix."""
         from polygraphy.logger import G_LOGGER
 
-        G_LOGGER.warning(f"polyyolo: {message}" + (f"\nNote: {fix}" if fix else ""))
+        G_LOGGER.warning(_told(message, fix))
 
     def noted(self, message: str) -> None:
         """Log a line."""
         from polygraphy.logger import G_LOGGER
 
-        G_LOGGER.info(f"polyyolo: {message}")
+        G_LOGGER.info(_told(message))
+
+
+def _told(message: str, fix: str = "") -> str:
+    return f"polyyolo: {message}" + (f"\nfix: {fix}" if fix else "")
 
 
 def read_options(environment: Mapping[str, str], presets: Mapping[str, str]) -> FeedOptions:
@@ -104,7 +112,7 @@ def read_options(environment: Mapping[str, str], presets: Mapping[str, str]) -> 
     if mistakes:
         raise InputError(
             "; ".join(mistakes),
-            fix="set POLYYOLO_IMAGES to a folder of pictures; polyyolo/loader.py lists every setting",
+            fix="correct these settings; the head of polyyolo/loader.py lists them all",
         )
     chosen = {name: values.pop(name) for name in overrides.OPTIONS if name in values}
     return FeedOptions(source=values.pop("images"), overrides=chosen, **values)

@@ -120,7 +120,7 @@ class Feeder:
                 fix="write a load_data of your own that yields all of them; polyyolo.images.stream makes the tensors",
             )
         name, (dtype, shape) = next(iter(self.input_metadata.items()))
-        dims = [dim if isinstance(dim, int) and dim > 0 else f"axis {axis}" for axis, dim in enumerate(shape)]
+        dims = [dim if isinstance(dim, int) and dim > 0 else str(dim) for dim in shape]
         return TensorSpec(name, str(dtype), tuple(dims))
 
     def _choose(self) -> CalibrationSet:

@@ -24,7 +24,7 @@ def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Re
     Closing the iterator early drops what has not begun and waits for what has.
     """
     remaining = iter(items)
-    with single_threaded_opencv(), ThreadPoolExecutor(WORKERS, thread_name_prefix="pictures") as pool:
+    with modest_opencv(), ThreadPoolExecutor(WORKERS, thread_name_prefix="pictures") as pool:
         try:
             waiting: deque[Future[Result]] = deque(pool.submit(work, item) for item in islice(remaining, WINDOW))
             while waiting:
@@ -36,11 +36,13 @@ def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Re
 
 
 @contextmanager
-def single_threaded_opencv() -> Iterator[None]:
-    """Keep OpenCV from starting threads inside our threads: inference needs the cores."""
-    threads = cv2.getNumThreads()
+def modest_opencv() -> Iterator[None]:
+    """Keep OpenCV from starting threads inside our threads, and from logging about files that we report ourselves."""
+    set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 5 moved it
+    threads, level = cv2.getNumThreads(), set_log_level(0)
     cv2.setNumThreads(1)
     try:
         yield
     finally:
         cv2.setNumThreads(threads)
+        set_log_level(level)

@@ -5,7 +5,6 @@ alpha channel is dropped without blending, sixteen bits keep their upper eight, 
 EXIF orientation is applied, as the training pipelines of YOLOv5 and its successors do.
 """
 
-import math
 from pathlib import Path
 
 import cv2
@@ -92,7 +91,7 @@ def refuse_absurd(height: int, width: int) -> None:
         )
     if long > LARGEST_ASPECT * short:
         raise PictureError(
-            f"{width}x{height} pixels: {math.floor(long / short)} times as long as wide, more than {LARGEST_ASPECT}",
+            f"{width}x{height} pixels: one side is {long // short} times the other, more than {LARGEST_ASPECT}",
             fix="leave such pictures out, or cut them into tiles",
         )
     if height * width > LARGEST_AREA:

@@ -30,27 +30,29 @@ def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
     Raises:
         PictureError: there is no such source, it names no pictures, or it is of a kind that holds none.
     """
-    if not source.exists():
-        raise PictureError(f"no such file or folder: {source}", fix="name a folder of pictures, a list or a data.yaml")
-    if source.is_dir():
-        found = _in_folder(source)
-    elif source.suffix.lower() == ".txt":
-        found = _in_list(source)
-    elif source.suffix.lower() in {".yaml", ".yml"}:
-        found = _in_data_yaml(source, split)
-    elif source.suffix.lower() in EXTENSIONS:
-        found = (source,)
-    else:
-        raise PictureError(
-            f"{source} is no folder, picture, .txt list or data.yaml",
-            fix="name one of those; an .npy of pictures can calibrate, but not be compared or drawn",
-        )
+    is_dataset = source.is_file() and source.suffix.lower() in {".yaml", ".yml"}
+    found = _in_data_yaml(source, split) if is_dataset else _in_place(source)
     return tuple(dict.fromkeys(found))
 
 
 def is_array(source: Path) -> bool:
     """Tell whether ``source`` is an .npy, which holds tensors instead of picture files."""
     return source.suffix.lower() == ".npy"
+
+
+def _in_place(source: Path) -> tuple[Path, ...]:
+    if not source.exists():
+        raise PictureError(f"no such file or folder: {source}", fix="name a folder of pictures, a list or a data.yaml")
+    if source.is_dir():
+        return _in_folder(source)
+    if source.suffix.lower() == ".txt":
+        return _in_list(source)
+    if source.suffix.lower() in EXTENSIONS:
+        return (source,)
+    raise PictureError(
+        f"{source} is no folder, picture, .txt list or data.yaml",
+        fix="name one of those; an .npy of pictures can calibrate, but not be compared or drawn",
+    )
 
 
 def _in_folder(folder: Path) -> tuple[Path, ...]:
@@ -94,9 +96,8 @@ def _in_data_yaml(source: Path, split: str) -> tuple[Path, ...]:
             f"{source} has no {split!r} (it has {keys})", fix=f"add a line '{split}: folder/of/images' to it"
         )
     found: list[Path] = []
-    for entry in [entries] if isinstance(entries, str) else entries:
-        place = split_place(source, data, str(entry))
-        found += find_pictures(place, split=split)
+    for entry in entries if isinstance(entries, list) else [entries]:
+        found += _in_place(split_place(source, data, str(entry)))
     return tuple(found)
 
 

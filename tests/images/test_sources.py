@@ -1,0 +1,125 @@
+"""Every way in which people name pictures, and what is said when there are none."""
+
+from pathlib import Path
+
+import pytest
+
+from polyyolo.errors import PictureError
+from polyyolo.images.sources import find_pictures
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def names(paths: tuple[Path, ...], folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
+def test_a_folder_is_searched_recursively_in_any_case_and_sorted(tmp_path):
+    touch(tmp_path, "b/2.JPG", "a.Jpeg", "b/1.png", "c/d/3.WEBP", "notes.txt", ".hidden.jpg", ".cache/4.jpg", "5.tif")
+
+    found = find_pictures(tmp_path)
+
+    assert names(found, tmp_path) == ["5.tif", "a.Jpeg", "b/1.png", "b/2.JPG", "c/d/3.WEBP"]
+
+
+def test_a_link_to_a_folder_is_followed_and_a_circle_ends(tmp_path):
+    touch(tmp_path, "real/1.jpg")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/link").symlink_to(tmp_path / "real")
+    (tmp_path / "set/circle").symlink_to(tmp_path / "set")
+
+    assert names(find_pictures(tmp_path / "set"), tmp_path) == ["set/link/1.jpg"]
+
+
+def test_a_single_picture_is_a_source(tmp_path):
+    touch(tmp_path, "1.jpg")
+
+    assert find_pictures(tmp_path / "1.jpg") == (tmp_path / "1.jpg",)
+
+
+def test_an_empty_folder_and_a_folder_of_text_files_say_what_was_found(tmp_path):
+    touch(tmp_path, "labels/1.txt", "labels/2.txt", "labels/classes", "labels/map.json")
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(PictureError) as texts:
+        find_pictures(tmp_path / "labels")
+    with pytest.raises(PictureError) as empty:
+        find_pictures(tmp_path / "empty")
+
+    assert texts.value.message == f"no pictures in {tmp_path}/labels: it holds 2 .txt, 1 no extension, 1 .json"
+    assert empty.value.message == f"no pictures in {tmp_path}/empty: it is empty"
+
+
+def test_a_list_is_read_line_by_line_from_its_own_folder_or_the_current_one(tmp_path, monkeypatch):
+    touch(tmp_path, "lists/pictures/1.jpg", "here/2.jpg", "3.jpg")
+    (tmp_path / "lists/train.txt").write_text(
+        f"\ufeffpictures/1.jpg\n\n  # a comment\n2.jpg\r\n{tmp_path}/3.jpg\n./pictures/1.jpg\nabsent.jpg\n"
+    )
+    monkeypatch.chdir(tmp_path / "here")
+
+    found = find_pictures(tmp_path / "lists/train.txt")
+
+    assert found == (
+        tmp_path / "lists/pictures/1.jpg",
+        Path("2.jpg"),
+        tmp_path / "3.jpg",
+        tmp_path / "lists/absent.jpg",
+    )
+
+
+def test_an_empty_list_is_refused(tmp_path):
+    (tmp_path / "train.txt").write_text("# nothing\n")
+
+    with pytest.raises(PictureError, match="names no pictures"):
+        find_pictures(tmp_path / "train.txt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path: set\ntrain: images/train\nval: images/val\nnames: {0: cat}\n",  # Ultralytics
+        "train: set/images/train\nval: set/images/val\nnc: 1\nnames: [cat]\n",  # YOLOv5, below the file
+        "path: .\ntrain: [set/images/train/1.jpg, set/images/train/2.jpg]\nval: set/val.txt\n",  # lists
+        "path: ''\ntrain: ../set/images/train\nval: ../set/images/val\n",  # Roboflow's one ../ too many
+    ],
+)
+def test_a_data_yaml_calibrates_with_train_and_measures_with_val(tmp_path, text):
+    touch(tmp_path, "set/images/train/1.jpg", "set/images/train/2.jpg", "set/images/val/9.jpg")
+    (tmp_path / "set/val.txt").write_text("images/val/9.jpg\n")
+    (tmp_path / "data.yaml").write_text(text)
+
+    assert [path.name for path in find_pictures(tmp_path / "data.yaml")] == ["1.jpg", "2.jpg"]
+    assert [path.name for path in find_pictures(tmp_path / "data.yaml", split="val")] == ["9.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("names: [cat]\nval: images\n", "has no 'train' (it has names, val)"),
+        ("- a list\n", "is no data.yaml: it holds no keys"),
+        ("train: [\n", "is no YAML: "),
+        ("train: nowhere\n", "no such file or folder: "),
+        ("train: 7\n", "no such file or folder: "),
+    ],
+)
+def test_a_data_yaml_that_leads_nowhere_says_why(tmp_path, text, reason):
+    (tmp_path / "data.yaml").write_text(text)
+
+    with pytest.raises(PictureError) as error:
+        find_pictures(tmp_path / "data.yaml")
+
+    assert reason in error.value.message
+    assert error.value.fix
+
+
+def test_what_is_no_source_is_refused(tmp_path):
+    touch(tmp_path, "model.onnx")
+
+    with pytest.raises(PictureError, match=r"is no folder, picture, \.txt list or data\.yaml"):
+        find_pictures(tmp_path / "model.onnx")
+    with pytest.raises(PictureError, match="no such file or folder"):
+        find_pictures(tmp_path / "absent")
