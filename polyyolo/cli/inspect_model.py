@@ -1,0 +1,84 @@
+"""polyyolo inspect model: what a model is, and how that was told."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from polyyolo.cli.console import bars, print_json
+
+if TYPE_CHECKING:
+    from polyyolo.records import Head, ModelSpec, TensorSpec
+
+HEADS = ("v5", "v8", "v5-raw", "darknet-raw", "end-to-end", "none")
+SHOWN_NAMES = 12
+SHOWN_CHARACTERS = 100
+
+
+@click.command()
+@click.argument("model")
+@click.option("--head", type=click.Choice(HEADS), help="head family  [told by the structure]")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def model(model: str, head: str | None, *, as_json: bool) -> None:
+    """Show inputs, outputs, head, classes, strides and metadata of MODEL: a path, or a name."""
+    from polyyolo.files import plain
+    from polyyolo.models.spec import read_spec
+    from polyyolo.models.zoo import locate
+    from polyyolo.records import HeadKind
+
+    with bars(quiet=as_json):
+        spec = read_spec(locate(model), head=HeadKind(head) if head else None)
+    if as_json:
+        print_json({**plain(spec), "bytes": spec.path.stat().st_size})
+    else:
+        _show(spec)
+
+
+def _show(spec: "ModelSpec") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, title=str(spec.path), title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for label, value in _rows(spec):
+        table.add_row(label, Text(value))
+    Console().print(table)
+
+
+def _rows(spec: "ModelSpec") -> Iterator[tuple[str, str]]:
+    head = spec.head
+    yield "file", f"{spec.path.stat().st_size:,} bytes, sha256 {spec.sha256}"
+    yield "opset", str(spec.opset)
+    yield "inputs", "\n".join(f"{_tensor(each)}{' (picture)' * (each.name == spec.image)}" for each in spec.inputs)
+    yield "outputs", "\n".join(map(_tensor, spec.outputs))
+    yield "head", f"{head.kind.value}: {head.why}"
+    yield "classes", f"{head.classes}: {_names(spec.names)}" if head.classes else "none"
+    yield "strides", ", ".join(map(str, head.strides)) or "unknown"
+    if head.anchors:
+        yield "anchors", _anchors(head)
+    yield "quantized", "yes, Q/DQ nodes are in the graph" if spec.quantized else "no"
+    for key, value in spec.metadata.items():
+        yield f"metadata: {key}", value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}..."
+
+
+def _tensor(tensor: "TensorSpec") -> str:
+    return f"{tensor.name} {tensor.dtype} ({', '.join(map(str, tensor.dims))})"
+
+
+def _names(names: tuple[str, ...]) -> str:
+    if not names:
+        return "the model does not name them"
+    more = len(names) - SHOWN_NAMES
+    return ", ".join(names[:SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _anchors(head: "Head") -> str:
+    """Write a line for each map: its stride, scale_x_y where there is one, and width x height of each anchor."""
+    scales = head.scale_xy or (None,) * len(head.strides)
+    return "\n".join(
+        f"stride {stride}: {', '.join(f'{width:g}x{height:g}' for width, height in level)}"
+        + (f", scale_xy {scale:g}" if scale else "")
+        for stride, level, scale in zip(head.strides, head.anchors, scales, strict=True)
+    )

@@ -1,0 +1,127 @@
+"""What every pass of polyyolo surgeon has in common: read, run, write, and say what happened."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from polyyolo.cli.console import bars, print_json
+from polyyolo.progress import warn
+
+if TYPE_CHECKING:
+    from polyyolo.records import Agreement, Fidelity, ModelSpec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+USUAL_SIZE = (640, 640)
+FINE_TUNE = "weights that were trained with LeakyReLU lose accuracy with ReLU"
+
+
+def patient(command: Command) -> Command:
+    """Give a command the model to read, the model to write, --json and --quiet."""
+    for add in (
+        click.option("--quiet", is_flag=True, help="draw no progress"),
+        click.option("--json", "as_json", is_flag=True, help="print JSON"),
+        click.argument("output", type=click.Path(path_type=Path, dir_okay=False)),
+        click.argument("source"),
+    ):
+        command = add(command)
+    return command
+
+
+def operate(  # noqa: PLR0913 - what the command line has
+    name: str,
+    options: Mapping[str, object],
+    *,
+    source: str,
+    output: Path,
+    as_json: bool,
+    quiet: bool,
+    images: Path | None = None,
+    count: int = 0,
+) -> None:
+    """Run one pass over ``source`` into ``output`` and print what changed.
+
+    Args:
+        name: of the pass.
+        options: its keyword arguments.
+        source: path or name of a model.
+        output: the .onnx to write; may be ``source``.
+        as_json: print JSON, and draw nothing.
+        quiet: draw nothing.
+        images: pictures to measure the box agreement on, for a pass that changes numbers.
+        count: how many of them.
+    """
+    from polyyolo.models.spec import read_spec
+    from polyyolo.models.zoo import locate
+    from polyyolo.passes.apply import Step, apply
+
+    with bars(quiet=quiet or as_json) as shown, _kept(locate(source), output) as path:
+        before = read_spec(path)
+        after = apply(before, [Step(name, options)], output)
+        fidelity = None
+        if name == "leakyrelu-to-relu" and after.history:
+            warn(FINE_TUNE, fix="fine-tune the model with ReLU before it is used")
+            fidelity = _measure(before, after, images, count) if images else None
+    if as_json:
+        print_json(_plain(after, fidelity, shown.notes, shown.warnings))
+    else:
+        click.echo("\n".join(_lines(after, fidelity)))
+
+
+@contextmanager
+def _kept(source: Path, output: Path) -> Iterator[Path]:
+    """Give a path at which ``source`` can still be read after ``output`` was written."""
+    if not (output.exists() and source.exists() and output.samefile(source)):
+        yield source
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / source.name
+        shutil.copyfile(source, copy)
+        yield copy
+
+
+def _measure(before: "ModelSpec", after: "ModelSpec", images: Path, count: int) -> "Fidelity":
+    from polyyolo.images.presets import preprocessing_for
+    from polyyolo.images.sources import find_pictures
+    from polyyolo.verification.compare import compare
+
+    height, width = (
+        dim if isinstance(dim, int) else usual
+        for dim, usual in zip(before.image_input.dims[2:], USUAL_SIZE, strict=True)
+    )
+    pictures = find_pictures(images)[:count]
+    return compare(before, after, preprocessing_for(before, (height, width)), pictures=pictures)
+
+
+def _plain(
+    after: "ModelSpec", fidelity: "Fidelity | None", notes: list[str], warnings: list[dict[str, str]]
+) -> dict[str, object]:
+    from polyyolo.files import plain
+
+    return {
+        "model": plain(after),
+        "changed": bool(after.history),
+        "notes": notes,
+        "warnings": warnings,
+        "fidelity": plain(fidelity) if fidelity else None,
+    }
+
+
+def _lines(after: "ModelSpec", fidelity: "Fidelity | None") -> Iterator[str]:
+    yield f"{after.path}: {', '.join(after.history) or 'nothing to change'}"
+    if fidelity:
+        yield f"against the original on {fidelity.pictures} pictures:"
+        yield from (f"  boxes: {_agreement(each)}" for each in fidelity.agreements)
+        yield from (f"  {name}: {ratio:.1f} dB above the error" for name, ratio in fidelity.signal_to_noise_db.items())
+
+
+def _agreement(each: "Agreement") -> str:
+    return (
+        f"confidence {each.confidence:g}, IoU {each.iou:g}: F1 {each.f1:.3f} "
+        f"({each.matched} match, of {each.reference_boxes} before and {each.candidate_boxes} now)"
+    )
