@@ -10,7 +10,9 @@ from polyyolo.cli.console import Edge
 COMMANDS = {
     "build": "build an engine from a prepared ONNX",
     "engine": "model and pictures in, a proven INT8 engine out",
+    "images": "get pictures for a first run",
     "inspect": "look at a model, its layers, or what calibration sees",
+    "models": "list the models that can be had by name, or get one as ONNX",
     "plan": "print the exact commands that a build runs",
     "surgeon": "apply one graph pass to an ONNX",
 }

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +12,7 @@ from polyyolo import progress
 
 TIMEOUT = (10, 60)  # seconds to connect, seconds of silence
 ATTEMPTS = 3
+PAGE_LIMIT = 50 << 20  # bytes; the longest pages of public packages have a few MB
 
 
 class DownloadError(Exception):
@@ -56,16 +58,46 @@ def download(url: str, target: Path, *, sha256: str, size: int = 0, options: Map
         return
     step = f"fetch {target.name} (KiB)"
     with progress.step(step, size // 1024 or None):
-        for attempt in range(1, ATTEMPTS + 1):
-            bar = Bar(step)
-            try:
-                _retrieve(url, target, sha256, bar, options or {})
-            except (OSError, ValueError) as error:
-                # A line that never answered is not tried again: offline machines should hear so at once.
-                if attempt == ATTEMPTS or not bar.received or isinstance(error, ValueError):
-                    raise DownloadError(_reason(error)) from error
-            else:
-                return
+        _persist(url, target, sha256, step, options or {})
+
+
+def _persist(url: str, target: Path, sha256: str, step: str, options: Mapping[str, Any]) -> None:
+    """Try again where a line broke; one that never answered is not: an offline machine should hear so at once."""
+    for attempt in range(1, ATTEMPTS + 1):
+        bar = Bar(step)
+        try:
+            _retrieve(url, target, sha256, bar, options)
+        except (OSError, ValueError) as error:
+            if attempt == ATTEMPTS or not bar.received or isinstance(error, ValueError):
+                raise DownloadError(_reason(error)) from error
+        else:
+            return
+
+
+def read_page(url: str, options: Mapping[str, Any]) -> str:
+    """Read a page of an index; too short for a progress bar.
+
+    Raises:
+        DownloadError: it cannot be had.
+    """
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / "page"
+        _persist(url, target, "", "", options)
+        return read_text(target)
+
+
+def read_text(path: Path) -> str:
+    """Read a page that is on this machine.
+
+    Raises:
+        DownloadError: it cannot be read, or is longer than any index has.
+    """
+    try:
+        if path.stat().st_size > PAGE_LIMIT:
+            raise DownloadError("gave a page that is too long")
+        return path.read_text("utf-8", errors="replace")
+    except OSError as error:
+        raise DownloadError(f"cannot be read ({error.strerror})") from error
 
 
 def _retrieve(url: str, target: Path, sha256: str, bar: Bar, options: Mapping[str, Any]) -> None:

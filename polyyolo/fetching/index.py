@@ -7,7 +7,6 @@ here, in the two forms that are standardised (JSON of PEP 691, HTML of PEP 503),
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,11 +14,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from attrs import frozen
 
-from polyyolo.fetching.download import DownloadError, download
+from polyyolo.fetching.download import DownloadError, read_page, read_text
 from polyyolo.fetching.pip_settings import PipSettings
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.5, text/html;q=0.1"
-PAGE_LIMIT = 50 << 20  # bytes; the longest pages of public packages have a few MB
 
 
 @frozen
@@ -61,13 +59,10 @@ def _links(page: str, settings: PipSettings) -> Iterator[Archive]:
         return
     if local is not None:
         base = (local / "index.html" if local.is_dir() else local).resolve()
-        yield from _parse(_text(base), base.as_uri())
+        yield from _parse(read_text(base), base.as_uri())
         return
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "package index"
-        options = {**settings.request_options(page), "headers": {"Accept": ACCEPT}}
-        download(page, target, sha256="", options=options)
-        yield from _parse(_text(target), page)
+    options = {**settings.request_options(page), "headers": {"Accept": ACCEPT}}
+    yield from _parse(read_page(page, options), page)
 
 
 def _local(page: str) -> Path | None:
@@ -76,15 +71,6 @@ def _local(page: str) -> Path | None:
     if parts.scheme == "file":
         return Path(unquote(parts.path))
     return None if parts.scheme in ("http", "https") else Path(page)
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > PAGE_LIMIT:
-            raise DownloadError("gave a page that is too long")
-        return path.read_text("utf-8", errors="replace")
-    except OSError as error:
-        raise DownloadError(f"cannot be read ({error.strerror})") from error
 
 
 def _parse(text: str, base: str) -> Iterator[Archive]:

