@@ -9,7 +9,7 @@ from polyyolo.records import ModelSpec, TensorSpec
 from polyyolo.verification.boxes import Array
 
 LIMIT_DB = 200.0
-"""What equal outputs get, as JSON has no infinity and float32 ends near 150 dB; the negative is for NaN and overflow."""
+"""What equal outputs get: JSON has no infinity, and float32 ends near 150 dB. Its negative is for NaN and overflow."""
 
 
 class Noise:

@@ -1,0 +1,119 @@
+"""Pictures of what two models found, side by side."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from polyyolo.files import replacing
+from polyyolo.images.reading import Picture, read_picture
+from polyyolo.verification.agreement import Pair, match
+from polyyolo.verification.boxes import Array, Boxes
+
+SIDE = 720
+"""Longest side of each half in pixels; smaller pictures are enlarged to it, so that text stays readable."""
+
+BAR, GAP, FONT = 36, 8, cv2.FONT_HERSHEY_SIMPLEX
+Colour = tuple[int, int, int]
+INK, PAPER, ALARM = (32, 32, 32), (255, 255, 255), (40, 40, 235)
+PALETTE: tuple[Colour, ...] = (
+    (235, 170, 60),
+    (90, 200, 90),
+    (60, 200, 235),
+    (220, 120, 200),
+    (200, 200, 80),
+    (70, 150, 245),
+    (180, 130, 255),
+    (150, 210, 170),
+)
+"""BGR, light enough for dark text; red is left to boxes that only one model has."""
+
+
+def write_pairs(
+    pairs: Sequence[Pair], names: Sequence[str], folder: Path, *, titles: tuple[str, str] = ("FP32", "INT8")
+) -> tuple[Path, ...]:
+    """Draw each pair into a JPEG named after its picture and its place among the pairs.
+
+    Args:
+        pairs: in the order in which they should be shown.
+        names: class names by index, or none.
+        folder: made where it is missing.
+        titles: of the left and the right half.
+
+    Returns:
+        The files, in the order of ``pairs``.
+
+    Raises:
+        PictureError: a picture cannot be read any more.
+        InputError: the folder cannot be written to.
+        ToolchainError: the disk is full.
+    """
+    written = [folder / f"{place:02}-{pair.picture.stem}.jpg" for place, pair in enumerate(pairs, 1)]
+    for path, pair in zip(written, pairs, strict=True):
+        _, jpeg = cv2.imencode(".jpg", draw_pair(pair, names, titles), [cv2.IMWRITE_JPEG_QUALITY, 88])
+        with replacing(path) as temporary:
+            temporary.write_bytes(jpeg.tobytes())
+    return tuple(written)
+
+
+def draw_pair(pair: Pair, names: Sequence[str], titles: tuple[str, str] = ("FP32", "INT8")) -> Picture:
+    """Draw a picture twice, with both models' boxes; a box that only one of them has is red.
+
+    Returns:
+        (H, W, 3) uint8 BGR: the halves beside each other under their titles.
+
+    Raises:
+        PictureError: the picture cannot be read any more.
+    """
+    image = read_picture(pair.picture)
+    scale = SIDE / max(image.shape[:2])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    resized = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=method), np.uint8)
+    matched = match(pair.reference, pair.candidate, 0.5)
+    halves = [
+        np.vstack([_title(title, boxes, both, resized.shape[1]), _drawn(resized, boxes, both, scale, names)])
+        for title, boxes, both in zip(titles, (pair.reference, pair.candidate), matched, strict=True)
+    ]
+    gap = np.full((len(halves[0]), GAP, 3), PAPER, np.uint8)
+    return np.hstack([halves[0], gap, halves[1]])
+
+
+def _title(title: str, boxes: Boxes, matched: Array, width: int) -> Picture:
+    """A dark bar with the model's title and how many of its boxes the other has too."""
+    bar = np.full((BAR, width, 3), INK, np.uint8)
+    cv2.putText(bar, title, (10, 25), FONT, 0.75, PAPER, 2, cv2.LINE_AA)
+    alone = len(boxes) - len(matched)
+    start = 10 + cv2.getTextSize(title, FONT, 0.75, 2)[0][0] + 14
+    told = f"{len(boxes)} boxes" + (f", {alone} only here" if alone else "")
+    cv2.putText(bar, told, (start, 24), FONT, 0.5, (205, 205, 205), 1, cv2.LINE_AA)
+    return bar
+
+
+def _drawn(image: Picture, boxes: Boxes, matched: Array, scale: float, names: Sequence[str]) -> Picture:
+    """A copy of ``image`` with boxes, weakest first, so that the strongest and those only here lie on top."""
+    canvas: Picture = image.copy()
+    alone = np.ones(len(boxes), bool)
+    alone[matched] = False
+    corners = np.round(boxes.xyxy * scale).astype(int)
+    order = np.lexsort([boxes.scores, alone])
+    for index in order:
+        colour = ALARM if alone[index] else PALETTE[boxes.classes[index] % len(PALETTE)]
+        left, top, right, bottom = corners[index].tolist()
+        cv2.rectangle(canvas, (left, top), (right, bottom), colour, 3 if alone[index] else 2, cv2.LINE_AA)
+    for index in order:
+        label = int(boxes.classes[index])
+        name = names[label] if label < len(names) else str(label)
+        colour = ALARM if alone[index] else PALETTE[label % len(PALETTE)]
+        _tag(canvas, f"{name} {boxes.scores[index]:.2f}", tuple(corners[index, :2].tolist()), colour)
+    return canvas
+
+
+def _tag(canvas: Picture, text: str, corner: tuple[int, int], colour: Colour) -> None:
+    """Write ``text`` on a patch of ``colour`` above a box's upper left corner, moved so that it stays inside."""
+    (width, height), _ = cv2.getTextSize(text, FONT, 0.45, 1)
+    left = max(0, min(corner[0] - 1, canvas.shape[1] - width - 6))
+    bottom = max(height + 7, corner[1])
+    cv2.rectangle(canvas, (left, bottom - height - 7), (left + width + 6, bottom), colour, cv2.FILLED)
+    ink = PAPER if colour == ALARM else INK
+    cv2.putText(canvas, text, (left + 3, bottom - 4), FONT, 0.45, ink, 1, cv2.LINE_AA)
