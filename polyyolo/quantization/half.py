@@ -12,11 +12,10 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.errors import ModelError
 from polyyolo.quantization.graph import exported, imported
-from polyyolo.quantization.topology import behind_head, from_image, head_convs, identity
+from polyyolo.quantization.topology import QUANTIZING, behind_head, from_image, head_convs, identity
 
 # From this operator set on, QuantizeLinear and DequantizeLinear take FP16.
 OPSET = 19
-_SCALES = {"QuantizeLinear", "DequantizeLinear"}
 # Inputs that ONNX keeps in FP32 whatever the type of the data.
 _ALWAYS_FLOAT = {"Resize": (1, 2), "Upsample": (1,)}
 
@@ -68,7 +67,7 @@ def _half_nodes(graph: gs.Graph, image: str) -> list[gs.Node]:
     decode = behind_head(graph, head_convs(graph))
     names = from_image(graph, image) - decode
     for node in reversed(graph.nodes):
-        if node.op in _SCALES and any(identity(reader) in names for reader in node.outputs[0].outputs):
+        if node.op in QUANTIZING and any(identity(reader) in names for reader in node.outputs[0].outputs):
             names |= {identity(node)}
     return [node for node in graph.nodes if identity(node) in names]
 

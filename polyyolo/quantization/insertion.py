@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.placement import Placement
-from polyyolo.quantization.topology import CARRIERS, activations, carried, identity, weight_of
+from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
 from polyyolo.records import CalibrationTable
 
 LEVELS = 127
@@ -91,7 +91,7 @@ def _int8_readers(
     tensor: gs.Tensor, quantized: set[str], scales: Mapping[str, Scales], skips: Mapping[str, str]
 ) -> list[gs.Node]:
     """Find the nodes that read this tensor as INT8: quantized ones, carriers of INT8, and Adds whose skip it is."""
-    direct = [node for node in tensor.outputs if identity(node) in quantized and activations(node)[0] is tensor]
+    direct = [node for node in tensor.outputs if identity(node) in quantized and data_of(node) is tensor]
     carriers = [
         node
         for node in tensor.outputs

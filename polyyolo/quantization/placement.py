@@ -20,6 +20,7 @@ from polyyolo.quantization.topology import (
     activations,
     behind_head,
     carried,
+    data_of,
     head_convs,
     identity,
     is_decode,
@@ -84,7 +85,7 @@ def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Plac
     return Placement(
         nodes=tuple(identity(node) for node in nodes),
         observed=_observed(graph, in_float),
-        groups=_groups(graph, [activations(node)[0].name for node in nodes]),
+        groups=_groups(graph, [data_of(node).name for node in nodes]),
         in_float=in_float,
     )
 
@@ -107,7 +108,7 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
 
 def _observed(graph: gs.Graph, in_float: Mapping[str, str]) -> tuple[str, ...]:
     nodes = [node for node in graph.nodes if is_weighted(node) and in_float.get(identity(node)) != DECODE]
-    return tuple(dict.fromkeys(activations(node)[0].name for node in nodes))
+    return tuple(dict.fromkeys(data_of(node).name for node in nodes))
 
 
 def _stem(names: Sequence[str], macs: Mapping[str, int], share: float) -> list[str]:

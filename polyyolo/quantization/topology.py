@@ -1,7 +1,5 @@
 """What a graph does, told by structure alone: which nodes carry weights, which are the head, which only move values."""
 
-from collections.abc import Iterator
-
 import onnx_graphsurgeon as gs
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
@@ -21,6 +19,7 @@ CARRIERS = frozenset(
         "Flatten",
     }
 )
+QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _RESHAPERS = frozenset(
     {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Identity", "Cast"}
 )
@@ -44,30 +43,33 @@ def identity(node: gs.Node) -> str:
 
 def is_weighted(node: gs.Node) -> bool:
     """Whether the node multiplies one activation with constant weights."""
-    return node.op in WEIGHTED and len(activations(node)) >= 1 and weight_of(node) is not None
+    return node.op in WEIGHTED and weight_of(node) is not None
 
 
 def weight_of(node: gs.Node) -> gs.Constant | None:
-    """Give the constant that a weighted node multiplies with, or None where both factors are computed."""
-    return next((tensor for tensor in node.inputs[:2] if isinstance(tensor, gs.Constant)), None)
+    """Give the constant that a weighted node multiplies with, behind Q/DQ or not; None where both factors are computed."""
+    return next((constant for constant in map(_constant_behind, node.inputs[:2]) if constant is not None), None)
 
 
-def upstream(tensor: gs.Tensor) -> Iterator[gs.Node]:
-    """Walk back from a tensor over all nodes that it is computed from, each once."""
-    pending, seen = list(tensor.inputs), set()
-    while pending:
-        node = pending.pop()
-        if id(node) not in seen:
-            seen.add(id(node))
-            yield node
-            pending.extend(producer for source in activations(node) for producer in source.inputs)
+def data_of(node: gs.Node) -> gs.Variable:
+    """Give the activation that a weighted node multiplies with its weights."""
+    found: gs.Variable = next(tensor for tensor in node.inputs[:2] if _constant_behind(tensor) is None)
+    return found
+
+
+def _constant_behind(tensor: gs.Tensor) -> gs.Constant | None:
+    while not isinstance(tensor, gs.Constant):
+        if not tensor.inputs or tensor.inputs[0].op not in QUANTIZING | {"Cast"}:
+            return None
+        tensor = tensor.inputs[0].inputs[0]
+    return tensor
 
 
 def is_decode(node: gs.Node) -> bool:
     """Whether a weighted node is part of the decode: YOLOv8's DFL convolution takes the mean of a Softmax."""
     if not is_weighted(node):
         return False
-    producer = _producer(activations(node)[0])
+    producer = _producer(data_of(node))
     while producer is not None and producer.op in _RESHAPERS:
         producer = _producer(activations(producer)[0]) if activations(producer) else None
     return producer is not None and producer.op == "Softmax"

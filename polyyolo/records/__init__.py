@@ -15,6 +15,7 @@ from polyyolo.records.engine import (
 from polyyolo.records.model import Head, HeadKind, ModelSpec, TensorSpec
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
 from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Verdict
+from polyyolo.records.run import Limits, Request, Run
 
 __all__ = [
     "Accuracy",
@@ -29,12 +30,15 @@ __all__ = [
     "Head",
     "HeadKind",
     "Layer",
+    "Limits",
     "ModelSpec",
     "Outcome",
     "Precision",
     "Preprocessing",
     "Profile",
+    "Request",
     "Route",
+    "Run",
     "ShapeRange",
     "Skipped",
     "TensorSpec",

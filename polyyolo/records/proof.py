@@ -58,6 +58,7 @@ class Fidelity:
         agreements: box agreement by threshold; empty for models without a recognised head.
         reference: accuracy of the FP32 model, where labels were given.
         candidate: accuracy of the quantized model, where labels were given.
+        drop_error: standard error of the drop in points, from leaving out an eighth of the pictures at a time.
     """
 
     pictures: int
@@ -66,6 +67,7 @@ class Fidelity:
     agreements: tuple[Agreement, ...] = ()
     reference: Accuracy | None = None
     candidate: Accuracy | None = None
+    drop_error: float | None = None
 
     @property
     def drop_points(self) -> float | None:

@@ -1,0 +1,78 @@
+"""polyyolo engine: all of it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.preprocessing import preprocessing_options
+from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Route
+
+EXIT = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNPROVEN: 0}
+UNPROVEN = 5
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--images", type=PATH, help="pictures to calibrate with: a folder, a .txt list, a data.yaml or an .npy")
+@click.option(
+    "--labelled", type=PATH, help="labelled pictures to measure accuracy on: images/ and labels/, data.yaml, COCO JSON"
+)
+@click.option("--profile", metavar="FILE|NAME", help="shapes that the engine must accept  [the model's own]")
+@click.option("--precision", type=click.Choice([each.value for each in Precision]), default="int8", show_default=True)
+@click.option("--route", type=click.Choice([each.value for each in Route]), default="qdq", show_default=True)
+@click.option("--toolchain", type=click.Choice(["auto", "tensorrt", "rtx", "none"]), default="auto", show_default=True)
+@click.option("--program", type=click.Choice(["trtexec", "polygraphy"]), help="what drives TensorRT  [what is here]")
+@click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
+@click.option(
+    "--count", type=click.IntRange(1), default=128, show_default=True, help="pictures to calibrate with, at most"
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="of the choice of pictures")
+@click.option("--method", default="mse", show_default=True, help="max, mse, entropy or percentile-P")
+@click.option(
+    "--stem-budget",
+    type=click.FloatRange(0, 1),
+    default=0.10,
+    show_default=True,
+    help="share of the work that the convolutions nearest the image may take in float",
+)
+@click.option("--keep-float", multiple=True, metavar="NODE", help="a node to keep in float; may be repeated")
+@click.option("--half-io", is_flag=True, help="let inputs and outputs be FP16")
+@click.option(
+    "--compute-capability",
+    "compute_capabilities",
+    multiple=True,
+    metavar="8.9",
+    help="a GPU to build for, with TensorRT for RTX; may be repeated",
+)
+@click.option("--max-drop", type=float, default=0.5, show_default=True, help="points of mAP50-95 that may be lost")
+@click.option(
+    "--min-agreement", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="F1 of boxes at IoU 0.9"
+)
+@click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
+@click.option("-o", "--output", type=PATH, help="the run's folder  [runs/MODEL-PRECISION]")
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+@click.option("--quiet", is_flag=True, help="no progress display")
+@preprocessing_options
+def engine(*, prove: bool, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
+    """Turn MODEL (a path or a name) and pictures into a proven engine."""
+    from polyyolo import pipeline
+    from polyyolo.reports.summary import as_plain, as_text
+
+    with bars(quiet=quiet or as_json) as drawn:
+        run = pipeline.engine(_request(**options))
+    if as_json:
+        print_json(as_plain(run, drawn.warnings))
+    else:
+        click.echo(as_text(run))
+    outcome = run.verdict.outcome
+    raise SystemExit(UNPROVEN if prove and outcome is Outcome.UNPROVEN else EXIT[outcome])
+
+
+def _request(*, max_drop: float, min_agreement: float, **options: Any) -> Request:  # noqa: ANN401 - click's options
+    options["precision"] = Precision(options["precision"])
+    options["route"] = Route(options["route"])
+    options["head"] = HeadKind(options["head"]) if options["head"] else None
+    return Request(limits=Limits(max_drop, min_agreement), **options)

@@ -1,0 +1,68 @@
+"""polyyolo inspect layers: what each layer computes in, how much, and why it stays in float."""
+
+from pathlib import Path
+
+import click
+
+from polyyolo.cli.console import print_json
+from polyyolo.records import Layer, Precision
+
+
+@click.command()
+@click.argument("model")
+@click.option("--size", type=(int, int), help="height and width for counting the work  [the model's own, or 640 640]")
+@click.option(
+    "--stem-budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="as polyyolo engine has it"
+)
+@click.option("--keep-float", multiple=True, metavar="NODE", help="as polyyolo engine has it")
+@click.option("--all", "every", is_flag=True, help="layers without work too")
+@click.option("--json", "as_json", is_flag=True, help="print the layers as JSON")
+def layers(  # noqa: PLR0913 - one parameter an option
+    model: str,
+    size: tuple[int, int] | None,
+    stem_budget: float,
+    keep_float: tuple[str, ...],
+    *,
+    every: bool,
+    as_json: bool,
+) -> None:
+    """List the layers of MODEL as they are or, for an FP32 model, as they would be quantized."""
+    from polyyolo.engines.profiles import default
+    from polyyolo.files import plain
+    from polyyolo.models.spec import read_spec
+    from polyyolo.models.zoo import locate
+    from polyyolo.quantization.placement import FloatBudget
+    from polyyolo.quantization.quantize import placement_of
+    from polyyolo.verification import layers as listing
+
+    spec = read_spec(Path(locate(model)))
+    opt = default(spec).optimizations[0][spec.image].opt
+    shape = size or (opt[2], opt[3])
+    listed = listing.layers(spec, shape, placement_of(spec, shape, FloatBudget(stem_budget, keep_float)))
+    share = listing.int8_share(listed)
+    if as_json:
+        print_json({"int8_share": share, "size": shape, "layers": plain(listed)})
+    else:
+        _print(
+            listed if every else [layer for layer in listed if layer.macs], share, sum(layer.macs for layer in listed)
+        )
+
+
+def _print(listed: "tuple[Layer, ...] | list[Layer]", share: float, total: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("layer", "op", "precision", "MMACs", "share", "stays in float because")
+    styles = {Precision.INT8: "green", Precision.FP16: "yellow", Precision.FP32: "red"}
+    for layer in listed:
+        table.add_row(
+            layer.name,
+            layer.kind,
+            f"[{styles[layer.precision]}]{layer.precision.value}[/]",
+            f"{layer.macs / 1e6:.1f}",
+            f"{layer.macs / total:.1%}" if total else "",
+            layer.reason,
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"{share:.1%} of {total / 1e9:.2f} GMACs run in INT8")

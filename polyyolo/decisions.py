@@ -1,0 +1,203 @@
+"""Everything that a run decides and refuses before it writes a byte: model, shapes, toolchain, pictures."""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from polyyolo import progress
+from polyyolo.calibration import thresholds
+from polyyolo.engines import profiles, toolchain
+from polyyolo.engines.plan import BuildOptions, Program, Typing, make_plan, typing_for
+from polyyolo.errors import InputError, PictureError
+from polyyolo.files import sha256_of
+from polyyolo.images.choose import choose
+from polyyolo.images.presets import preprocessing_for
+from polyyolo.images.reading import read_picture
+from polyyolo.images.sources import find_pictures, is_array
+from polyyolo.models import zoo
+from polyyolo.models.spec import read_spec
+from polyyolo.records import (
+    BuildPlan,
+    CalibrationSet,
+    ModelSpec,
+    Precision,
+    Preprocessing,
+    Profile,
+    Request,
+    Toolchain,
+    ToolchainKind,
+)
+from polyyolo.verification.labelled import Labelled, read_labelled
+
+HELD = 32
+"""Pictures that are kept out of the calibration to compare models on, where none are labelled; a fifth at most."""
+
+
+@frozen
+class Decisions:
+    """What a run will do.
+
+    Attributes:
+        folder: where its results go.
+        calibration: None where nothing is quantized here.
+        labelled: pictures with labels, or None.
+        held: pictures to compare on where none are labelled.
+        held_out: whether what is compared on was kept out of the calibration.
+    """
+
+    request: Request
+    folder: Path
+    spec: ModelSpec
+    profile: Profile
+    toolchain: Toolchain
+    preprocessing: Preprocessing
+    calibration: CalibrationSet | None
+    labelled: Labelled | None
+    held: tuple[Path, ...]
+    held_out: bool
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether Q/DQ nodes are put into the model."""
+        return self.request.precision is Precision.INT8 and not self.spec.quantized
+
+    @property
+    def casts(self) -> bool:
+        """Whether the model must be cast to FP16: types in the graph decide, and it was not quantized elsewhere."""
+        wanted = self.request.precision is not Precision.FP32 and not self.spec.quantized
+        return wanted and typing_for(self.toolchain, self.request.route) is Typing.STRONG
+
+    @property
+    def compared_on(self) -> Sequence[Path]:
+        """The pictures that both models will see."""
+        return self.labelled.pictures if self.labelled else self.held
+
+    def plan(self, built: ModelSpec, engine: Path) -> BuildPlan | None:
+        """Plan the build of a prepared model; None where nothing here builds engines."""
+        if self.toolchain.kind is ToolchainKind.NONE:
+            return None
+        return make_plan(built, self.profile, self.toolchain, engine, _options(self.request))
+
+
+def decide(request: Request) -> Decisions:
+    """Read and check everything that a run needs.
+
+    Raises:
+        InputError: an option, the model, the profile, the pictures or the labels cannot be used.
+        ToolchainError: what is asked for cannot be built here.
+    """
+    thresholds.threshold(request.method)
+    spec = read_spec(zoo.locate(request.model), head=request.head)
+    profile = profiles.load(request.profile, spec) if request.profile else profiles.default(spec)
+    found = toolchain.find(request.toolchain)
+    folder = request.output or Path("runs") / f"{Path(request.model).stem}-{request.precision.value}"
+    _refuse_build(request, spec, profile, found, folder)
+    opt = profile.optimizations[0][spec.image].opt
+    preprocessing = preprocessing_for(spec, (opt[2], opt[3]), **request.overrides)
+    labelled = (
+        read_labelled(request.labelled, spec.names, classes=spec.head.classes) if request.labelled is not None else None
+    )
+    calibration, held = _pictures(request, spec, preprocessing, opt[0], labelled=labelled is not None)
+    compared_on = labelled.pictures if labelled else held
+    return Decisions(
+        request=request,
+        folder=folder,
+        spec=spec,
+        profile=profile,
+        toolchain=found,
+        preprocessing=preprocessing,
+        calibration=calibration,
+        labelled=labelled,
+        held=held,
+        held_out=_held_out(calibration, compared_on),
+    )
+
+
+def _refuse_build(request: Request, spec: ModelSpec, profile: Profile, found: Toolchain, folder: Path) -> None:
+    """Plan the build as if the model were prepared: what cannot be built is refused before it is calibrated."""
+    if spec.quantized:
+        progress.note(f"{spec.path.name} already holds Q/DQ nodes: it is built as it is, without calibration")
+    if found.kind is ToolchainKind.NONE:
+        progress.warn(
+            "nothing here builds engines: the prepared ONNX is the result"
+            + "".join(f"; {each}" for each in found.missing),
+            "pip install 'polyyolo[rtx]', or build the ONNX where TensorRT is",
+        )
+        return
+    prepared = evolve(spec, quantized=spec.quantized or request.precision is Precision.INT8)
+    make_plan(prepared, profile, found, folder / "model.plan", _options(request))
+
+
+def _options(request: Request) -> BuildOptions:
+    if request.program not in (None, *(program.value for program in Program)):
+        raise InputError(f"there is no program {request.program!r}", fix="use trtexec or polygraphy")
+    return BuildOptions(
+        precision=request.precision,
+        route=request.route,
+        program=Program(request.program) if request.program else None,
+        compute_capabilities=request.compute_capabilities,
+    )
+
+
+def _pictures(
+    request: Request, spec: ModelSpec, preprocessing: Preprocessing, batch: int, *, labelled: bool
+) -> tuple[CalibrationSet | None, tuple[Path, ...]]:
+    """Choose what to calibrate with, and keep some pictures out of it where nothing else is there to compare on."""
+    quantizes = request.precision is Precision.INT8 and not spec.quantized
+    if request.images is None:
+        if quantizes:
+            raise InputError(
+                "INT8 needs pictures to calibrate with",
+                fix="give a folder of them with --images, 300 or more if you can",
+            )
+        return None, ()
+    if is_array(request.images):
+        return choose(request.images, preprocessing, count=request.count, batch=batch, seed=request.seed), ()
+    found = find_pictures(request.images)
+    kept_back = 0 if labelled else min(HELD, len(found) // 5)
+    if not quantizes:
+        return None, _held(found, kept_back, request.seed)
+    count = max(batch, min(request.count, len(found) - kept_back))
+    chosen = choose(request.images, preprocessing, count=count, batch=batch, seed=request.seed)
+    used = {*chosen.sources, *(skipped.path for skipped in chosen.skipped)}
+    return chosen, _held([path for path in found if path not in used], kept_back, request.seed)
+
+
+def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
+    """Choose pictures to compare on, among those that can be read."""
+    shuffled = random.Random(seed).sample(list(paths), len(paths))  # noqa: S311 - reproducible, not secret
+    kept: list[Path] = []
+    for path in shuffled:
+        if len(kept) == count:
+            break
+        try:
+            read_picture(path)
+        except PictureError:
+            continue
+        kept.append(path)
+    return tuple(kept)
+
+
+def _held_out(calibration: CalibrationSet | None, compared_on: Sequence[Path]) -> bool:
+    """Whether no picture that models are compared on was calibrated with, by name and size."""
+    if calibration is None:
+        return True
+    used = {(path.name, path.stat().st_size) for path in calibration.sources}
+    both = [path for path in compared_on if (path.name, path.stat().st_size) in used]
+    if both:
+        progress.warn(
+            f"{len(both)} of the {len(compared_on)} pictures to compare on were calibrated with, as {both[0].name}",
+            "measure on other pictures, or the result flatters the model",
+        )
+    return not both
+
+
+def digest_of(paths: Sequence[Path], labelled: Labelled | None) -> str:
+    """Hash pictures, by bytes and in order, and what their labels say."""
+    lines = [f"{path.name}:{sha256_of(path)}" for path in paths]
+    if labelled:
+        lines += [repr(truths) for truths in labelled.truths]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""What is asked of a run, and what it came to."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from polyyolo.records.engine import BuildPlan, Engine, Layer, Precision, Profile, Route
+from polyyolo.records.model import HeadKind, ModelSpec
+from polyyolo.records.pictures import CalibrationSet, Preprocessing
+from polyyolo.records.proof import Fidelity, Verdict
+
+
+@frozen
+class Limits:
+    """What a model must keep to pass.
+
+    Attributes:
+        max_drop: points of mAP50-95 that may be lost against FP32.
+        min_agreement: F1 of box agreement with FP32 at confidence 0.25 and IoU 0.9, 0 to 1.
+    """
+
+    max_drop: float = 0.5
+    min_agreement: float = 0.9
+
+
+@frozen
+class Request:
+    """Everything that a user can ask of ``polyyolo engine``.
+
+    Attributes:
+        model: a path or a name.
+        images: pictures to calibrate with: a folder, a list, a data.yaml or an .npy.
+        labelled: labelled pictures to measure accuracy on.
+        profile: name or path; None takes the model's own shape.
+        toolchain: "auto", "tensorrt", "rtx" or "none".
+        program: "trtexec" or "polygraphy"; None takes what is there.
+        count: how many pictures to calibrate with, at most.
+        seed: of their choice.
+        method: of the ranges.
+        stem_budget: share of the model's work that the convolutions nearest the image may take in float.
+        keep_float: further nodes to keep in float, by name.
+        half_io: let inputs and outputs be FP16.
+        overrides: preprocessing that differs from the model's preset.
+        compute_capabilities: GPUs that TensorRT for RTX builds for.
+        output: the run's folder; None names it for the model and the precision, below runs/.
+    """
+
+    model: str
+    images: Path | None = None
+    labelled: Path | None = None
+    head: HeadKind | None = None
+    profile: str | None = None
+    precision: Precision = Precision.INT8
+    route: Route = Route.QDQ
+    toolchain: str = "auto"
+    program: str | None = None
+    count: int = 128
+    seed: int = 0
+    method: str = "mse"
+    stem_budget: float = 0.10
+    keep_float: tuple[str, ...] = ()
+    half_io: bool = False
+    overrides: Mapping[str, Any] = field(factory=dict)
+    compute_capabilities: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    output: Path | None = None
+
+
+@frozen
+class Run:
+    """What a run came to.
+
+    Attributes:
+        folder: where everything lies.
+        source: the model as it was given.
+        built: the ONNX that the engine was, or would be, built from.
+        plan: None where there is no toolchain.
+        engine: None where nothing was built.
+        fidelity: None where there was nothing to compare on.
+        held_pictures: where the comparison's pictures came from, in words.
+        layers: of ``built``.
+        pictures: side-by-side pictures and the contact sheet, below ``folder``.
+        seconds: step -> how long it took when it was done.
+        reused: steps that were not done again.
+    """
+
+    folder: Path
+    source: ModelSpec
+    built: ModelSpec
+    profile: Profile
+    precision: Precision
+    route: Route
+    preprocessing: Preprocessing
+    calibration: CalibrationSet | None
+    method: str
+    plan: BuildPlan | None
+    engine: Engine | None
+    fidelity: Fidelity | None
+    layers: tuple[Layer, ...]
+    verdict: Verdict
+    pictures: tuple[str, ...]
+    seconds: Mapping[str, float]
+    reused: tuple[str, ...]

@@ -1,0 +1,67 @@
+"""What it takes to make the same run again: versions, hashes, pictures, command lines, seconds."""
+
+import platform
+from importlib import metadata
+from typing import Any
+
+from polyyolo import __version__
+from polyyolo.files import plain, sha256_of
+from polyyolo.records import Run, Toolchain
+
+PACKAGES = (
+    "numpy",
+    "onnx",
+    "onnx-graphsurgeon",
+    "onnxruntime",
+    "onnxslim",
+    "opencv-python",
+    "polygraphy",
+    "tensorrt",
+    "tensorrt-rtx",
+)
+
+
+def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
+    """Gather a run's manifest as plain data.
+
+    Returns:
+        keys ``versions``, ``toolchain``, ``model``, ``profile``, ``preprocessing``, ``pictures``, ``commands``,
+        ``engine`` and ``seconds``.
+    """
+    return {
+        "versions": {"polyyolo": __version__, "python": platform.python_version(), **_versions()},
+        "toolchain": plain(toolchain),
+        "model": {
+            "given": str(run.source.path),
+            "sha256": run.source.sha256,
+            "built_from": run.built.path.name,
+            "built_from_sha256": run.built.sha256,
+            "history": list(run.built.history),
+        },
+        "profile": plain(run.profile),
+        "preprocessing": plain(run.preprocessing),
+        "pictures": _pictures(run),
+        "commands": [plain(run.plan.command)] if run.plan else [],
+        "engine": {"sha256": run.engine.sha256, "size_bytes": run.engine.size_bytes} if run.engine else None,
+        "seconds": dict(run.seconds),
+    }
+
+
+def _versions() -> dict[str, str]:
+    installed = {each.name.lower(): each.version for each in metadata.distributions() if each.name}
+    return {package: installed[package] for package in PACKAGES if package in installed}
+
+
+def _pictures(run: Run) -> dict[str, Any] | None:
+    if run.calibration is None:
+        return None
+    chosen = run.calibration
+    return {
+        "sha256": chosen.sha256,
+        "seed": chosen.seed,
+        "batch": chosen.batch,
+        "found": chosen.found,
+        "used": [{"path": str(path), "sha256": sha256_of(path)} for path in chosen.sources],
+        "indices": list(chosen.indices),
+        "skipped": [{"path": str(each.path), "reason": each.reason} for each in chosen.skipped],
+    }

@@ -1,0 +1,137 @@
+"""A run's report for people, as Markdown: the answer first, then what it rests on."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from polyyolo.engines.plan import shell_line
+from polyyolo.records import Check, Fidelity, Outcome, Run
+from polyyolo.verification.layers import int8_share
+
+ANSWERS = {
+    Outcome.PASS: "Every check passed.",
+    Outcome.FAIL: "A check failed: do not ship this engine as it is.",
+    Outcome.UNPROVEN: "Nothing failed, but not everything was measured.",
+}
+
+
+def render(run: Run) -> str:
+    """Write the report; paths of pictures are relative to the run's folder."""
+    parts = [
+        f"# {run.source.path.stem}: {run.verdict.outcome.value}",
+        ANSWERS[run.verdict.outcome],
+        table(("check", "wanted", "got", "outcome"), [_cells(each) for each in run.verdict.checks]),
+        "## What was built",
+        table(("what", "value"), _built(run)),
+        *_commands(run),
+        *_fidelity(run.fidelity),
+        "## Layers",
+        f"{int8_share(run.layers):.1%} of the multiply-accumulates run in INT8.",
+        table(("stays in float because", "layers", "share of the work"), _reasons(run)),
+        *_pictures(run),
+        "## Steps",
+        table(("step", "seconds", ""), _steps(run)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lay out a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _cells(check: Check) -> tuple[str, ...]:
+    return check.name, check.wanted, check.got, check.outcome.value
+
+
+def _built(run: Run) -> list[tuple[str, object]]:
+    toolchain = run.plan.toolchain if run.plan else None
+    chosen = run.calibration
+    rows: list[tuple[str, object]] = [
+        ("model", f"`{run.source.path.name}`, sha256 `{run.source.sha256[:12]}`"),
+        ("head", f"{run.source.head.kind.value}, {run.source.head.classes} classes: {run.source.head.why}"),
+        ("precision", f"{run.precision.value}, route {run.route.value}"),
+        ("passes", "; ".join(run.built.history) or "none"),
+        ("profile", f"{run.profile.name}: {_shapes(run)}"),
+        ("preprocessing", _preprocessing(run)),
+        ("engine", f"`{run.engine.path.name}`, {run.engine.size_bytes / 1e6:.1f} MB" if run.engine else "none"),
+        ("toolchain", f"{toolchain.kind.value} {toolchain.tensorrt}" if toolchain else "none"),
+    ]
+    if chosen:
+        used = chosen.batches * chosen.batch
+        told = f"{used} of {chosen.found} pictures, {len(chosen.skipped)} skipped, seed {chosen.seed}, by {run.method}"
+        rows.insert(5, ("calibration", told))
+    return rows
+
+
+def _shapes(run: Run) -> str:
+    return "; ".join(
+        f"{name} " + " .. ".join("x".join(map(str, shape)) for shape in (shapes.min, shapes.opt, shapes.max))
+        for inputs in run.profile.optimizations
+        for name, shapes in inputs.items()
+    )
+
+
+def _preprocessing(run: Run) -> str:
+    what = run.preprocessing
+    height, width = what.size
+    padding = f" with {what.pad}" if what.fit == "letterbox" else ""
+    return f"{what.fit}{padding} to {height}x{width} (height x width), {what.colour}, scale {what.scale:.6g}"
+
+
+def _commands(run: Run) -> list[str]:
+    if run.plan is None:
+        return []
+    notes = "\n".join(f"- {note}" for note in run.plan.notes)
+    return ["The command that builds it:", f"```sh\n{shell_line(run.plan.command)}\n```", *([notes] if notes else [])]
+
+
+def _fidelity(found: Fidelity | None) -> list[str]:
+    if found is None:
+        return []
+    kept = "kept out of the calibration" if found.held_out else "some of them used in the calibration"
+    rows: list[tuple[str, str]] = []
+    if found.reference and found.candidate:
+        rows += [
+            ("mAP50-95", f"{found.reference.map50_95:.4f} -> {found.candidate.map50_95:.4f}"),
+            ("mAP50", f"{found.reference.map50:.4f} -> {found.candidate.map50:.4f}"),
+        ]
+    rows += [
+        (
+            f"boxes at IoU {each.iou:g}",
+            (
+                f"F1 {each.f1:.3f}, precision {each.precision:.3f}, recall {each.recall:.3f} "
+                f"({each.matched} of {each.reference_boxes} boxes)"
+            ),
+        )
+        for each in found.agreements
+    ]
+    rows += [
+        (f"signal to noise of {name}", f"{decibels:.1f} dB") for name, decibels in found.signal_to_noise_db.items()
+    ]
+    return [
+        "## Against FP32",
+        f"Both ran in ONNX Runtime on the CPU, on {found.pictures} pictures, {kept}.",
+        table(("measure", "FP32 -> this model"), rows),
+    ]
+
+
+def _reasons(run: Run) -> list[tuple[str, int, str]]:
+    total = sum(layer.macs for layer in run.layers) or 1
+    counted: Counter[str] = Counter()
+    work: Counter[str] = Counter()
+    for layer in run.layers:
+        if layer.reason:
+            counted[layer.reason] += 1
+            work[layer.reason] += layer.macs
+    return [(reason, count, f"{work[reason] / total:.1%}") for reason, count in counted.items()]
+
+
+def _pictures(run: Run) -> list[str]:
+    if not run.pictures:
+        return []
+    return ["## Pictures", *(f"![{name}]({name})" for name in run.pictures)]
+
+
+def _steps(run: Run) -> list[tuple[str, str, str]]:
+    return [(name, f"{seconds:.1f}", "reused" if name in run.reused else "") for name, seconds in run.seconds.items()]

@@ -1,0 +1,182 @@
+"""A run's folder: steps are reused while nothing that goes into them has changed, and results appear all at once.
+
+Everything is made in ``.partial`` below the folder. What an interrupted run had finished is still there for the next
+one; what an earlier run left is untouched until the new results take its place.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import field, frozen
+
+from polyyolo import __version__, files, progress
+from polyyolo.errors import InputError
+
+Result = TypeVar("Result")
+LEDGER = "steps.json"
+
+
+@frozen
+class StepEntry:
+    """A step that was done.
+
+    Attributes:
+        key: digest of all that went into it.
+        outputs: file name below the folder -> sha256.
+        result: what it gave, as plain data.
+        seconds: how long it took when it was really done.
+    """
+
+    key: str
+    outputs: Mapping[str, str]
+    result: Any
+    seconds: float
+
+
+@frozen
+class Ledger:
+    """All steps of a run, by name."""
+
+    steps: Mapping[str, StepEntry] = field(factory=dict)
+
+
+class Workspace:
+    """The folder of one run, held by this process; ``Workspace.open`` makes it.
+
+    Attributes:
+        folder: where the results will be.
+        reused: names of the steps that did not have to be done again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reused: list[str] = []
+        self._partial = folder / ".partial"
+        self._earlier = _read_ledger(folder / LEDGER)
+        self._begun = _read_ledger(self._partial / LEDGER)
+        self._steps: dict[str, StepEntry] = {}
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path) -> Iterator["Workspace"]:
+        """Hold the folder for one run.
+
+        Raises:
+            InputError: another run holds it, or it cannot be written to.
+            ToolchainError: the disk is full.
+        """
+        with files.locked(folder), files.writable(folder):
+            space = cls(folder)
+            space._partial.mkdir(exist_ok=True)
+            yield space
+
+    @property
+    def steps(self) -> Mapping[str, StepEntry]:
+        """The steps of this run, done or reused, in order."""
+        return dict(self._steps)
+
+    def path(self, name: str) -> Path:
+        """Give the place where a step writes the file that will be called ``name``."""
+        return self._partial / name
+
+    def step(
+        self,
+        name: str,
+        inputs: Mapping[str, object],
+        outputs: Sequence[str],
+        make: Callable[[], Result],
+        kind: type[Result],
+    ) -> Result:
+        """Do a step, or reuse what it gave before.
+
+        Args:
+            name: of the step.
+            inputs: everything that decides the result, files by their hashes.
+            outputs: files or folders that ``make`` writes, named as in ``path``.
+            make: does the work.
+            kind: of what it gives.
+        """
+        key = _digest(name, inputs)
+        for ledger in (self._begun, self._earlier):
+            entry = ledger.steps.get(name)
+            if entry and entry.key == key and self._fetch(entry):
+                progress.note(
+                    f"{name}: reused from {entry.seconds:.1f} s of earlier work, nothing that goes into it changed"
+                )
+                self.reused.append(name)
+                self._record(name, entry)
+                return files.structure(entry.result, kind)
+        started = time.perf_counter()
+        result = make()
+        seconds = time.perf_counter() - started
+        made = {each: files.sha256_of(self.path(each)) for output in outputs for each in self._below(output)}
+        self._record(name, StepEntry(key, made, files.plain(result), round(seconds, 3)))
+        return result
+
+    def publish(self, *more: str) -> None:
+        """Let the results take their places, and remove what an earlier run left and this one has not.
+
+        Args:
+            *more: files in ``.partial`` that no step made, as the report.
+        """
+        files.write_json(self.path(LEDGER), Ledger(self._steps))
+        kept = {each for entry in self._steps.values() for each in entry.outputs} | set(more)
+        for name in [*sorted(kept), LEDGER]:
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.path(name).replace(target)
+        stale = {each for entry in self._earlier.steps.values() for each in entry.outputs} - kept
+        for name in stale:
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self._partial)
+
+    def _record(self, name: str, entry: StepEntry) -> None:
+        self._steps[name] = entry
+        files.write_json(self.path(LEDGER), Ledger({**self._begun.steps, **self._steps}))
+
+    def _below(self, name: str) -> list[str]:
+        place = self.path(name)
+        found = sorted(place.rglob("*")) if place.is_dir() else [place]
+        return [str(each.relative_to(self._partial)) for each in found if each.is_file()]
+
+    def _fetch(self, entry: StepEntry) -> bool:
+        """Bring all files of an entry into ``.partial``, if each is still what it was."""
+        return all(self._fetch_file(name, digest) for name, digest in entry.outputs.items())
+
+    def _fetch_file(self, name: str, digest: str) -> bool:
+        target = self.path(name)
+        if target.is_file() and files.sha256_of(target) == digest:
+            return True
+        source = self.folder / name
+        if not source.is_file() or files.sha256_of(source) != digest:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:  # not every file system has links
+            shutil.copy2(source, target)
+        return True
+
+
+def _digest(name: str, inputs: Mapping[str, object]) -> str:
+    text = json.dumps([__version__, name, files.plain(inputs)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_ledger(path: Path) -> Ledger:
+    """Read what was done before; a ledger that cannot be read only means that nothing is reused."""
+    if not path.exists():
+        return Ledger()
+    try:
+        return files.read_json(path, Ledger)
+    except InputError:
+        progress.note(f"{path.name} cannot be read: every step is done again")
+        return Ledger()
