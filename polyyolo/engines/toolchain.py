@@ -6,7 +6,7 @@ from attrs import evolve
 
 from polyyolo.engines.gpu import Gpu, first_gpu
 from polyyolo.engines.programs import find_polygraphy, find_trtexec, version_of
-from polyyolo.engines.versions import checked, refuse_too_old
+from polyyolo.engines.versions import OLDEST, checked, refuse_too_old, release
 from polyyolo.errors import InputError, ToolchainError
 from polyyolo.records import Toolchain, ToolchainKind
 
@@ -77,7 +77,7 @@ def _tensorrt(gpu: Gpu) -> Toolchain:
         missing.append(f"trtexec {program.version} is used; Polygraphy would build with TensorRT {python}")
         drives_python = False
     able = bool(gpu.name and (program.version or drives_python))
-    return Toolchain(
+    found = Toolchain(
         kind=ToolchainKind.TENSORRT if able else ToolchainKind.NONE,
         tensorrt=program.version or python,
         polygraphy=polygraphy.version if drives_python else "",
@@ -87,6 +87,9 @@ def _tensorrt(gpu: Gpu) -> Toolchain:
         compute_capability=gpu.compute_capability,
         missing=tuple(missing),
     )
+    if found.tensorrt and release(found) < OLDEST:
+        return Toolchain(ToolchainKind.NONE, missing=(*missing, f"TensorRT {found.tensorrt} is older than 8.5"))
+    return found
 
 
 def _rtx(gpu: Gpu) -> Toolchain:

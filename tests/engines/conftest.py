@@ -39,7 +39,9 @@ def program(tmp_path):
     def write(body, name="polygraphy"):
         script = tmp_path / "bin" / name
         script.parent.mkdir(exist_ok=True)
-        find = "next((a.partition('=')[2] for a in argv if a.startswith('--saveEngine=')), None) or argv[argv.index('-o') + 1]"
+        find = "[word for word in argv if word.startswith('--saveEngine=')][0][13:]"
+        if name == "polygraphy":
+            find = "argv[argv.index('-o') + 1]"
         script.write_text(
             f"#!{sys.executable}\nimport os, pathlib, signal, sys, time\nargv = sys.argv[1:]\n"
             f"engine = pathlib.Path({find})\n"

@@ -132,7 +132,7 @@ def test_the_star_and_the_image_input_together_are_one_too_many(yolo, toml):
 
 @pytest.mark.parametrize("text", ["", "profile = 3", "profile = []", "[profile]\nmin = [1]", "[[profile]]"])
 def test_a_file_without_shapes_is_refused(toml, text):
-    with pytest.raises(ProfileError, match="has no \\[\\[profile\\]\\] table|is empty"):
+    with pytest.raises(ProfileError, match=r"has no \[\[profile\]\] table|is empty"):
         load(toml(text))
 
 
@@ -142,7 +142,7 @@ def test_a_file_that_is_no_toml_is_refused_with_its_line(toml):
 
 
 def test_a_file_that_is_not_there_is_refused():
-    with pytest.raises(InputError, match="nowhere.toml"):
+    with pytest.raises(InputError, match=r"nowhere\.toml"):
         load("nowhere.toml")
 
 

@@ -99,7 +99,7 @@ def test_several_optimisation_profiles_are_too_many_for_trtexec_8(yolo):
     shapes = ShapeRange((1, 3, 320, 320), (1, 3, 320, 320), (1, 3, 320, 320))
     profile = Profile("two", ({"*": shapes}, {"*": shapes}))
 
-    with pytest.raises(ProfileError, match="has 2 optimisation profiles, but trtexec 8.6 takes one") as error:
+    with pytest.raises(ProfileError, match=r"has 2 optimisation profiles, but trtexec 8\.6 takes one") as error:
         make_plan(yolo(OPEN), profile, named("8.6"), Path("e"), BuildOptions(program=Program.TRTEXEC))
 
     assert "--program polygraphy" in error.value.fix

@@ -1,0 +1,283 @@
+"""A builder may fail in many ways; none of them may look like an engine."""
+
+import errno
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from polyyolo.engines.build import build
+from polyyolo.engines.plan import BuildOptions, Program, make_plan
+from polyyolo.engines.profiles import default
+from polyyolo.engines.running import Ended
+from polyyolo.engines.toolchain import named
+from polyyolo.errors import InputError, ModelError, ToolchainError, ToolFailed
+from polyyolo.records import Route, ToolchainKind
+
+GOOD = {"rtx": "engine.write_bytes(plan(b'vtrt'))", "trtexec": "engine.write_bytes(plan(b'ftrt'))"}
+
+
+@pytest.fixture
+def planned(yolo, tmp_path, program):
+    """Plan a build of a model that is there, with a pretended builder; ``body`` is what that does."""
+
+    def plan(body, kind="rtx", engine="out/yolo.plan", **options):
+        model = tmp_path / "yolo.onnx"
+        model.write_bytes(b"onnx")
+        if kind == "rtx":
+            toolchain = evolve(named("1.7", kind=ToolchainKind.RTX), polygraphy_path=program(body))
+        else:
+            toolchain = evolve(named("8.6"), trtexec=program(body, "trtexec"))
+            options = {"program": Program.TRTEXEC, **options}
+        spec = yolo(path=str(model), quantized=options.get("route") is not Route.CALIBRATED)
+        return make_plan(spec, default(spec), toolchain, tmp_path / engine, BuildOptions(**options))
+
+    return plan
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "out" / "build.log"
+
+
+def left(plan):
+    """Files in the engine's folder, temporary ones too, without the log."""
+    return sorted(path.name for path in plan.engine.parent.iterdir() if path.suffix != ".log")
+
+
+@pytest.mark.parametrize("kind", ["rtx", "trtexec"])
+def test_an_engine_comes_with_its_hash_size_and_time(planned, log, kind):
+    plan = planned(GOOD[kind] + "\ntime.sleep(0.1)", kind)
+
+    engine = build(plan, log)
+
+    assert (engine.path, engine.size_bytes, engine.plan) == (plan.engine, 64, plan)
+    assert len(engine.sha256) == 64
+    assert 0.1 <= engine.build_seconds < 10
+    assert left(plan) == ["yolo.plan"]
+
+
+def test_all_that_the_builder_prints_is_in_the_log_below_its_command(planned, log):
+    build(planned("print('to out', flush=True); print('to err', file=sys.stderr)\n" + GOOD["rtx"]), log)
+
+    command, *said = log.read_text().splitlines()
+    assert command.startswith("$ POLYGRAPHY_USE_TENSORRT_RTX=1 ")
+    assert said == ["to out", "to err"]
+
+
+def test_the_builder_gets_the_environment_of_the_plan_and_not_a_left_over_switch(planned, log, monkeypatch):
+    monkeypatch.setenv("POLYGRAPHY_USE_TENSORRT_RTX", "1")
+    body = "print(os.environ.get('POLYGRAPHY_USE_TENSORRT_RTX'))\n"
+
+    build(planned(body + GOOD["trtexec"], "trtexec"), log)
+
+    assert log.read_text().splitlines()[1] == "None"
+
+
+def test_a_builder_that_fails_is_told_with_command_status_last_words_and_log(planned, log):
+    plan = planned("print('\\n'.join(map(str, range(50)))); print('[!] it went wrong'); sys.exit(3)")
+
+    with pytest.raises(ToolFailed) as error:
+        build(plan, log)
+
+    failed = error.value
+    assert failed.message == "polygraphy ended with status 3"
+    assert (failed.argv, failed.status, failed.log_path) == (plan.command.argv, 3, log)
+    assert failed.tail.splitlines()[-2:] == ["49", "[!] it went wrong"]
+    assert left(plan) == []
+
+
+def test_a_failed_build_leaves_an_earlier_engine_as_it_was(planned, log):
+    plan = planned("engine.write_bytes(b'half'); sys.exit(1)")
+    plan.engine.parent.mkdir()
+    plan.engine.write_bytes(b"earlier")
+
+    with pytest.raises(ToolFailed):
+        build(plan, log)
+
+    assert plan.engine.read_bytes() == b"earlier"
+    assert left(plan) == ["yolo.plan"]
+
+
+def test_a_killed_builder_is_told_by_the_signal(planned, log):
+    plan = planned("engine.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)")
+
+    with pytest.raises(ToolFailed, match="was killed by SIGKILL, as the system does when memory runs out") as error:
+        build(plan, log)
+
+    assert error.value.status == -9
+    assert left(plan) == []
+
+
+def test_passed_with_a_bad_status_is_no_success(planned, log):
+    """The recorded trtexec printed PASSED and then crashed with status 139."""
+    plan = planned(GOOD["trtexec"] + "\nprint('&&&& PASSED TensorRT.trtexec'); sys.exit(139)", "trtexec")
+
+    with pytest.raises(ToolFailed, match="trtexec was killed by SIGSEGV although it said PASSED"):
+        build(plan, log)
+
+    assert left(plan) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ("engine.unlink()", "is missing or empty"),
+        ("engine.write_bytes(b'')", "is missing or empty"),
+        ("engine.write_bytes(b'vtrt')", "has 4 bytes, too few"),
+        ("engine.write_bytes(plan(b'ftrt'))", "begins with b'ftrt', an engine with b'vtrt'"),
+        ("engine.write_bytes(plan(b'vtrt')[:50])", "has 50 bytes of the 64 that its header promises"),
+    ],
+)
+def test_success_without_a_whole_engine_is_a_failure(planned, log, body, fault):
+    plan = planned(f"{body}\nprint('&&&& PASSED')")
+
+    with pytest.raises(ToolFailed) as error:
+        build(plan, log)
+
+    assert error.value.message.startswith("polygraphy says that it succeeded, but the engine ")
+    assert fault in error.value.message
+    assert left(plan) == []
+
+
+def test_a_full_disk_is_the_machines_fault(planned, log):
+    with pytest.raises(ToolchainError, match="no space is left on the disk"):
+        build(planned("raise OSError(28, os.strerror(28))"), log)
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ("[!] Compute capability 9.0 (SM90) not supported by this TensorRT-RTX version.", "name another GPU"),
+        ("CUDA initialization failure with error: 35", "--toolchain rtx builds without"),
+        ("[E] Error Code 2: OutOfMemory (Requested size was 1 bytes.)", "lower max in the profile"),
+        ("ModuleNotFoundError: No module named 'tensorrt_rtx'", "pip install 'polyyolo[rtx]'"),
+        ("ModuleNotFoundError: No module named 'tensorrt'", "pip install 'polyyolo[tensorrt]'"),
+        ("[E] Unknown option: --stronglyTyped ", "this trtexec does not know --stronglyTyped"),
+        ("No importer registered for op: NonZeroMax", "polyyolo surgeon simplify"),
+        ('[E] Cannot find input tensor with name "input" in the network', "polyyolo inspect model"),
+        ("something never seen", "the log holds all that it said"),
+    ],
+)
+def test_known_words_get_their_remedy(planned, log, said, fix):
+    with pytest.raises(ToolFailed) as error:
+        build(planned(f"print({said!r}); sys.exit(1)"), log)
+
+    assert fix in error.value.fix
+
+
+def test_a_real_trtexecs_complaint_about_an_option_is_understood(planned, log, shared):
+    said = (shared / "fixtures" / "trtexec-8.6.0" / "unknown_flag.stderr").read_text()
+
+    with pytest.raises(ToolFailed) as error:
+        build(planned(f"print({said!r}); sys.exit(1)", "trtexec"), log)
+
+    assert "does not know --stronglyTyped" in error.value.fix
+
+
+def test_a_builder_that_is_gone_is_told(planned, log):
+    plan = planned(GOOD["rtx"])
+    Path(plan.command.argv[0]).unlink()
+
+    with pytest.raises(ToolchainError, match="cannot be started: No such file"):
+        build(plan, log)
+
+    assert left(plan) == []
+
+
+def test_a_model_that_is_gone_is_told(planned, log):
+    plan = planned(GOOD["rtx"])
+    plan.model.path.unlink()
+
+    with pytest.raises(ModelError, match="is gone"):
+        build(plan, log)
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_calibration_cache_that_is_missing_or_empty_never_reaches_trtexec(planned, log, tmp_path, content):
+    cache = tmp_path / "yolo.cache"
+    if content is not None:
+        cache.write_bytes(content)
+
+    with pytest.raises(InputError, match="missing or empty"):
+        build(planned(GOOD["trtexec"], "trtexec", route=Route.CALIBRATED, calibration_cache=cache), log)
+
+
+def test_a_folder_is_no_engine(planned, log):
+    plan = planned(GOOD["rtx"], engine="out")
+    plan.engine.mkdir()
+
+    with pytest.raises(InputError, match="is a folder"):
+        build(plan, log)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "told"),
+    [
+        (errno.EROFS, InputError, "cannot write below .*: Read-only file system"),
+        (errno.EACCES, InputError, "cannot write below .*: Permission denied"),
+        (errno.ENOSPC, ToolchainError, "no space is left to write below"),
+    ],
+)
+def test_a_folder_that_takes_no_file_is_told(planned, log, monkeypatch, number, kind, told):
+    plan = planned(GOOD["rtx"])
+
+    def refuse(**_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("polyyolo.files.tempfile.mkstemp", refuse)
+    with pytest.raises(kind, match=told):
+        build(plan, log)
+
+
+def test_a_file_where_the_folder_should_be_is_told(planned, tmp_path):
+    (tmp_path / "out").write_text("")
+
+    with pytest.raises(InputError, match="cannot write below"):
+        build(planned(GOOD["rtx"]), tmp_path / "build.log")
+
+
+def test_the_runner_can_be_another(planned, log):
+    def fake(command, log):
+        log.write_text("nothing to say")
+        target = Path(command.argv[command.argv.index("-o") + 1])
+        target.write_bytes(b"vtrt" + bytes(12) + (32).to_bytes(8, "little") + bytes(8))
+        return Ended(0, ())
+
+    assert build(planned(""), log, run=fake).size_bytes == 32
+
+
+@pytest.mark.parametrize("stubborn", ["", "signal.signal(signal.SIGINT, signal.SIG_IGN)"])
+def test_ctrl_c_ends_the_builder_and_leaves_nothing(planned, log, stubborn, tmp_path):
+    plan = planned(f"{stubborn}\nengine.write_bytes(b'half')\nprint(os.getpid(), flush=True)\ntime.sleep(60)")
+    script = (
+        "import pickle, sys, pathlib\nfrom polyyolo.engines import running\nfrom polyyolo.engines.build import build\n"
+        "running.GRACE_S = 0.2\n"
+        "build(pickle.load(open(sys.argv[1], 'rb')), pathlib.Path(sys.argv[2]))\n"
+    )
+    pickled = tmp_path / "plan.pickle"
+    pickled.write_bytes(pickle.dumps(plan))
+    with subprocess.Popen([sys.executable, "-c", script, pickled, log], stderr=subprocess.PIPE, text=True) as child:
+        builder = _first_number(log)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=20)
+
+    assert "KeyboardInterrupt" in said
+    assert left(plan) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(builder, 0)
+
+
+def _first_number(log):
+    for _ in range(500):
+        numbers = [line for line in log.read_text().splitlines() if line.isdigit()] if log.exists() else []
+        if numbers:
+            return int(numbers[0])
+        time.sleep(0.02)
+    raise AssertionError("the builder never spoke")
