@@ -1,5 +1,6 @@
 """One file from one address: progress, a second try when the line breaks, the hash checked before it is kept."""
 
+import errno
 import logging
 import shutil
 from collections.abc import Mapping
@@ -68,6 +69,8 @@ def _persist(url: str, target: Path, sha256: str, step: str, options: Mapping[st
         try:
             _retrieve(url, target, sha256, bar, options)
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
             if attempt == ATTEMPTS or not bar.received or isinstance(error, ValueError):
                 raise DownloadError(_reason(error)) from error
         else:

@@ -88,25 +88,31 @@ def read_weights(path: Path, network: Network) -> Iterator[tuple[Array, Array]]:
         stream.seek(header.length)
         for index, layer in enumerate(network.layers):
             if isinstance(layer, Convolution):
-                kernel, bias = _folded(stream, layer)
-                if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-                    raise ModelError(
-                        f"{path} holds numbers that are not finite in layer {index}", fix="get the weights file again"
-                    )
-                yield kernel, bias
+                yield _folded(stream, layer, index)
 
 
-def _folded(stream: BinaryIO, layer: Convolution) -> tuple[Array, Array]:
+def _folded(stream: BinaryIO, layer: Convolution, index: int) -> tuple[Array, Array]:
     """Read one layer: bias, then scale, mean and variance where it is normalised, then the kernel."""
     bias = _take(stream, layer.filters)
-    if not layer.batch_normalize:
-        return _take(stream, int(np.prod(layer.kernel))).reshape(layer.kernel), bias.astype(np.float32)
-    scale, mean, variance = (_take(stream, layer.filters) for _ in range(3))
+    normalisation = [_take(stream, layer.filters) for _ in range(3 if layer.batch_normalize else 0)]
     kernel = _take(stream, int(np.prod(layer.kernel))).reshape(layer.kernel)
-    with np.errstate(all="ignore"):  # what is not finite is refused by the caller
-        factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + EPSILON)
-        folded = (kernel * factor[:, None, None, None]).astype(np.float32)
-        return folded, (bias - mean * factor).astype(np.float32)
+    if not all(np.isfinite(numbers).all() for numbers in (bias, kernel, *normalisation)):
+        raise _damaged(index, "numbers that are not finite")
+    if not normalisation:
+        return kernel, bias
+    scale, mean, variance = (numbers.astype(np.float64) for numbers in normalisation)
+    if variance.min() < 0:
+        raise _damaged(index, "a variance below zero")
+    factor = scale / np.sqrt(variance + EPSILON)
+    with np.errstate(over="ignore"):  # refused on the next line
+        folded = (kernel * factor[:, None, None, None]).astype(np.float32), (bias - mean * factor).astype(np.float32)
+    if not all(np.isfinite(numbers).all() for numbers in folded):
+        raise _damaged(index, "numbers that grow beyond float32 when the batch normalisation is folded")
+    return folded
+
+
+def _damaged(index: int, what: str) -> ModelError:
+    return ModelError(f"the weights hold {what} in layer {index}", fix="get the weights file again")
 
 
 def _take(stream: BinaryIO, count: int) -> Array:
