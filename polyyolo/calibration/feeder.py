@@ -109,7 +109,7 @@ class Feeder:
         """Describe the input that takes the pictures: from Polygraphy's metadata, or nothing but its name.
 
         Raises:
-            PictureError: the model has no single input.
+            PictureError: the model has several inputs, or one of other than four axes.
         """
         if self.input_metadata is None:
             return TensorSpec(self.options.tensor, "float32", ("batch", "channels", "height", "width"))
@@ -121,6 +121,11 @@ class Feeder:
             )
         name, (dtype, shape) = next(iter(self.input_metadata.items()))
         dims = [dim if isinstance(dim, int) and dim > 0 else str(dim) for dim in shape]
+        if len(dims) != 4:
+            raise PictureError(
+                f"input {name!r} takes {tuple(dims)}, but pictures are (N, C, H, W)",
+                fix="feed a model that takes pictures",
+            )
         return TensorSpec(name, str(dtype), tuple(dims))
 
     def _choose(self) -> CalibrationSet:

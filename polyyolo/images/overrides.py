@@ -1,7 +1,6 @@
 """What a user may change about a model's preprocessing, as text or as values, each checked."""
 
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 FITS = ("letterbox", "stretch")
@@ -34,7 +33,8 @@ def from_text(name: str, text: str) -> Any:  # noqa: ANN401 - each option has it
 
 
 def _number(text: str) -> float:
-    return float(Fraction(text.strip()))
+    above, _, below = text.partition("/")
+    return float(above) / float(below or 1)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

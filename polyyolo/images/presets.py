@@ -13,9 +13,9 @@ DTYPES = ("float32", "float16", "uint8")
 def preprocessing_for(spec: ModelSpec, size: tuple[int, int], **overrides: Any) -> Preprocessing:  # noqa: ANN401 - checked
     """Choose the preprocessing for a model.
 
-    Every family gets YOLOv5's letterbox with grey 114, RGB and 1/255. Darknet's own default is to stretch, but most
-    of its models are deployed with letterbox, and yolov4-tiny loses nothing by it: 0.2737 mAP50-95 on coco128-val at
-    416.
+    Every family gets YOLOv5's letterbox with grey 114, RGB and 1/255. Darknet's models too: darknet itself stretches
+    unless its cfg says letter_box=1, but yolov4-tiny has 0.2737 mAP50-95 on coco128-val letterboxed to 416, and 0.2676
+    stretched. Where the program around the engine stretches, ``fit="stretch"`` calibrates with what it will see.
 
     Args:
         spec: the model.

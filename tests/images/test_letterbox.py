@@ -30,7 +30,8 @@ def test_letterbox_places_the_picture_as_yolov5_does(source, size, inside, offse
     top, left = offset
     padding = np.ones(size, bool)
     padding[top : top + inside[0], left : left + inside[1]] = False
-    assert fit == Fit(source, (inside[0] / source[0], inside[1] / source[1]), offset)
+    factor = min(size[0] / source[0], size[1] / source[1])
+    assert fit == Fit(source, (factor, factor), offset)
     assert tensor.shape == (3, *size)
     assert np.all(tensor[:, padding] == np.float32(114) * np.float32(1 / 255))
 
@@ -109,7 +110,7 @@ def test_boxes_in_the_padding_are_clipped_to_the_picture():
 
 @pytest.mark.parametrize("size", [(640, 640), (32, 32)])
 def test_long_thin_pictures_keep_at_least_one_row(size):
-    tensor, fit = to_tensor(picture(10, 500), Preprocessing(size))
+    tensor, _ = to_tensor(picture(10, 500), Preprocessing(size, pad=0))
 
-    assert tensor.shape == (3, *size)
-    assert fit.scale[0] * 10 == max(1, round(10 * size[1] / 500))
+    rows = np.flatnonzero(tensor.any(axis=(0, 2)))
+    assert len(rows) == max(1, round(10 * size[1] / 500))
