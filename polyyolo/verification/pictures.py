@@ -85,7 +85,7 @@ def _title(title: str, boxes: Boxes, matched: Array, width: int) -> Picture:
     cv2.putText(bar, title, (10, 25), FONT, 0.75, PAPER, 2, cv2.LINE_AA)
     alone = len(boxes) - len(matched)
     start = 10 + cv2.getTextSize(title, FONT, 0.75, 2)[0][0] + 14
-    told = f"{len(boxes)} boxes" + (f", {alone} only here" if alone else "")
+    told = f"{len(boxes)} box{'' if len(boxes) == 1 else 'es'}" + (f", {alone} only here" if alone else "")
     cv2.putText(bar, told, (start, 24), FONT, 0.5, (205, 205, 205), 1, cv2.LINE_AA)
     return bar
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from polygraphy.backend.onnxrt import OnnxrtRunner
+from polygraphy.datatype import DataType
 from polygraphy.logger import G_LOGGER
 
 from polyyolo.errors import ModelError
@@ -27,12 +29,13 @@ class Session:
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
         self.path = path
-        self._runner = OnnxrtRunner(_load(path, threads))
+        loaded = _load(path, threads)
+        self._runner = OnnxrtRunner(loaded)
+        self._dtypes = {node.name: _numpy_dtype(node.type) for node in loaded.get_inputs()}
 
     def __enter__(self) -> "Session":  # noqa: PYI034 - typing.Self came with Python 3.11
         with _quiet():
             self._runner.activate()
-            self.dtypes = {name: meta.dtype for name, meta in self._runner.get_input_metadata().items()}
         return self
 
     def __exit__(
@@ -53,7 +56,7 @@ class Session:
         Raises:
             ModelError: ONNX Runtime refuses the arrays or fails in the model.
         """
-        arrays = {name: np.asarray(array, self.dtypes.get(name)) for name, array in feed.items()}
+        arrays = {name: np.asarray(array, self._dtypes.get(name)) for name, array in feed.items()}
         try:
             with _quiet():
                 return dict(self._runner.infer(arrays, check_inputs=False))
@@ -79,6 +82,11 @@ def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
         raise ModelError(
             f"ONNX Runtime cannot load {path}: {error}", fix="export the model again, or upgrade onnxruntime"
         ) from error
+
+
+def _numpy_dtype(kind: str) -> Any:  # noqa: ANN401 - numpy has no name for all that names a dtype
+    """Turn ONNX Runtime's "tensor(float16)" into numpy's dtype."""
+    return DataType.to_dtype(DataType.from_dtype(kind, "onnxruntime"), "numpy")
 
 
 @contextmanager

@@ -1,0 +1,161 @@
+"""Boxes are read from every head family, and the families agree with each other."""
+
+import math
+
+import numpy as np
+import pytest
+
+from polyyolo.errors import ModelError
+from polyyolo.images.presets import preprocessing_for
+from polyyolo.images.sources import find_pictures
+from polyyolo.models.spec import read_spec
+from polyyolo.records import Head, HeadKind
+from polyyolo.verification.decode import decode
+from polyyolo.verification.inference import EVALUATION, Runner, batches, find
+
+V5 = Head(HeadKind.V5, classes=3, outputs=("out",))
+V8 = Head(HeadKind.V8, classes=3, outputs=("out",))
+END = Head(HeadKind.END_TO_END, classes=3, outputs=("out",))
+ANCHORS = ((10.0, 14.0), (23.0, 27.0))
+
+
+def raw_head(kind, scale_xy=()):
+    return Head(kind, classes=3, outputs=("map",), strides=(16,), anchors=(ANCHORS,), scale_xy=scale_xy)
+
+
+def test_v5_multiplies_objectness_with_the_class_and_gives_corners():
+    rows = np.zeros((1, 4, 8), np.float32)
+    rows[0, 1] = [100, 60, 20, 10, 0.8, 0.1, 0.9, 0.2]
+    rows[0, 2] = [50, 50, 10, 10, 0.3, 0.9, 0.1, 0.1]
+    rows[0, 3] = [50, 50, 10, 10, 0.2, 1.0, 1.0, 1.0]
+
+    (boxes,) = decode({"out": rows}, V5, confidence=0.25)
+
+    np.testing.assert_allclose(boxes.xyxy, [[90, 55, 110, 65], [45, 45, 55, 55]])
+    np.testing.assert_allclose(boxes.scores, [0.72, 0.27], rtol=1e-6)
+    assert boxes.classes.tolist() == [1, 0]
+
+
+def test_v8_has_no_objectness_and_its_boxes_stand_in_columns():
+    columns = np.zeros((1, 7, 5), np.float32)
+    columns[0, :, 3] = [100, 60, 20, 10, 0.1, 0.2, 0.7]
+
+    (boxes,) = decode({"out": columns}, V8)
+
+    np.testing.assert_allclose(boxes.xyxy, [[90, 55, 110, 65]])
+    np.testing.assert_allclose(boxes.scores, [0.7])
+    assert boxes.classes.tolist() == [2]
+
+
+def test_multi_label_makes_a_box_of_every_class_above_the_confidence():
+    columns = np.zeros((1, 7, 1), np.float32)
+    columns[0, :, 0] = [100, 60, 20, 10, 0.4, 0.2, 0.7]
+
+    (every,) = decode({"out": columns}, V8, multi_label=True)
+    (best,) = decode({"out": columns}, V8)
+
+    assert every.classes.tolist() == [0, 2]
+    assert best.classes.tolist() == [2]
+
+
+def test_end_to_end_rows_are_boxes_already_and_rows_of_score_0_are_padding():
+    rows = np.zeros((2, 3, 6), np.float32)
+    rows[1, 0] = [1, 2, 30, 40, 0.6, 2]
+
+    nothing, one = decode({"out": rows}, END)
+
+    assert len(nothing) == 0
+    assert one.xyxy.tolist() == [[1, 2, 30, 40]]
+    assert one.classes.tolist() == [2]
+
+
+@pytest.mark.parametrize(("kind", "scale"), [(HeadKind.V5_RAW, ()), (HeadKind.DARKNET_RAW, (1.05,))])
+def test_raw_maps_follow_the_rule_of_their_family_cell_by_cell(kind, scale):
+    rng = np.random.default_rng(0)
+    stack = rng.normal(0, 1.5, (2, 2 * 8, 3, 4)).astype(np.float32)
+
+    decoded = decode({"map": stack}, raw_head(kind, scale), confidence=0.3, multi_label=True)
+
+    for picture, boxes in zip(stack, decoded, strict=True):
+        wanted = sorted(by_hand(picture.reshape(2, 8, 3, 4), kind, *scale))
+        found = sorted(zip(boxes.classes, boxes.scores, *boxes.xyxy.T, strict=True), key=lambda row: (row[0], row[1]))
+        assert len(wanted) > 5
+        np.testing.assert_allclose(np.array(found, float), np.array(wanted), rtol=1e-4, atol=1e-3)
+
+
+def by_hand(maps, kind, scale=1.0):
+    """The families' rules one cell at a time, as their papers tell them."""
+    for anchor, row, column in np.ndindex(2, 3, 4):
+        logits = maps[anchor, :, row, column].astype(float)
+        x, y, w, h, objectness, *classes = (1 / (1 + math.exp(-value)) for value in logits)
+        if kind is HeadKind.V5_RAW:
+            centre = ((2 * x - 0.5 + column) * 16, (2 * y - 0.5 + row) * 16)
+            size = ((2 * w) ** 2 * ANCHORS[anchor][0], (2 * h) ** 2 * ANCHORS[anchor][1])
+        else:
+            centre = ((x * scale - (scale - 1) / 2 + column) * 16, (y * scale - (scale - 1) / 2 + row) * 16)
+            size = (math.exp(logits[2]) * ANCHORS[anchor][0], math.exp(logits[3]) * ANCHORS[anchor][1])
+        corners = [middle + sign * side / 2 for sign in (-1, 1) for middle, side in zip(centre, size, strict=True)]
+        yield from (
+            (label, objectness * chance, *corners) for label, chance in enumerate(classes) if objectness * chance > 0.3
+        )
+
+
+def test_five_dimensional_maps_give_the_same_as_four_dimensional_ones():
+    stack = np.random.default_rng(1).normal(0, 2, (1, 16, 3, 4)).astype(np.float32)
+    by_cell = stack.reshape(1, 2, 8, 3, 4).transpose(0, 1, 3, 4, 2)
+
+    (four,) = decode({"map": stack}, raw_head(HeadKind.V5_RAW))
+    (five,) = decode({"map": by_cell}, raw_head(HeadKind.V5_RAW))
+
+    assert len(four) > 0
+    np.testing.assert_array_equal(four.xyxy, five.xyxy)
+
+
+def test_boxes_that_overflow_or_are_no_numbers_are_dropped():
+    """A model cast to FP16 can overflow: such boxes have no place, and must not drag the others along."""
+    rows = np.zeros((1, 3, 8), np.float32)
+    rows[0, :, 4:6] = 1
+    rows[0, :, :4] = [[np.inf, 1, 1, 1], [1, 1, np.nan, 1], [10, 10, 4, 4]]
+
+    (boxes,) = decode({"out": rows}, V5)
+
+    assert boxes.xyxy.tolist() == [[8, 8, 12, 12]]
+
+
+def test_float16_outputs_are_read_in_float32():
+    rows = np.zeros((1, 1, 8), np.float16)
+    rows[0, 0] = [600.5, 600.5, 3, 3, 1, 1, 0, 0]
+
+    (boxes,) = decode({"out": rows}, V5)
+
+    assert boxes.xyxy.tolist() == [[599, 599, 602, 602]]
+
+
+def test_a_model_without_a_head_is_refused():
+    with pytest.raises(ModelError, match="no YOLO head was recognised"):
+        decode({"out": np.zeros((1, 10))}, Head(HeadKind.NONE))
+
+
+@pytest.mark.parametrize("shape", [(1, 25, 9), (25, 8), (1, 8, 25)])
+def test_an_output_of_another_shape_is_refused_with_its_shape(shape):
+    with pytest.raises(ModelError) as error:
+        decode({"out": np.zeros(shape, np.float32)}, V5)
+
+    assert str(shape) in error.value.message
+    assert "v5 head of 3 classes" in error.value.message
+
+
+def test_the_three_raw_heads_of_yolov5s_decode_to_what_the_decoded_model_gives(models, val):
+    pictures = find_pictures(val / "images")[:2]
+    found = {}
+    for name in ("yolov5s-640", "yolov5s-640-3head"):
+        spec = read_spec(models / f"{name}.onnx")
+        with Runner(spec) as runner:
+            stream = batches(pictures, preprocessing_for(spec, (640, 640)), 1, "infer")
+            found[name] = [find(runner.infer(tensors), spec.head, fits, EVALUATION)[0] for tensors, fits in stream]
+
+    for decoded, raw in zip(*found.values(), strict=True):
+        assert len(decoded) == len(raw) > 10
+        np.testing.assert_array_equal(decoded.classes, raw.classes)
+        np.testing.assert_allclose(decoded.scores, raw.scores, atol=1e-5)
+        np.testing.assert_allclose(decoded.xyxy, raw.xyxy, atol=0.05)
