@@ -71,7 +71,7 @@ def engine(request: Request) -> Run:
             plan=plan,
             engine=made,
             fidelity=fidelity,
-            layers=layers(built, decisions.preprocessing.size, placement),
+            layers=layers(built, decisions.preprocessing.size, _budget(request)),
             verdict=judge(made, fidelity, request.limits),
             pictures=tuple(
                 name for entry in space.steps.values() for name in entry.outputs if name.endswith((".png", ".jpg"))

@@ -32,13 +32,12 @@ def layers(  # noqa: PLR0913 - one parameter an option
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.quantization.placement import FloatBudget
-    from polyyolo.quantization.quantize import placement_of
     from polyyolo.verification import layers as listing
 
     spec = read_spec(Path(locate(model)))
     opt = default(spec).optimizations[0][spec.image].opt
     shape = size or (opt[2], opt[3])
-    listed = listing.layers(spec, shape, placement_of(spec, shape, FloatBudget(stem_budget, keep_float)))
+    listed = listing.layers(spec, shape, FloatBudget(stem_budget, keep_float))
     share = listing.int8_share(listed)
     if as_json:
         print_json({"int8_share": share, "size": shape, "layers": plain(listed)})

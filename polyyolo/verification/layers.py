@@ -6,7 +6,7 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.placement import Placement
+from polyyolo.quantization.placement import FloatBudget, Placement, place
 from polyyolo.quantization.topology import CARRIERS, QUANTIZING, carried, identity, is_weighted
 from polyyolo.quantization.work import macs
 from polyyolo.records import Layer, ModelSpec, Precision
@@ -14,13 +14,13 @@ from polyyolo.records import Layer, ModelSpec, Precision
 _BESIDE = QUANTIZING | {"Constant", "Cast"}
 
 
-def layers(spec: ModelSpec, size: tuple[int, int], placement: Placement) -> tuple[Layer, ...]:
+def layers(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) -> tuple[Layer, ...]:
     """List the layers of a model, in order.
 
     Args:
         spec: an FP32 model, which is told as it would be quantized, or one with Q/DQ nodes, which is told as it is.
         size: (height, width) in pixels, for counting the work.
-        placement: what was or would be quantized: the reasons are from it.
+        budget: what was or would be left in float.
 
     Returns:
         One entry for each node but constants, casts and Q/DQ nodes.
@@ -28,17 +28,13 @@ def layers(spec: ModelSpec, size: tuple[int, int], placement: Placement) -> tupl
     model = load(spec.path)
     graph = imported(onnx.shape_inference.infer_shapes(model))
     work = macs(model, spec, size)
-    return tuple(
-        Layer(
-            name=node.name or identity(node),
-            kind=node.op,
-            precision=_precision(node) if spec.quantized else _planned(node, placement),
-            macs=work.get(identity(node), 0),
-            reason=placement.in_float.get(identity(node), ""),
-        )
-        for node in graph.nodes
-        if node.op not in _BESIDE and node.outputs
-    )
+    placement = place(graph, work, budget)
+    listed = []
+    for node in [node for node in graph.nodes if node.op not in _BESIDE and node.outputs]:
+        precision = _precision(node) if spec.quantized else _planned(node, placement)
+        reason = "" if precision is Precision.INT8 else placement.in_float.get(identity(node), "")
+        listed.append(Layer(node.name or identity(node), node.op, precision, work.get(identity(node), 0), reason))
+    return tuple(listed)
 
 
 def int8_share(listed: tuple[Layer, ...]) -> float:
