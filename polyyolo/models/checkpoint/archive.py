@@ -1,6 +1,7 @@
 """The zip that torch.save writes: opened with every size checked before anything of that size is read."""
 
 import io
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,10 @@ MAX_PICKLE = 16 << 20
 """Bytes of data.pkl; yolov5s has 83 KiB."""
 
 # What zipfile raises on damaged input, besides its own error: it trusts lengths and flags that the file states.
-_DAMAGE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError, KeyError, MemoryError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError, MemoryError),
+    *(LookupError, ArithmeticError, struct.error),
+)
 
 
 class _Stream(io.FileIO):
@@ -74,13 +78,15 @@ class Archive:
         """
         entry = self.zip.NameToInfo.get(self.root + name)
         if entry is None:
-            raise damaged(self.path, f"it has no entry {name}")
+            raise damaged(self.path, f"it has no entry {name[:80]!a}")
         if entry.file_size > limit:
-            raise damaged(self.path, f"its entry {name} has {entry.file_size} bytes where at most {limit} belong")
+            raise damaged(
+                self.path, f"its entry {name[:80]!a} has {entry.file_size} bytes where at most {limit} belong"
+            )
         try:
             return self.zip.read(entry)
         except _DAMAGE as error:
-            raise damaged(self.path, f"its entry {name} cannot be read: {error}") from error
+            raise damaged(self.path, f"its entry {name[:80]!a} cannot be read: {error}") from error
 
 
 def damaged(path: Path, what: str) -> ModelError:
@@ -130,7 +136,7 @@ def _not_a_zip(path: Path, start: bytes) -> ModelError:
 
 def _root(path: Path, entries: zipfile.ZipFile) -> str:
     names = entries.NameToInfo
-    roots = sorted(name[: -len("data.pkl")] for name in names if name.endswith("data.pkl"))
+    roots = [name[: -len("data.pkl")] for name in names if name == "data.pkl" or name.endswith("/data.pkl")]
     if not roots:
         raise ModelError(
             f"{path} is a zip without data.pkl, so it is no PyTorch checkpoint", fix="give the .pt file that it holds"
@@ -149,7 +155,7 @@ def _check_sizes(path: Path, size: int, entries: zipfile.ZipFile) -> None:
     for entry in entries.filelist:
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise ModelError(
-                f"{path} holds the compressed entry {entry.filename}; torch.save stores without compression",
+                f"{path} holds the compressed entry {entry.filename[:80]!a}; torch.save stores without compression",
                 fix="save the checkpoint again with torch.save, not with a zip program",
             )
     stated = sum(entry.file_size for entry in entries.filelist)

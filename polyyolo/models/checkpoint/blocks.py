@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from polyyolo.models.checkpoint.folding import folded, norm_of
 from polyyolo.models.checkpoint.graph import Feature, Graph
-from polyyolo.models.checkpoint.layers import convolved, folded, norm_terms, only
+from polyyolo.models.checkpoint.layers import convolved, only
 from polyyolo.models.checkpoint.modules import Module
 
 
@@ -30,10 +31,10 @@ def bottleneck_csp(graph: Graph, module: Module, inputs: Sequence[Feature]) -> F
     """
     feature = only(module, inputs)
     deep = graph.run(module.child("m"), graph.run(module.child("cv1"), feature))
-    scale, shift = norm_terms(module.child("bn"))
+    norm = norm_of(module.child("bn"))
     half = len(module.child("cv3").array("weight"))
-    left = folded(module.child("cv3"), (scale[:half], shift[:half]))
-    right = folded(module.child("cv2"), (scale[half:], shift[half:]))
+    left = folded(module.child("cv3"), norm.part(slice(half)))
+    right = folded(module.child("cv2"), norm.part(slice(half, None)))
     halves = [
         convolved(graph, module.child("cv3"), deep, left),
         convolved(graph, module.child("cv2"), feature, right),

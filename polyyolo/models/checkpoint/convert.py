@@ -1,7 +1,7 @@
 """A checkpoint in, an ONNX out, without torch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onnx
@@ -14,13 +14,16 @@ from polyyolo.models.checkpoint.archive import damaged, opened
 from polyyolo.models.checkpoint.graph import Canvas, Feature, Graph
 from polyyolo.models.checkpoint.heads import Head, detect
 from polyyolo.models.checkpoint.modules import Module, detector
-from polyyolo.models.checkpoint.objects import Refused
+from polyyolo.models.checkpoint.objects import Refused, brief
 from polyyolo.models.checkpoint.rules import LAYERS
 from polyyolo.models.checkpoint.tensors import Tensors
 from polyyolo.models.checkpoint.unpickler import unpickle
 from polyyolo.progress import note, step
 
 IMAGE = "images"
+
+MAX_INPUTS = 64
+"""Earlier layers that one layer takes; YOLOv5 takes four at most."""
 
 
 def convert(  # noqa: PLR0913 - one each for what an exporter lets one choose
@@ -117,8 +120,8 @@ def _sources(module: Module, features: Sequence[Feature]) -> tuple[Feature, ...]
     """
     stated = module.state.get("f")
     numbers = [n for n in (stated if isinstance(stated, list) else [stated]) if isinstance(n, int)]
-    if not numbers or not all(-len(features) <= n < len(features) - 1 for n in numbers):
-        raise module.unusable(f"its inputs f are {str(stated)[:40]}, and {len(features) - 1} layers come before it")
+    if not 0 < len(numbers) <= MAX_INPUTS or not all(-len(features) <= n < len(features) - 1 for n in numbers):
+        raise module.unusable(f"it takes {brief(stated)} as input f, and {len(features) - 1} layers come before it")
     return tuple(features[n if n < 0 else n + 1] for n in numbers)
 
 
@@ -155,7 +158,7 @@ def _assembled(graph: Graph, image: Feature, head: Head) -> onnx.ModelProto:
 
 def _metadata(top: Module, head: Head) -> dict[str, str]:
     return {
-        "names": json.dumps(_names(top, head.classes), ensure_ascii=False),
+        "names": json.dumps(_names(top, head.classes)),
         "strides": json.dumps(head.strides),
         "stride": str(max(head.strides)),
         "anchors": json.dumps(head.anchors),
@@ -168,10 +171,14 @@ def _names(top: Module, classes: int) -> dict[int, str]:
     """Read the class names, which YOLOv5 kept as a list and later as a dict; none where they do not fit the head."""
     stated = top.state.get("names")
     names = dict(enumerate(stated)) if isinstance(stated, list | tuple) else stated
-    if isinstance(names, dict) and list(names) == list(range(classes)):
+    if isinstance(names, dict) and list(names) == list(range(classes)) and _are_words(names.values()):
         return {index: str(name) for index, name in names.items()}
     note(f"{top.tensors.archive.path.name} does not name its {classes} classes")
     return {}
+
+
+def _are_words(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str | int) for value in values)
 
 
 def _check(path: Path, model: onnx.ModelProto) -> None:

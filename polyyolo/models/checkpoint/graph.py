@@ -133,7 +133,7 @@ class Graph:
             ModelError: they differ in size.
         """
         if len({feature.stride for feature in features}) != 1:
-            raise module.unusable(f"it joins maps of strides {[feature.stride for feature in features]}")
+            raise module.unusable(f"it joins maps of strides {sorted({feature.stride for feature in features})[:8]}")
         name = self.concat(module, [feature.name for feature in features], 1)
         return Feature(name, sum(feature.channels for feature in features), features[0].stride)
 

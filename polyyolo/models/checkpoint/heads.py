@@ -39,8 +39,8 @@ def detect(graph: Graph, module: Module, features: Sequence[Feature], *, raw: bo
     if any(name.startswith("one2one") for name in module.names):
         raise module.unusable("it is an end-to-end head with two branches, as YOLOv10 and YOLO26 have it")
     stated, found = module.array("stride").ravel().tolist(), [feature.stride for feature in features]
-    if stated != found or sorted(set(found)) != found:
-        raise module.unusable(f"it says its strides are {stated}, but the maps that it gets have {found}")
+    if stated != found or sorted(set(found)) != found or any(stride & (stride - 1) for stride in found):
+        raise module.unusable(f"it says its strides are {stated[:8]}, but the maps that it gets have {found[:8]}")
     if module.has("anchors") and module.has("m"):
         return _v5(graph, module, features, raw=raw)
     return _v8(graph, module, features, raw=raw)

@@ -3,30 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
-from attrs import evolve, frozen
+from attrs import evolve
 
+from polyyolo.models.checkpoint.folding import Kernel, folded, norm_of
 from polyyolo.models.checkpoint.graph import Feature, Graph
 from polyyolo.models.checkpoint.modules import Module
-from polyyolo.models.checkpoint.tensors import Array
 from polyyolo.models.checkpoint.windows import window
 
-Wide = npt.NDArray[np.float64]
-
-
-@frozen(eq=False)
-class Kernel:
-    """The weights of a convolution, ready for ONNX.
-
-    Attributes:
-        weight: (O, I, H, W).
-        bias: (O,).
-        factor: how many times wider than in the checkpoint the kernel, and so its stride and padding, are.
-    """
-
-    weight: Array
-    bias: Array
-    factor: int = 1
+MAX_STRIDE = 1024
+"""Pixels a cell; YOLOv5's largest models have 64."""
 
 
 def conv_block(graph: Graph, module: Module, inputs: Sequence[Feature]) -> Feature:
@@ -53,7 +38,7 @@ def focus(graph: Graph, module: Module, inputs: Sequence[Feature]) -> Feature:
 
 
 def _kernel_of(block: Module) -> Kernel:
-    return folded(block.child("conv"), norm_terms(block.child("bn")) if block.has("bn") else None)
+    return folded(block.child("conv"), norm_of(block.child("bn")) if block.has("bn") else None)
 
 
 def _widened(block: Module, kernel: Kernel) -> Kernel:
@@ -67,47 +52,6 @@ def _widened(block: Module, kernel: Kernel) -> Kernel:
     return evolve(kernel, weight=wide, factor=2)
 
 
-def folded(conv: Module, norm: tuple[Wide, Wide] | None = None) -> Kernel:
-    """Multiply a batch norm's scale and shift into a convolution.
-
-    Folded in float64, then rounded once.
-
-    Raises:
-        ModelError: the shapes do not belong together, or the module is no plain convolution.
-    """
-    weight = conv.array("weight").astype(np.float64)
-    if conv.type != "Conv2d" or weight.ndim != 4 or not weight.size:
-        raise conv.unusable(f"a convolution's weight should have 4 axes, not the shape {weight.shape}")
-    if conv.state.get("padding_mode", "zeros") != "zeros":
-        raise conv.unusable("it does not pad with zeros")
-    bias = conv.array("bias").astype(np.float64) if conv.has("bias") else np.zeros(len(weight))
-    scale, shift = norm or (np.ones(len(weight)), np.zeros(len(weight)))
-    if not bias.shape == scale.shape == (len(weight),):
-        raise conv.unusable(f"{len(weight)} filters, {bias.size} biases and {scale.size} norms do not belong together")
-    with np.errstate(all="ignore"):  # what overflows is refused
-        weight, bias = np.float32(weight * scale[:, None, None, None]), np.float32(bias * scale + shift)
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise conv.unusable("its weights are not finite numbers")
-    return Kernel(weight, bias)
-
-
-def norm_terms(norm: Module) -> tuple[Wide, Wide]:
-    """Give scale and shift (C,) that a batch norm comes to at inference, with the module's own eps (1e-3 in YOLO).
-
-    Raises:
-        ModelError: it is no batch norm, or its vectors differ in length.
-    """
-    if norm.type != "BatchNorm2d":
-        raise norm.unusable("only BatchNorm2d can be folded into a convolution")
-    mean, variance = norm.array("running_mean").astype(np.float64), norm.array("running_var").astype(np.float64)
-    gain, offset = norm.array("weight").astype(np.float64), norm.array("bias").astype(np.float64)
-    if len({vector.shape for vector in (mean, variance, gain, offset)}) != 1 or mean.ndim != 1:
-        raise norm.unusable("its mean, variance, weight and bias differ in length")
-    with np.errstate(all="ignore"):  # folded() refuses what comes of it
-        scale = gain / np.sqrt(variance + norm.number("eps"))
-        return scale, offset - mean * scale
-
-
 def convolved(graph: Graph, conv: Module, feature: Feature, kernel: Kernel) -> Feature:
     """Add a Conv with the weights ``kernel`` and the window of ``conv``.
 
@@ -119,9 +63,12 @@ def convolved(graph: Graph, conv: Module, feature: Feature, kernel: Kernel) -> F
     frame = window(conv, (height, width), kernel.factor)
     if groups < 1 or weight.shape[1] * groups != feature.channels or len(weight) % groups:
         raise conv.unusable(f"it takes {weight.shape[1] * groups} channels where {feature.channels} come")
+    stride = feature.stride * frame.stride[0]
+    if stride > MAX_STRIDE:
+        raise conv.unusable(f"the map has {stride} pixels a cell")
     names = [graph.constant(f"{conv.path}.weight", weight), graph.constant(f"{conv.path}.bias", kernel.bias)]
     name = graph.add(conv, "Conv", [feature.name, *names], group=groups, **frame.attributes())
-    return Feature(name, len(weight), feature.stride * frame.stride[0])
+    return Feature(name, len(weight), stride)
 
 
 def max_pool(graph: Graph, module: Module, inputs: Sequence[Feature]) -> Feature:
@@ -139,10 +86,9 @@ def max_pool(graph: Graph, module: Module, inputs: Sequence[Feature]) -> Feature
 def upsample(graph: Graph, module: Module, inputs: Sequence[Feature]) -> Feature:
     """``nn.Upsample`` to a whole multiple of the size, by nearest neighbour."""
     feature = only(module, inputs)
-    factor = module.state.get("scale_factor")
-    factor = factor[0] if isinstance(factor, tuple) and len(set(factor)) == 1 else factor
-    if module.state.get("mode") != "nearest" or factor not in (1, 2, 4, 8) or feature.stride % int(factor):
-        raise module.unusable(f"only scaling to the 2, 4 or 8-fold by nearest neighbour is supported, not by {factor}")
+    factor = _factor(module.state.get("scale_factor"))
+    if not factor or module.state.get("mode") != "nearest" or feature.stride % factor:
+        raise module.unusable("only scaling to the 2, 4 or 8-fold by nearest neighbour is supported")
     scales = graph.constant(f"{module.path}.scales", [1, 1, factor, factor])
     # The region is only read by tf_crop_and_resize; opset 11 wants an input all the same.
     region = graph.constant("empty", []) if graph.canvas.opset < 13 else ""
@@ -154,7 +100,15 @@ def upsample(graph: Graph, module: Module, inputs: Sequence[Feature]) -> Feature
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
-    return Feature(name, feature.channels, feature.stride // int(factor))
+    return Feature(name, feature.channels, feature.stride // factor)
+
+
+def _factor(stated: object) -> int:
+    """Read scale_factor, a number or one for each axis; 0 for what is not supported."""
+    match stated if isinstance(stated, tuple) else (stated, stated):
+        case (2 | 4 | 8 as height, 2 | 4 | 8 as width) if height == width:
+            return int(height)
+    return 0
 
 
 def joined(graph: Graph, module: Module, inputs: Sequence[Feature]) -> Feature:

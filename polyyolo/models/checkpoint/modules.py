@@ -1,5 +1,6 @@
 """The tree of modules in a checkpoint, with an error that names the place wherever it is not as it should be."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from polyyolo.errors import ModelError
-from polyyolo.models.checkpoint.objects import Built
+from polyyolo.models.checkpoint.objects import Built, brief
 from polyyolo.models.checkpoint.tensors import Array, Tensors, is_tensor
 
 _TASKS = {
@@ -23,6 +24,11 @@ _TASKS = {
 
 MAX_DEPTH = 32
 """Modules inside modules; v11 has 9."""
+
+MAX_CHILDREN = 1_000
+"""Modules side by side; YOLOv5x6 has 34."""
+
+_WORD = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 @frozen
@@ -48,8 +54,15 @@ class Module:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its children, in order."""
-        return tuple(str(name) for name, child in self._group("_modules").items() if child is not None)
+        """The names of its children, in order.
+
+        Raises:
+            ModelError: there are absurdly many, or one is no plain word.
+        """
+        group = self._group("_modules")
+        if len(group) > MAX_CHILDREN or not all(isinstance(name, str) and _WORD.fullmatch(name) for name in group):
+            raise self.unusable(f"its {len(group)} children are not named as torch does it")
+        return tuple(str(name) for name, child in group.items() if child is not None)
 
     def has(self, name: str) -> bool:
         """Tell whether it has a child, parameter or buffer of that name that is not None."""
@@ -86,7 +99,7 @@ class Module:
         """
         value = self.state.get(name, default)
         if type(value) not in (int, float) or not abs(value) < 1 << 31:
-            raise self.unusable(f"{name} is {_brief(value)}, not a number")
+            raise self.unusable(f"{name} is {brief(value)}, not a number")
         return float(value)
 
     def integer(self, name: str, default: int | None = None) -> int:
@@ -114,7 +127,7 @@ class Module:
         match value if isinstance(value, tuple) else (value, value):
             case (int(height), int(width)) if 0 <= height < 1 << 31 and 0 <= width < 1 << 31:
                 return height, width
-        raise self.unusable(f"{name} is {_brief(value)}, not one or two whole numbers")
+        raise self.unusable(f"{name} is {brief(value)}, not one or two whole numbers")
 
     def unusable(self, why: str) -> ModelError:
         """Make the error that names this module."""
@@ -144,7 +157,7 @@ def module(value: object, path: str, tensors: Tensors) -> Module:
     """
     where = tensors.archive.path
     if not isinstance(value, Built) or not isinstance(value.state, dict):
-        raise ModelError(f"{where}: {path} should be a module, but is {_brief(value)}", fix=official(where))
+        raise ModelError(f"{where}: {path} should be a module, but is {brief(value)}", fix=official(where))
     if path.count(".") > MAX_DEPTH:
         raise ModelError(f"{where}: {path} is nested deeper than {MAX_DEPTH} modules", fix=official(where))
     return Module(path, value.kind, value.state, tensors)
@@ -180,11 +193,5 @@ def _no_model(path: Path, content: Mapping[Any, Any]) -> ModelError:
             f"{path} holds weights alone (a state_dict), not the modules that say how they are used",
             fix="give the checkpoint that training wrote (best.pt), or export it to ONNX where its code is",
         )
-    keys = ", ".join(sorted(str(key)[:20] for key in content)[:8]) or "nothing"
+    keys = ", ".join(brief(key) for key in list(content)[:8]) or "nothing"
     return ModelError(f"{path} holds no model: it has {keys}", fix="give a YOLO detection checkpoint such as best.pt")
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, Built):
-        return f"a {value.kind}"
-    return repr(value)[:40] if isinstance(value, str | int | float | bool | type(None)) else f"a {type(value).__name__}"

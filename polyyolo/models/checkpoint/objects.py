@@ -28,5 +28,14 @@ class Storage:
     id: Any
 
 
+def brief(value: object) -> str:
+    """Describe a value in a few words: what comes from a file may be of any size, depth and alphabet."""
+    if isinstance(value, Built):
+        return f"a {value.kind}"
+    if isinstance(value, str | int | float | bool | None):
+        return ascii(value[:40] if isinstance(value, str) else value)
+    return f"a {type(value).__name__}"
+
+
 class Refused(Exception):  # noqa: N818 - an inner signal; the caller turns it into a ModelError with the path
     """The pickle is malformed; the text says how."""

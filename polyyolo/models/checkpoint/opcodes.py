@@ -10,7 +10,10 @@ from polyyolo.models.checkpoint.objects import Built, Name, Refused, Storage
 
 _ORDERED_DICT = "collections.OrderedDict"
 _MARK = object()
-_SCALARS = (str, int, float, bool, bytes, type(None), Name)
+_KEYS = (str, int, bool, bytes, type(None), Name)
+
+_MAX_KEY = 1 << 32
+_MAX_BITS = 1024
 
 
 @define(eq=False)
@@ -53,6 +56,12 @@ def _push(machine: Machine, arg: object) -> None:
     machine.stack.append(arg)
 
 
+def _long(machine: Machine, arg: int) -> None:
+    if arg.bit_length() > _MAX_BITS:
+        raise Refused(f"it has a number of {arg.bit_length()} bits")
+    machine.stack.append(arg)
+
+
 def _constant(make: Callable[[], Any]) -> Callable[[Machine, Any], None]:
     return lambda machine, _: machine.stack.append(make())
 
@@ -82,7 +91,7 @@ def _get(machine: Machine, arg: int) -> None:
 def _global(machine: Machine, arg: str) -> None:
     path = arg.replace(" ", ".", 1)
     if not is_allowed(path):
-        raise forbidden(path)
+        raise forbidden(ascii(path[:200])[1:-1])
     machine.stack.append(Name(path))
 
 
@@ -144,10 +153,12 @@ def _add_items(machine: Machine, _: object) -> None:
 
 
 def _key(value: Any) -> Hashable:  # noqa: ANN401 - a pickle holds anything
-    """Pass what hashes without recursion: a tuple of a million tuples would overflow the interpreter's own stack."""
-    if isinstance(value, tuple) and all(isinstance(item, _SCALARS) for item in value):
-        return value
-    if not isinstance(value, _SCALARS):
+    """Pass what hashes safely.
+
+    A tuple of a million tuples would overflow the interpreter's own stack, and large numbers can be chosen so that all
+    of them hash alike.
+    """
+    if not isinstance(value, _KEYS) or (isinstance(value, int) and abs(value) >= _MAX_KEY):
         raise Refused(f"it uses a {type(value).__name__} as a key")
     return value
 
@@ -155,6 +166,8 @@ def _key(value: Any) -> Hashable:  # noqa: ANN401 - a pickle holds anything
 ACTIONS: dict[str, Callable[[Machine, Any], None]] = {
     "PROTO": lambda *_: None,
     "FRAME": lambda *_: None,
+    "LONG1": _long,
+    "LONG4": _long,
     "NONE": _constant(lambda: None),
     "NEWTRUE": _constant(lambda: True),
     "NEWFALSE": _constant(lambda: False),
@@ -187,7 +200,7 @@ ACTIONS: dict[str, Callable[[Machine, Any], None]] = {
 }
 ACTIONS |= dict.fromkeys(
     (
-        *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
+        *("BININT", "BININT1", "BININT2", "BINFLOAT"),
         *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
     ),
     _push,

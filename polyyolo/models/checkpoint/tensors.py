@@ -10,7 +10,7 @@ from attrs import define, field
 from polyyolo.errors import ModelError
 from polyyolo.models.checkpoint.allowed import STORAGES
 from polyyolo.models.checkpoint.archive import Archive, damaged
-from polyyolo.models.checkpoint.objects import Built, Name, Storage
+from polyyolo.models.checkpoint.objects import Built, Name, Storage, brief
 
 Array = npt.NDArray[np.float32]
 
@@ -61,8 +61,12 @@ class Tensors:
         return np.ascontiguousarray(view, dtype=np.float32)
 
     def _whole(self, values: object, name: str) -> tuple[int, ...]:
-        if not isinstance(values, tuple) or not all(type(value) is int and 0 <= value < 1 << 31 for value in values):
-            raise self._damaged(name, f"{str(values)[:40]} are no sizes")
+        if (
+            not isinstance(values, tuple)
+            or len(values) > 8
+            or not all(type(value) is int and 0 <= value < 1 << 31 for value in values)
+        ):
+            raise self._damaged(name, f"{brief(values)} gives no sizes")
         return values
 
     def _numbers(self, storage: object, name: str) -> npt.NDArray[Any]:
