@@ -24,7 +24,12 @@ def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
         ModelError: no picture input, several, or outputs that do not fit the family asked for.
     """
     outline = outline_of(model)
-    wanted = head or head_in(outline.metadata)
+    if head is HeadKind.NONE:
+        return Head(kind=head, why="asked for: the outputs are compared, not decoded")
+    claimed = head_in(outline.metadata)
+    if head is None and claimed is HeadKind.NONE:
+        return _none(outline)
+    wanted = head or claimed
     found = _as(wanted, outline) if wanted else None
     if found or head is None:
         return found or end_to_end_head(outline) or decoded_head(outline) or raw_head(outline) or _none(outline)
@@ -35,8 +40,6 @@ def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
 
 
 def _as(kind: HeadKind, outline: Outline) -> Head | None:
-    if kind is HeadKind.NONE:
-        return Head(kind=kind, why="asked for: the outputs are compared, not decoded")
     if kind is HeadKind.END_TO_END:
         return end_to_end_head(outline, asked=True)
     if kind in RAW:
@@ -45,7 +48,8 @@ def _as(kind: HeadKind, outline: Outline) -> Head | None:
 
 
 def _none(outline: Outline) -> Head:
-    why = not_decodable(outline) or f"no YOLO head: the outputs are {_listed(outline)}"
+    unknown = "the outputs' shapes are neither declared nor found by running the model in ONNX Runtime"
+    why = not_decodable(outline) or (f"no YOLO head: the outputs are {_listed(outline)}" if outline.shapes else unknown)
     return Head(kind=HeadKind.NONE, why=why)
 
 

@@ -1,5 +1,7 @@
 """The shapes that a model's outputs really have, at one size; found by running it where it does not declare them."""
 
+import math
+
 import numpy as np
 import onnx
 from attrs import frozen
@@ -10,6 +12,7 @@ from polyyolo.records import TensorSpec
 # Height and width differ, so that an axis is known by its length; both are multiples of 64, the largest stride in use.
 OPEN_SIZE = (256, 320)
 SECOND_TRY = (640, 640)
+MOST_ELEMENTS = 1 << 26
 
 
 @frozen
@@ -64,12 +67,18 @@ def _shapes_by_running(model: onnx.ModelProto, size: tuple[int, int]) -> dict[st
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        if _elements(image_of(inputs_of(model)), size) > MOST_ELEMENTS:
+            return {}
         feed = {tensor.name: _filler(tensor, size) for tensor in inputs_of(model)}
         results = session.run(None, feed)
     except Exception:  # noqa: BLE001 - ONNX Runtime has no common base; custom operators and the like end up here
         return {}
     names = [value.name for value in model.graph.output]
     return {name: tuple(result.shape) for name, result in zip(names, results, strict=True)}
+
+
+def _elements(image: TensorSpec, size: tuple[int, int]) -> int:
+    return math.prod(dim for dim in (*image.dims[:2], *_size(image, size)) if isinstance(dim, int))
 
 
 def _filler(tensor: TensorSpec, size: tuple[int, int]) -> np.ndarray:

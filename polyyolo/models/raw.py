@@ -4,7 +4,7 @@ from attrs import frozen
 
 from polyyolo.models import anchors as published
 from polyyolo.models.decoded import transposed_v8
-from polyyolo.models.metadata import Anchors, anchors_in, scale_xy_in, strides_in
+from polyyolo.models.metadata import Anchors, anchors_in, head_in, scale_xy_in, strides_in
 from polyyolo.models.outline import Outline, stride_of
 from polyyolo.records import Head, HeadKind
 
@@ -37,7 +37,7 @@ def raw_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
     classes = maps.channels // a_cell - 5 if a_cell else 0
     if classes < 1 or maps.channels % a_cell:
         return None
-    kind, reason = (asked, "asked for or written in the metadata") if asked else _rule(outline, maps)
+    kind, reason = _rule(outline, maps) if asked is None else (asked, _asked_by(outline, asked))
     anchors, scale_xy, origin = _anchors(outline, maps, kind, a_cell)
     if not anchors:
         return None
@@ -130,6 +130,10 @@ def _rule(outline: Outline, maps: Maps) -> tuple[HeadKind, str]:
         activation = "LeakyRelu" if outline.ops.get("LeakyRelu") else "Mish"
         return HeadKind.DARKNET_RAW, f"{activation} and a 3x3 stem are darknet's"
     return HeadKind.V5_RAW, "the network is not darknet's, so the box rule is YOLOv5's"
+
+
+def _asked_by(outline: Outline, asked: HeadKind) -> str:
+    return "the metadata says which" if head_in(outline.metadata) is asked else "asked for"
 
 
 def _anchors(outline: Outline, maps: Maps, kind: HeadKind, a_cell: int) -> tuple[Anchors, tuple[float, ...], str]:

@@ -38,11 +38,11 @@ def outputs_for(model: onnx.ModelProto, batch: Array, *, wanted: Sequence[str] |
     options.log_severity_level = 4
     inputs = inputs_of(model)
     image = image_of(inputs)
-    feed = {tensor.name: _zeros(tensor.dims, tensor.dtype) for tensor in inputs if tensor.name != image.name}
     names = list(wanted or (value.name for value in model.graph.output))
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        results = session.run(names, {**feed, image.name: batch})
+        others = {each.name: _zeros(each.dims, each.dtype) for each in inputs if each.name != image.name}
+        results = session.run(names, {**others, image.name: batch})
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         reason = str(error).splitlines()[0]
         shape = "x".join(map(str, batch.shape))

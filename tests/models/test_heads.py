@@ -1,0 +1,259 @@
+"""Head families told apart by structure, on small networks made for the purpose."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from polyyolo.models.heads import recognise
+from polyyolo.records import HeadKind
+
+FLOAT = onnx.TensorProto.FLOAT
+
+
+class Network:
+    """A small network under construction: every map is one convolution of the picture."""
+
+    def __init__(self, height=64, width=64, activation="Sigmoid"):
+        self.size, self.nodes, self.weights, self.outputs = (height, width), [], [], []
+        self.metadata = {}
+        self.conv("images", "stem", 3, 3, kernel=3)
+        self.node(activation, ["stem"], "features")
+
+    def node(self, op, inputs, output, **attributes):
+        self.nodes.append(onnx.helper.make_node(op, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name, value, dtype=np.float32):
+        self.weights.append(onnx.numpy_helper.from_array(np.array(value, dtype), name))
+        return name
+
+    def conv(self, source, output, channels, of, *, kernel=1, stride=1):
+        weight = self.constant(f"{output}.w", np.zeros((channels, of, kernel, kernel)))
+        pads = [(kernel - 1) // 2, (kernel - 1) // 2, kernel // 2, kernel // 2] if stride == 1 else [0] * 4
+        return self.node("Conv", [source, weight], output, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
+
+    def map(self, stride, channels, name=None):
+        return self.conv("features", name or f"map{stride}", channels, 3, kernel=stride, stride=stride)
+
+    def rows(self, strides, channels, features):
+        """Flatten and join maps to (1, N, features), then compute with them."""
+        flat = []
+        for stride in strides:
+            shape = self.constant(f"shape{stride}", [1, -1, features], np.int64)
+            flat.append(self.node("Reshape", [self.map(stride, channels), shape], f"flat{stride}"))
+        return self.node("Concat", flat, "joined", axis=1)
+
+    def model(self, *outputs, **metadata):
+        values = [onnx.helper.make_tensor_value_info(name, FLOAT, None) for name in outputs]
+        image = onnx.helper.make_tensor_value_info("images", FLOAT, [1, 3, *self.size])
+        graph = onnx.helper.make_graph(self.nodes, "g", [image], values, initializer=self.weights)
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+        onnx.helper.set_model_props(model, metadata)
+        return model
+
+
+@pytest.mark.parametrize("classes", [1, 3, 20, 80])
+def test_decoded_yolov5_is_told_for_any_number_of_classes(classes):
+    network = Network()
+    rows = network.rows((8, 16, 32), 3 * (5 + classes), 5 + classes)
+    network.node("Mul", [rows, network.constant("two", 2)], "out")
+
+    head = recognise(network.model("out"))
+
+    assert (head.kind, head.classes, head.strides) == (HeadKind.V5, classes, (8, 16, 32))
+    assert (
+        head.why == f"out has 252 rows of 5 + {classes}, one for each of 3 anchors a cell of strides 8, 16, 32 at 64x64"
+    )
+
+
+@pytest.mark.parametrize("classes", [1, 4, 80])
+def test_decoded_yolov8_is_told_for_any_number_of_classes_and_wide_pictures(classes):
+    network = Network(96, 320)
+    rows = network.rows((8, 16, 32), 4 + classes, 4 + classes)
+    network.node(
+        "Transpose", [network.node("Mul", [rows, network.constant("two", 2)], "scaled")], "out", perm=[0, 2, 1]
+    )
+
+    head = recognise(network.model("out"))
+
+    assert (head.kind, head.classes, head.strides) == (HeadKind.V8, classes, (8, 16, 32))
+
+
+def test_four_strides_are_told_by_the_number_of_boxes():
+    network = Network(128, 128)
+    network.node("Mul", [network.rows((8, 16, 32, 64), 3 * 85, 85), network.constant("two", 2)], "out")
+
+    assert recognise(network.model("out")).strides == (8, 16, 32, 64)
+
+
+def test_boxes_that_nothing_computed_are_no_decoded_head():
+    """YOLOX leaves its decode out by default: the shape is YOLOv5's, the numbers are not pixels."""
+    network = Network()
+    network.node("Identity", [network.rows((8, 16, 32), 85, 85)], "out")
+
+    assert recognise(network.model("out")).kind is HeadKind.NONE
+
+
+def test_yolov8_with_its_axes_swapped_is_told_but_not_taken_for_yolov5():
+    network = Network(96, 320)
+    network.node("Mul", [network.rows((8, 16, 32), 84, 84), network.constant("two", 2)], "out")
+
+    head = recognise(network.model("out", names=str({index: f"c{index}" for index in range(80)})))
+
+    assert head.kind is HeadKind.NONE
+    assert "swap its last two axes" in head.why
+
+
+def test_a_row_count_that_fits_no_grid_is_a_head_only_where_the_class_names_fit():
+    network = Network()
+    network.node("Mul", [network.rows((8, 32), 3 * 7, 7), network.constant("two", 2)], "out")
+
+    unnamed = recognise(network.model("out"))
+    named = recognise(network.model("out", names="['cat', 'dog']", stride="32"))
+
+    assert unnamed.kind is HeadKind.NONE
+    assert (named.kind, named.classes, named.strides) == (HeadKind.V5, 2, (8, 16, 32))
+
+
+def test_mask_coefficients_are_not_taken_for_classes():
+    network = Network()
+    network.node("Mul", [network.rows((8, 16, 32), 3 * 40, 40), network.constant("two", 2)], "out")
+    network.map(4, 32, "prototypes")
+
+    head = recognise(network.model("out", "prototypes"))
+
+    assert (head.kind, head.classes, head.outputs) == (HeadKind.V5, 3, ("out",))
+    assert "the last 32 are no classes" in head.why
+
+
+def test_boxes_that_the_model_chose_itself_are_end_to_end():
+    network = Network()
+    rows = network.rows((8, 16, 32), 6, 6)
+    scores = network.node("ReduceMax", [rows], "best", axes=[2], keepdims=0)
+    count = network.constant("count", [20], np.int64)
+    network.nodes.append(onnx.helper.make_node("TopK", [scores, count], ["top", "index"], axis=1))
+    picked = network.node("Unsqueeze", ["index", network.constant("last", [2], np.int64)], "picked")
+    six = network.node("Expand", [picked, network.constant("six", [1, 20, 6], np.int64)], "six_of_each")
+    network.node("GatherElements", [rows, six], "out", axis=1)
+
+    head = recognise(network.model("out", names="{0: 'cat', 1: 'dog'}"))
+
+    assert (head.kind, head.classes, head.outputs) == (HeadKind.END_TO_END, 2, ("out",))
+
+
+def test_raw_maps_with_leaky_relu_and_a_3x3_stem_are_darknets():
+    network = Network(activation="LeakyRelu")
+    network.map(32, 21), network.map(16, 21)
+
+    head = recognise(network.model("map32", "map16"))
+
+    assert (head.kind, head.classes, head.strides) == (HeadKind.DARKNET_RAW, 2, (32, 16))
+    assert head.anchors[1] == ((10, 14), (23, 27), (37, 58))
+    assert head.scale_xy == (1.0, 1.0)
+    assert "YOLOv3-tiny's published ones are assumed" in head.why
+
+
+def test_three_leaky_maps_without_residuals_have_yolov5s_rule_as_yolov7_tiny_has():
+    network = Network(activation="LeakyRelu")
+    for stride in (8, 16, 32):
+        network.map(stride, 21)
+
+    assert recognise(network.model("map8", "map16", "map32")).kind is HeadKind.V5_RAW
+
+
+def test_mish_with_residuals_is_yolov4_with_its_own_anchors():
+    network = Network(activation="Softplus")
+    network.node("Add", ["features", "stem"], "sum")
+    for stride in (8, 16, 32):
+        network.map(stride, 21)
+
+    head = recognise(network.model("map8", "map16", "map32"))
+
+    assert (head.kind, head.scale_xy) == (HeadKind.DARKNET_RAW, (1.2, 1.1, 1.05))
+    assert head.anchors[2] == ((142, 110), (192, 243), (459, 401))
+
+
+def test_five_dimensional_maps_tell_anchors_and_classes_apart():
+    network = Network()
+    for stride in (8, 16, 32):
+        side = 64 // stride
+        shape = network.constant(f"five{stride}", [1, 3, 9, side, side], np.int64)
+        five = network.node("Reshape", [network.map(stride, 27), shape], f"five_{stride}")
+        network.node("Transpose", [five], f"out{stride}", perm=[0, 1, 3, 4, 2])
+
+    head = recognise(network.model("out8", "out16", "out32"))
+
+    assert (head.kind, head.classes, head.strides) == (HeadKind.V5_RAW, 4, (8, 16, 32))
+
+
+def test_maps_behind_a_sigmoid_are_not_raw():
+    network = Network()
+    for stride in (8, 16, 32):
+        network.node("Sigmoid", [network.map(stride, 21)], f"out{stride}")
+
+    assert recognise(network.model("out8", "out16", "out32")).kind is HeadKind.NONE
+
+
+def test_joined_box_and_class_maps_of_yolov8_are_not_taken_for_yolov5s():
+    """144 channels could be 3 x (5 + 43); two convolutions lead to each map, so they are not."""
+    network = Network()
+    for stride in (8, 16, 32):
+        maps = [network.map(stride, 64, f"box{stride}"), network.map(stride, 80, f"class{stride}")]
+        network.node("Concat", maps, f"out{stride}", axis=1)
+
+    head = recognise(network.model("out8", "out16", "out32"))
+
+    assert head.kind is HeadKind.NONE
+    assert "3 maps of 144 channels" in head.why
+
+
+def test_maps_with_different_channels_are_a_backbone_and_no_head():
+    network = Network()
+    network.map(8, 21), network.map(16, 42)
+
+    assert recognise(network.model("map8", "map16")).kind is HeadKind.NONE
+
+
+def test_metadata_tells_family_anchors_and_scale_and_is_put_in_the_order_of_the_maps():
+    network = Network()
+    network.map(16, 2 * 7), network.map(32, 2 * 7)
+    metadata = {
+        "head": "darknet-raw",
+        "strides": "[32, 16]",
+        "anchors": json.dumps([[[81, 82], [135, 169]], [[10, 14], [23, 27]]]),
+        "scale_xy": "[1.1, 1.1]",
+    }
+
+    head = recognise(network.model("map16", "map32", **metadata))
+
+    assert (head.kind, head.classes, head.scale_xy) == (HeadKind.DARKNET_RAW, 2, (1.1, 1.1))
+    assert head.anchors == (((10, 14), (23, 27)), ((81, 82), (135, 169)))
+
+
+def test_raw_maps_whose_anchors_nobody_knows_are_not_decoded():
+    network = Network(128, 128)
+    for stride in (32, 64):
+        network.map(stride, 21)
+
+    head = recognise(network.model("map32", "map64"))
+
+    assert head.kind is HeadKind.NONE
+    assert "write them into the metadata under 'anchors'" in head.why
+
+
+def test_metadata_that_no_longer_fits_the_outputs_is_not_believed():
+    network = Network()
+    network.node("Mul", [network.rows((8, 16, 32), 21, 7), network.constant("two", 2)], "out")
+
+    assert recognise(network.model("out", head="v5-raw")).kind is HeadKind.V5
+
+
+def test_decoded_boxes_are_preferred_to_the_raw_maps_beside_them():
+    network = Network()
+    network.node("Mul", [network.rows((8, 16, 32), 21, 7), network.constant("two", 2)], "out")
+
+    head = recognise(network.model("out", "map8", "map16", "map32"))
+
+    assert (head.kind, head.outputs) == (HeadKind.V5, ("out",))
