@@ -27,12 +27,7 @@ from polyyolo.quantization.topology import (
     is_weighted,
 )
 
-HEAD, DECODE, STEM, NAMED = (
-    "head output: INT8 here costs 3 to 16 points of box agreement",
-    "behind the head: boxes need more than 8 bits",
-    "nearest the image: much accuracy for little work",
-    "kept in float by name",
-)
+HEAD, DECODE, STEM, NAMED = "head output", "behind the head", "nearest the image", "kept by name"
 
 
 @frozen
