@@ -68,13 +68,14 @@ def _input(source: Path, options: Mapping[str, Any]) -> "tuple[TensorSpec, Prepr
     from polyyolo.images.arrays import entry_shape
     from polyyolo.images.presets import for_input, preprocessing_for
     from polyyolo.images.sources import is_array
-    from polyyolo.models.spec import read_spec
-    from polyyolo.models.zoo import locate
     from polyyolo.records import TensorSpec
 
     channels, *stored = entry_shape(source) if is_array(source) else ("channels",)
     usual = options["size"] or tuple(stored) or USUAL
     if options["model"]:
+        from polyyolo.models.spec import read_spec
+        from polyyolo.models.zoo import locate
+
         spec = read_spec(locate(options["model"]))
         height, width = (
             own if isinstance(own, int) and not options["size"] else given

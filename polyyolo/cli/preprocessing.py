@@ -36,7 +36,9 @@ def preprocessing_options(command: Command) -> Callable[..., Any]:
 
     for add in (
         click.option("--std", metavar="a,b,c", callback=checked, help="divide by this last, one or three numbers"),
-        click.option("--mean", metavar="a,b,c", callback=checked, help="subtract this after scaling, one or three numbers"),
+        click.option(
+            "--mean", metavar="a,b,c", callback=checked, help="subtract this after scaling, one or three numbers"
+        ),
         click.option("--scale", metavar="factor", callback=checked, help="multiply 0..255 with this  [1/255]"),
         click.option("--colour", type=click.Choice(COLOURS), help="channel order that the model wants  [rgb]"),
         click.option("--pad", metavar="0-255", callback=checked, help="grey around a letterboxed picture  [114]"),

@@ -1,5 +1,6 @@
 """A contact sheet of what the model will really see: a wrong colour order or fit shows before an hour of building."""
 
+import math
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import islice
@@ -20,6 +21,7 @@ TILES = 48
 COLUMNS = 8
 TILE = 200  # pixels, of a tile's longer side
 CAPTION = 18  # pixels
+NARROWEST = 400  # pixels, so that the heading has room
 INK, PAPER = (40, 40, 40), 255
 
 
@@ -39,7 +41,7 @@ def contact_sheet(chosen: CalibrationSet, output: Path) -> None:
     stream = chosen_tensors(chosen)
     with closing(stream):
         drawn = [tile(tensor, caption, chosen.preprocessing) for tensor, caption in _captioned(chosen, stream)]
-    columns = min(COLUMNS, len(drawn))
+    columns = min(COLUMNS, max(len(drawn), math.ceil(NARROWEST / drawn[0].shape[1])))
     drawn += [np.full_like(drawn[0], PAPER)] * (-len(drawn) % columns)
     rows = [np.hstack(drawn[start : start + columns]) for start in range(0, len(drawn), columns)]
     sheet = np.vstack([_line(heading(chosen), rows[0].shape[1]), *rows])

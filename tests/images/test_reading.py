@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from polyyolo.errors import PictureError
 from polyyolo.images.headers import declared_size, is_cut_short
@@ -155,6 +157,27 @@ def test_a_picture_bomb_is_refused_by_its_header_before_it_is_decoded():
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".bmp"])
 def test_the_declared_size_is_the_decoded_size(extension):
     assert declared_size(encoded(half_and_half(), extension)) == (24, 40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([".jpg", ".png", ".bmp"]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6),
+    st.integers(1, 10_000),
+)
+def test_damaged_bytes_give_a_picture_or_a_picture_error_and_nothing_else(extension, changes, length):
+    data = bytearray(encoded(half_and_half(), extension))
+    for place, value in changes:
+        data[place % len(data)] = value
+
+    try:
+        picture = decode(bytes(data[:length]))
+    except PictureError as error:
+        assert error.message
+        assert error.fix
+    else:
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
 
 
 def test_every_error_names_the_file(tmp_path: Path):

@@ -1,0 +1,111 @@
+"""polyyolo inspect data shows what a calibration would see."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from polyyolo.cli.console import Edge
+from polyyolo.cli.inspect_data import data
+from polyyolo.images.reading import decode
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    source = tmp_path / "pictures"
+    source.mkdir()
+    for number in range(4):
+        cv2.imwrite(
+            str(source / f"{number}.png"),
+            np.random.default_rng(number).integers(0, 256, (40, 60 + number % 2, 3), np.uint8),
+        )
+    return source
+
+
+def inspect(*arguments: object) -> Result:
+    edge = Edge("inspect")
+    edge.add_command(data)
+    return CliRunner().invoke(edge, ["data", *map(str, arguments)])
+
+
+def test_it_counts_names_and_draws(folder, tmp_path):
+    (folder / "half.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+
+    done = inspect(folder, "--size", 64, 96, "--batch", 2, "-o", tmp_path / "sheet.png", "--quiet")
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        "5 pictures found, 4 chosen: 2 batches of 2",
+        "sizes (width x height): 2 of 60x40, 2 of 61x40",
+        f"left out: {folder}/half.jpg: the JPEG is cut short: its end marker is missing",
+        "no mistakes found",
+        f"what the model sees: {tmp_path}/sheet.png",
+    ]
+    assert decode((tmp_path / "sheet.png").read_bytes()).shape[1] == 4 * 204
+
+
+def test_json_is_for_scripts(folder, tmp_path):
+    done = inspect(folder, "--json", "--fit", "stretch", "--colour", "bgr", "--mean", "1,2,3", "-o", tmp_path / "s.png")
+
+    told = json.loads(done.stdout)
+    assert (told["found"], told["chosen"], told["batches"], told["findings"]) == (4, 4, 4, [])
+    assert told["preprocessing"]["size"] == [640, 640]
+    assert (told["preprocessing"]["fit"], told["preprocessing"]["colour"]) == ("stretch", "bgr")
+    assert told["preprocessing"]["mean"] == [1.0, 2.0, 3.0]
+    assert told["warnings"][0]["message"] == "only 4 pictures to calibrate with"
+
+
+@pytest.mark.parametrize(
+    ("model", "size"), [("yolov4-tiny-416", [416, 416]), ("yolov8n-640", [640, 640]), ("yolov8n-dyn", [640, 640])]
+)
+def test_a_model_tells_its_own_size(folder, models, tmp_path, model, size):
+    done = inspect(folder, "--model", models / f"{model}.onnx", "--json", "-o", tmp_path / "s.png")
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["preprocessing"]["size"] == size
+
+
+def test_an_npy_brings_its_own_size(tmp_path):
+    np.save(tmp_path / "set.npy", np.random.default_rng(0).random((2, 3, 32, 64), np.float32))
+
+    done = inspect(tmp_path / "set.npy", "--json", "-o", tmp_path / "s.png")
+
+    assert json.loads(done.stdout)["preprocessing"]["size"] == [32, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--size", 640, 640, "--model", "yolov4-tiny-416"], "width 640 was asked for, but it takes 416"),
+        (["--size", 650, 640, "--model", "yolov8n-dyn"], "height 650 is no multiple of the model's stride 32"),
+        (["--batch", 5], "4 usable pictures cannot fill one batch of 5"),
+    ],
+)
+def test_what_does_not_fit_is_one_error_with_a_fix(folder, models, tmp_path, arguments, said):
+    known = [models / f"{word}.onnx" if str(word).startswith("yolo") else word for word in arguments]
+
+    done = inspect(folder, *known, "-o", tmp_path / "s.png", "--quiet")
+
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "  fix: " in done.stderr
+    assert not (tmp_path / "s.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--pad", "256", "pad is '256', not a whole number from 0 to 255"),
+        ("--std", "1,0,1", "std is '1,0,1', not one or three numbers above 0"),
+        ("--scale", "none", "scale is 'none', not a number above 0"),
+        ("--colour", "gbr", "'gbr' is not one of"),
+    ],
+)
+def test_wrong_options_say_what_is_wanted(folder, option, text, said):
+    done = inspect(folder, option, text)
+
+    assert done.exit_code == 2
+    assert said in done.stderr
