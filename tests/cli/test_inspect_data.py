@@ -90,8 +90,8 @@ def test_what_does_not_fit_is_one_error_with_a_fix(folder, models, tmp_path, arg
     done = inspect(folder, *known, "-o", tmp_path / "s.png", "--quiet")
 
     assert done.exit_code == 2
-    assert said in done.stderr
-    assert "  fix: " in done.stderr
+    assert said in done.output
+    assert "  fix: " in done.output
     assert not (tmp_path / "s.png").exists()
 
 
@@ -108,4 +108,4 @@ def test_wrong_options_say_what_is_wanted(folder, option, text, said):
     done = inspect(folder, option, text)
 
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert said in done.output
