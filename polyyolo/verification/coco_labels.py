@@ -10,6 +10,13 @@ from typing import Any
 from polyyolo.errors import LabelError
 from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
 
+OUTLINE: Mapping[str, Mapping[str, type]] = {
+    "images": {"id": int, "file_name": str},
+    "annotations": {},
+    "categories": {"id": int, "name": str},
+}
+"""What each list of the JSON must hold; annotations are checked one by one, so that a wrong one can be named."""
+
 
 def read_coco(source: Path, names: Sequence[str], classes: int) -> Labelled:
     """Read an instances JSON; its pictures lie beside it, in images/ beside or above it, or in a folder of its name.
@@ -20,9 +27,10 @@ def read_coco(source: Path, names: Sequence[str], classes: int) -> Labelled:
         LabelError: it is no COCO JSON, pictures are missing, or annotations are wrong: each is named by its place.
     """
     data = _read(source)
-    categories = {int(category["id"]): str(category["name"]) for category in data["categories"]}
-    mapping = to_model_classes(source, categories, names, classes)
-    images = {image["id"]: str(image["file_name"]) for image in data["images"]}
+    categories = {category["id"]: category["name"] for category in data["categories"]}
+    used = {row["category_id"] for row in data["annotations"] if _has(row, {"category_id": int})}
+    mapping = to_model_classes(source, categories, names, classes, used=used)
+    images = {image["id"]: image["file_name"] for image in data["images"]}
     truths: defaultdict[int, list[Truth]] = defaultdict(list)
     mistakes = []
     for place, annotation in enumerate(data["annotations"]):
@@ -42,10 +50,9 @@ def _read(source: Path) -> Mapping[str, Any]:
         data = json.loads(source.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise LabelError(f"cannot read {source}: {error}", fix="give a COCO instances JSON") from error
-    wanted = {"images": {"id", "file_name"}, "annotations": set(), "categories": {"id", "name"}}
-    for key, fields in wanted.items():
+    for key, fields in OUTLINE.items():
         rows = data.get(key) if isinstance(data, dict) else None
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and fields <= row.keys() for row in rows):
+        if not isinstance(rows, list) or not all(_has(row, fields) for row in rows):
             raise LabelError(
                 f"{source} is no COCO instances JSON: {key!r} must be a list of objects"
                 + (f" with {' and '.join(sorted(fields))}" if fields else ""),
@@ -56,14 +63,18 @@ def _read(source: Path) -> Mapping[str, Any]:
     return dict(data)
 
 
+def _has(row: object, fields: Mapping[str, type]) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(name), kind) for name, kind in fields.items())
+
+
 def _mistake(annotation: object, images: Mapping[int, str], mapping: Mapping[int, int]) -> str:
     """Say what is wrong with an annotation; empty where nothing is."""
     if not isinstance(annotation, dict):
         return "no object"
     image, category, box = (annotation.get(key) for key in ("image_id", "category_id", "bbox"))
-    if image not in images:
+    if not isinstance(image, int) or image not in images:
         return f"image_id {image} is not among the {len(images)} images"
-    if category not in mapping:
+    if not isinstance(category, int) or category not in mapping:
         return f"category_id {category} is not among the {len(mapping)} categories"
     if not (isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box)) and min(box[2:]) >= 0):
         return f"bbox {box} is not x, y, width, height in pixels"

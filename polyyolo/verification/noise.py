@@ -45,7 +45,7 @@ def _power(values: Array) -> float:
 def _ratio(signal: float, noise: float) -> float:
     if noise == 0:
         return LIMIT_DB
-    if signal == 0 or not math.isfinite(signal / noise):
+    if signal == 0 or not math.isfinite(signal + noise):
         return -LIMIT_DB
     return max(-LIMIT_DB, min(LIMIT_DB, 10 * math.log10(signal / noise)))
 

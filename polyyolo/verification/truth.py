@@ -1,6 +1,6 @@
 """What labels say is in the pictures, and how a labeller's classes become the model's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -47,7 +47,9 @@ class Labelled:
         return self.names[label] if label < len(self.names) else str(label)
 
 
-def to_model_classes(source: Path, theirs: Mapping[int, str], names: Sequence[str], classes: int) -> dict[int, int]:
+def to_model_classes(
+    source: Path, theirs: Mapping[int, str], names: Sequence[str], classes: int, *, used: Container[int] | None = None
+) -> dict[int, int]:
     """Map a labeller's class ids to the model's indices: by name where all names are known, else by order.
 
     Args:
@@ -55,14 +57,16 @@ def to_model_classes(source: Path, theirs: Mapping[int, str], names: Sequence[st
         theirs: id -> name.
         names: the model's names by index, or none.
         classes: how many the model has; 0 where unknown.
+        used: ids that labels have; others may be unknown to the model (exporters add one for "everything").
 
     Raises:
         LabelError: some names are unknown to the model, and the numbers of classes differ too.
     """
     index = {name.strip().lower(): place for place, name in enumerate(names)}
-    unknown = [name for name in theirs.values() if name.strip().lower() not in index]
+    by_name = {key: index.get(name.strip().lower(), -1) for key, name in theirs.items()}
+    unknown = [theirs[key] for key, place in by_name.items() if place < 0 and (used is None or key in used)]
     if not unknown:
-        return {key: index[name.strip().lower()] for key, name in theirs.items()}
+        return {key: place for key, place in by_name.items() if place >= 0}
     if classes and len(theirs) != classes:
         raise LabelError(
             f"{source} has {len(theirs)} classes, the model {classes}, and none of those is called {unknown[0]!r}",

@@ -1,0 +1,152 @@
+"""mAP is COCO's own, and the reference models reach their reference figures."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from polyyolo.images.presets import preprocessing_for
+from polyyolo.models.spec import read_spec
+from polyyolo.verification.accuracy import measure, score
+from polyyolo.verification.boxes import Boxes
+from polyyolo.verification.labelled import Labelled, Truth, read_labelled
+
+NOTHING = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+NAMES = ("cat", "dog", "cow")
+SIZE = (300, 400)
+
+
+def scene(seed, pictures=12):
+    """Truths in three classes, one a crowd, and detections near some of them with others that are wrong."""
+    rng = np.random.default_rng(seed)
+    truths, found = [], []
+    for _ in range(pictures):
+        low = rng.uniform(0, 200, (rng.integers(0, 6), 2))
+        boxes = np.concatenate([low, rng.uniform(5, 90, low.shape)], axis=1)
+        labels = rng.integers(0, 3, len(boxes))
+        truths.append(
+            tuple(
+                Truth(int(label), tuple(box.tolist()), crowd=bool(rng.random() < 0.1))
+                for label, box in zip(labels, boxes, strict=True)
+            )
+        )
+        near = np.repeat(boxes, 2, axis=0) + rng.normal(0, 4, (2 * len(boxes), 4))
+        wrong = np.concatenate([rng.uniform(0, 200, (3, 2)), rng.uniform(5, 90, (3, 2))], axis=1)
+        placed = np.concatenate([near, wrong])
+        corners = np.concatenate([placed[:, :2], placed[:, :2] + np.abs(placed[:, 2:])], axis=1).astype(np.float32)
+        classes = np.concatenate([np.repeat(labels, 2), rng.integers(0, 3, 3)])
+        found.append(Boxes(corners, rng.uniform(0, 1, len(corners)).astype(np.float32), classes))
+    labelled = Labelled(tuple(Path(f"{place}.jpg") for place in range(pictures)), tuple(truths), NAMES)
+    return labelled, [SIZE] * pictures, found
+
+
+def by_pycocotools(labelled, found):
+    """The same question asked of the reference implementation."""
+    truths = [(number, truth) for number, picture in enumerate(labelled.truths, 1) for truth in picture]
+    reference = COCO()
+    reference.dataset = {
+        "info": {},
+        "images": [{"id": number} for number in range(1, len(labelled.pictures) + 1)],
+        "categories": [{"id": label, "name": name} for label, name in enumerate(NAMES)],
+        "annotations": [
+            {
+                "id": place,
+                "image_id": number,
+                "category_id": truth.label,
+                "bbox": list(truth.box),
+                "area": truth.area or truth.box[2] * truth.box[3],
+                "iscrowd": int(truth.crowd),
+            }
+            for place, (number, truth) in enumerate(truths, 1)
+        ],
+    }
+    detections = [
+        {"image_id": number, "category_id": int(label), "bbox": [x1, y1, x2 - x1, y2 - y1], "score": float(chance)}
+        for number, boxes in enumerate(found, 1)
+        for label, chance, (x1, y1, x2, y2) in zip(
+            boxes.classes, boxes.scores, boxes.xyxy.astype(float).tolist(), strict=True
+        )
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        reference.createIndex()
+        evaluation = COCOeval(reference, reference.loadRes(detections), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_map_equals_pycocotools_on_the_same_detections(seed, capfd):
+    labelled, sizes, found = scene(seed)
+
+    accuracy = score(labelled, sizes, found)
+
+    assert capfd.readouterr() == ("", "")
+    wanted = by_pycocotools(labelled, found)
+    assert accuracy.map50_95 == pytest.approx(wanted.stats[0], abs=1e-6)
+    assert accuracy.map50 == pytest.approx(wanted.stats[1], abs=1e-6)
+    assert 0.05 < accuracy.map50_95 < 0.9
+    precision = wanted.eval["precision"][:, :, :, 0, -1]
+    for label, name in enumerate(NAMES):
+        assert accuracy.per_class[name] == pytest.approx(precision[:, :, label].mean(), abs=1e-6)
+
+
+def test_finding_exactly_what_is_labelled_is_1_and_finding_nothing_is_0():
+    labelled, sizes, _ = scene(0)
+    perfect = [
+        Boxes(
+            np.array([[x, y, x + w, y + h] for x, y, w, h in (truth.box for truth in truths)]).reshape(-1, 4),
+            np.ones(len(truths)),
+            np.array([truth.label for truth in truths], int),
+        )
+        for truths in labelled.truths
+    ]
+
+    assert score(labelled, sizes, perfect).map50_95 == pytest.approx(1)
+    assert score(labelled, sizes, [NOTHING] * 12).map50_95 == 0
+
+
+def test_shares_of_a_picture_are_scaled_to_its_own_size():
+    labelled = Labelled((Path("a.jpg"),), ((Truth(0, (0.25, 0.5, 0.5, 0.25)),),), relative=True)
+    there = Boxes(np.array([[100, 150, 300, 225]], np.float32), np.ones(1), np.zeros(1, int))
+
+    accuracy = score(labelled, [SIZE], [there])
+
+    assert accuracy.map50_95 == pytest.approx(1)
+    assert accuracy.per_class == {"0": pytest.approx(1)}
+
+
+def test_classes_that_the_labels_do_not_hold_count_neither_way():
+    labelled = Labelled((Path("a.jpg"),), ((Truth(0, (10.0, 10.0, 50.0, 50.0)),),), NAMES)
+    two = Boxes(np.array([[10, 10, 60, 60], [10, 10, 60, 60]], np.float32), np.ones(2), np.array([0, 2]))
+
+    accuracy = score(labelled, [SIZE], [two])
+
+    assert accuracy.map50_95 == pytest.approx(1)
+    assert set(accuracy.per_class) == {"cat"}
+
+
+def test_background_pictures_only_have_a_map_of_0():
+    labelled = Labelled((Path("a.jpg"),), ((),), NAMES)
+
+    assert score(labelled, [SIZE], [NOTHING]).map50_95 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size", "wanted"),
+    [("yolov8n-640", 640, (0.4326, 0.6027)), ("yolov4-tiny-416", 416, (0.2737, 0.4693))],
+)
+def test_fp32_models_reach_their_reference(models, val, name, size, wanted):
+    spec = read_spec(models / f"{name}.onnx")
+
+    labelled = read_labelled(val, spec.names, classes=spec.head.classes)
+    accuracy = measure(spec, preprocessing_for(spec, (size, size)), labelled)
+
+    assert accuracy.pictures == 128
+    assert (accuracy.map50_95, accuracy.map50) == pytest.approx(wanted, abs=0.001)

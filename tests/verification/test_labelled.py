@@ -1,0 +1,286 @@
+"""Labels in every form that people keep them in, and what is wrong with them told by file and line."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from polyyolo import progress
+from polyyolo.errors import LabelError, PictureError
+from polyyolo.verification.labelled import Truth, read_labelled
+
+
+class Ear(progress.Silent):
+    def __init__(self):
+        self.warnings = []
+
+    def warned(self, message, fix):
+        self.warnings.append((message, fix))
+
+
+@pytest.fixture
+def ear():
+    listener = Ear()
+    with progress.listening(listener):
+        yield listener
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three pictures of 40x20 pixels and labels for two of them."""
+    for name in ("a", "b", "c"):
+        draw(tmp_path / "images" / f"{name}.png")
+    write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.2 0.4\n\n2 0.25 0.5 0.5 1\n")
+    write(tmp_path / "labels" / "b.txt", "1 0.5 0.5 1 1\n")
+    return tmp_path
+
+
+def draw(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((20, 40, 3), np.uint8))
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_folder_in_yolos_form(folder):
+    labelled = read_labelled(folder, ("cat", "dog", "cow"))
+
+    assert [path.name for path in labelled.pictures] == ["a.png", "b.png", "c.png"]
+    assert labelled.relative
+    assert labelled.names == ("cat", "dog", "cow")
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[0, 2], [1], []]
+    np.testing.assert_allclose(labelled.truths[0][0].box, (0.4, 0.3, 0.2, 0.4))
+
+
+def test_the_folder_of_pictures_itself_finds_its_labels_too(folder):
+    assert read_labelled(folder / "images").truths == read_labelled(folder).truths
+
+
+def test_labels_beside_the_pictures_in_darknets_way(tmp_path):
+    draw(tmp_path / "a.png")
+    write(tmp_path / "a.txt", "0 0.5 0.5 1 1\n")
+
+    assert read_labelled(tmp_path).truths == ((Truth(0, (0.0, 0.0, 1.0, 1.0)),),)
+
+
+def test_segmentation_polygons_become_the_boxes_around_them(folder):
+    write(folder / "labels" / "b.txt", "1 0.2 0.3 0.6 0.1 0.4 0.9\n")
+
+    (truth,) = read_labelled(folder).truths[1]
+
+    np.testing.assert_allclose(truth.box, (0.2, 0.1, 0.4, 0.8))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("3 0.5 0.5 0.1 0.1", "class 3, but the model has 3 (0 to 2)"),
+        ("-1 0.5 0.5 0.1 0.1", "class -1.0 is no whole number from 0"),
+        ("0.5 0.5 0.5 0.1 0.1", "class 0.5 is no whole number from 0"),
+        ("0 320 240 0.1 0.1", "320.0 is outside 0 to 1"),
+        ("0 0.5 0.5 -0.1 0.1", "-0.1 is outside 0 to 1"),
+        ("0 nan 0.5 0.1 0.1", "nan is outside 0 to 1"),
+        ("nan 0.5 0.5 0.1 0.1", "class nan is no whole number from 0"),
+        ("0 0.5 0.5 0.1", "4 columns, not 5 (class cx cy width height) or a class and 3 or more points"),
+        ("0 0.9 0.5 0.5 0.1 0.1", "6 columns, not 5 (class cx cy width height) or a class and 3 or more points"),
+        ("person 0.5 0.5 0.1 0.1", "could not convert string to float: 'person'"),
+    ],
+)
+def test_a_wrong_line_is_named(folder, line, reason):
+    write(folder / "labels" / "b.txt", f"1 0.5 0.5 1 1\n{line}\n")
+
+    with pytest.raises(LabelError) as error:
+        read_labelled(folder, ("cat", "dog", "cow"))
+
+    assert error.value.message == f"{folder / 'labels' / 'b.txt'}:2: {reason}"
+
+
+def test_all_wrong_lines_are_told_at_once_but_not_more_than_five(folder):
+    write(folder / "labels" / "a.txt", "0 2 2 2 2\n" * 4)
+    write(folder / "labels" / "b.txt", "0 2 2 2 2\n" * 4)
+
+    with pytest.raises(LabelError, match=r"a\.txt:4: .*b\.txt:1: .*; and 3 more$"):
+        read_labelled(folder)
+
+
+def test_a_label_file_that_is_no_text_is_named(folder):
+    (folder / "labels" / "b.txt").write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(LabelError, match=r"cannot read .*b\.txt"):
+        read_labelled(folder)
+
+
+def test_no_label_file_for_any_picture_is_an_error(tmp_path):
+    """Otherwise everything would be background and every model would have the same mAP of 0."""
+    draw(tmp_path / "images" / "a.png")
+    write(tmp_path / "labels" / "other.txt", "0 0.5 0.5 1 1\n")
+
+    with pytest.raises(LabelError, match="none of the 1 pictures") as error:
+        read_labelled(tmp_path)
+
+    assert str(tmp_path / "labels" / "a.txt") in error.value.message
+
+
+def test_label_files_without_a_picture_are_a_warning(folder, ear):
+    write(folder / "labels" / "stray.txt", "0 0.5 0.5 1 1\n")
+    write(folder / "labels" / "classes.txt", "cat\ndog\ncow\n")
+
+    read_labelled(folder)
+
+    (warning,) = ear.warnings
+    assert warning[0] == f"1 label files have no picture, {folder / 'labels' / 'stray.txt'} first"
+
+
+def test_no_such_folder(tmp_path):
+    with pytest.raises(LabelError, match=r"no such file or folder: .*nowhere"):
+        read_labelled(tmp_path / "nowhere")
+
+
+def test_a_folder_without_pictures(tmp_path):
+    with pytest.raises(PictureError, match="no pictures in"):
+        read_labelled(tmp_path)
+
+
+def test_a_data_yaml_names_its_val_pictures_and_its_classes(folder):
+    write(folder / "data.yaml", "path: .\ntrain: nowhere\nval: images\nnames: {0: cat, 1: dog, 2: cow}\n")
+
+    labelled = read_labelled(folder / "data.yaml")
+
+    assert len(labelled.pictures) == 3
+    assert labelled.names == ("cat", "dog", "cow")
+
+
+def test_a_data_yaml_with_other_numbers_for_the_models_classes_is_matched_by_name(folder):
+    write(folder / "data.yaml", "val: images\nnames: [Cow, cat, dog]\n")
+
+    labelled = read_labelled(folder / "data.yaml", ("person", "cat", "dog", "cow"))
+
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[3, 2], [1], []]
+    assert labelled.names == ("person", "cat", "dog", "cow")
+
+
+def test_classes_that_the_model_does_not_know_are_refused(folder):
+    write(folder / "data.yaml", "val: images\nnames: [cat, dog, helmet]\n")
+
+    with pytest.raises(LabelError, match="has 3 classes, the model 2, and none of those is called 'helmet'"):
+        read_labelled(folder / "data.yaml", ("cat", "dog"))
+
+
+def test_as_many_classes_by_other_names_are_matched_by_order_with_a_warning(folder, ear):
+    """Darknet's list says aeroplane where COCO says airplane."""
+    write(folder / "data.yaml", "val: images\nnames: [cat, hound, cow]\n")
+
+    labelled = read_labelled(folder / "data.yaml", ("cat", "dog", "cow"))
+
+    assert labelled.truths[1][0].label == 1
+    assert "'hound' first: classes are matched by their order" in ear.warnings[0][0]
+
+
+def test_a_class_beyond_the_names_of_its_data_yaml_is_named(folder):
+    write(folder / "data.yaml", "val: images\nnames: [cat, dog]\n")
+
+    with pytest.raises(LabelError, match=r"a\.txt:3: class 2 is not among the 2 names"):
+        read_labelled(folder / "data.yaml")
+
+
+def coco(annotations, categories=((1, "cat"), (17, "dog"), (90, "cow"))):
+    return {
+        "images": [{"id": 7, "file_name": "a.png"}, {"id": 3, "file_name": "b.png"}],
+        "annotations": annotations,
+        "categories": [{"id": key, "name": name} for key, name in categories],
+    }
+
+
+def annotation(**changes):
+    return {"image_id": 3, "category_id": 17, "bbox": [4, 5, 10, 12], "area": 99.5, "iscrowd": 0, **changes}
+
+
+@pytest.mark.parametrize("place", ["labels.json", "annotations/instances_val.json", "images/labels.json"])
+def test_a_coco_json_and_its_pictures(folder, place):
+    write(folder / place, json.dumps(coco([annotation(), annotation(image_id=7, category_id=90, iscrowd=1)])))
+
+    labelled = read_labelled(folder / place, ("cow", "dog", "cat"))
+
+    assert labelled.pictures == (folder / "images" / "a.png", folder / "images" / "b.png")
+    assert not labelled.relative
+    assert labelled.truths == (
+        (Truth(0, (4.0, 5.0, 10.0, 12.0), 99.5, crowd=True),),
+        (Truth(1, (4.0, 5.0, 10.0, 12.0), 99.5),),
+    )
+
+
+def test_category_ids_become_indices_by_order_where_the_model_tells_no_names(folder):
+    write(folder / "labels.json", json.dumps(coco([annotation(), annotation(category_id=90)])))
+
+    labelled = read_labelled(folder / "labels.json", classes=3)
+
+    assert [truth.label for truth in labelled.truths[1]] == [1, 2]
+    assert labelled.names == ("cat", "dog", "cow")
+
+
+def test_a_category_that_nothing_belongs_to_may_be_unknown_to_the_model(folder):
+    """Roboflow adds one with the name of the project."""
+    categories = ((0, "my-project"), (1, "cat"), (17, "dog"))
+    write(folder / "labels.json", json.dumps(coco([annotation()], categories)))
+
+    assert read_labelled(folder / "labels.json", ("cat", "cow", "dog", "pig")).truths[1][0].label == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"image_id": 5}, "image_id 5 is not among the 2 images"),
+        ({"category_id": 2}, "category_id 2 is not among the 3 categories"),
+        ({"bbox": [1, 2, 3]}, "bbox [1, 2, 3] is not x, y, width, height in pixels"),
+        ({"bbox": [1, 2, -3, 4]}, "bbox [1, 2, -3, 4] is not x, y, width, height in pixels"),
+        ({"bbox": [1, 2, None, 4]}, "bbox [1, 2, None, 4] is not x, y, width, height in pixels"),
+        ({"bbox": [float("nan"), 2, 3, 4]}, "bbox [nan, 2, 3, 4] is not x, y, width, height in pixels"),
+        ({"image_id": [3]}, "image_id [3] is not among the 2 images"),
+    ],
+)
+def test_a_wrong_annotation_is_named_by_its_place(folder, change, reason):
+    write(folder / "labels.json", json.dumps(coco([annotation(), annotation(**change)])))
+
+    with pytest.raises(LabelError) as error:
+        read_labelled(folder / "labels.json")
+
+    assert error.value.message == f"{folder / 'labels.json'}: annotations[1]: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "cannot read .*labels.json"),
+        ("[]", "is no COCO instances JSON: 'images' must be a list of objects with file_name and id"),
+        ('{"images": [{"id": 1}]}', "'images' must be a list of objects with file_name and id"),
+        ('{"images": [], "annotations": 5, "categories": []}', "'annotations' must be a list of objects$"),
+        ('{"images": [], "annotations": [], "categories": [{"id": "x", "name": "cat"}]}', "'categories' must"),
+        (json.dumps(coco([])), "labels nothing: it has no annotations"),
+    ],
+)
+def test_what_is_no_coco_json_is_told(folder, text, reason):
+    write(folder / "labels.json", text)
+
+    with pytest.raises(LabelError, match=reason):
+        read_labelled(folder / "labels.json")
+
+
+def test_pictures_that_a_coco_json_names_must_be_there(folder):
+    (folder / "images" / "b.png").unlink()
+    write(folder / "labels.json", json.dumps(coco([annotation()])))
+
+    with pytest.raises(LabelError, match=r"1 of 2 pictures of .* are not there: b\.png is in none of"):
+        read_labelled(folder / "labels.json")
+
+
+def test_the_real_labels(val):
+    labelled = read_labelled(val, classes=80)
+
+    assert len(labelled.pictures) == 128
+    assert sum(map(len, labelled.truths)) == sum(
+        len(path.read_text().split()) // 5 for path in (val / "labels").iterdir()
+    )
