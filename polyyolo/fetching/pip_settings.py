@@ -60,10 +60,11 @@ def read_settings() -> PipSettings:
         ToolchainError: pip is not installed here, or does not answer.
     """
     values = _values(_pip("config", "list"))
+    pages = tuple(values.get("find-links", "").split())
+    if values.get("no-index", "0").lower() in ("1", "true", "yes", "on"):
+        return PipSettings((), pages, values)
     index = values.get("index-url") or _default_index()
-    indexes = () if values.get("no-index", "0").lower() in ("1", "true", "yes", "on") else (index,)
-    extra = tuple(values.get("extra-index-url", "").split()) if indexes else ()
-    return PipSettings(indexes + extra, tuple(values.get("find-links", "").split()), values)
+    return PipSettings((index, *values.get("extra-index-url", "").split()), pages, values)
 
 
 def _values(listing: str) -> dict[str, str]:

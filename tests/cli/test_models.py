@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -38,7 +39,8 @@ def run(*arguments):
     return CliRunner().invoke(main, list(map(str, arguments)))
 
 
-def test_list_shows_what_is_cached(cached):  # noqa: ARG001 - it fills the cache
+@pytest.mark.usefixtures("cached")
+def test_list_shows_what_is_cached():
     lines = {line.split()[0]: line.split() for line in run("models", "list").stdout.splitlines()}
 
     assert lines["yolov8n"] == [
@@ -63,7 +65,8 @@ def test_list_as_json_has_hashes_and_sources():
     assert listed["yolov5s"]["cached"] is False
 
 
-def test_get_writes_the_onnx_that_was_asked_for(cached, tmp_path):  # noqa: ARG001 - it fills the cache
+@pytest.mark.usefixtures("cached")
+def test_get_writes_the_onnx_that_was_asked_for(tmp_path):
     output = tmp_path / "out" / "mine.onnx"
     result = run("models", "get", "yolov4-tiny", "-o", output, "--size", 320, 416, "--quiet")
 
@@ -71,11 +74,12 @@ def test_get_writes_the_onnx_that_was_asked_for(cached, tmp_path):  # noqa: ARG0
     assert read_spec(output).image_input.dims == (1, 3, 320, 416)
 
 
-def test_get_as_json_tells_the_licence(cached):  # noqa: ARG001 - it fills the cache
+@pytest.mark.usefixtures("cached")
+def test_get_as_json_tells_the_licence():
     told = json.loads(run("models", "get", "yolov8n", "--head", "raw", "--dynamic", "--json").stdout)
 
     assert told["licence"] == "AGPL-3.0 (Ultralytics)"
-    assert read_spec(told["path"]).image_input.is_dynamic
+    assert read_spec(Path(told["path"])).image_input.is_dynamic
 
 
 @pytest.mark.parametrize(
