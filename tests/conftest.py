@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
+import onnx
 import pytest
 
 
@@ -32,3 +35,121 @@ def train(shared: Path) -> Path:
 def val(shared: Path) -> Path:
     """128 labelled pictures to measure with."""
     return shared / "data" / "coco128-val"
+
+
+LITTLE_YOLO = """<ir_version: 8, opset_import: ["" : 17]>
+little (float[BATCH,3,64,64] images) => (float[BATCH,6,84] output0) {
+    CONV stem images 3 8 2
+    CONV down1 stem 8 16 2
+    CONV cv1 down1 16 16 1
+    left, right = Split<axis = 1>(cv1, halves)
+    CONV m1 right 8 8 1
+    CONV m2 m1 8 8 1
+    sum = Add(right, m2)
+    split = Concat<axis = 1>(left, right, sum)
+    CONV cv2 split 24 16 1
+    CONV p3 cv2 16 16 2
+    CONV p4 p3 16 16 2
+    CONV p5 p4 16 16 2
+    pool = MaxPool<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(p5)
+    pools = Concat<axis = 1>(p5, pool)
+    CONV top pools 32 16 1
+    up = Resize<mode = "nearest">(top, , scales)
+    joined = Concat<axis = 1>(up, p4)
+    CONV middle joined 32 16 1
+    HEAD h3 p3 16
+    HEAD h4 middle 16
+    HEAD h5 top 16
+    all = Concat<axis = 2>(h3_flat, h4_flat, h5_flat)
+    bounded = Sigmoid(all)
+    centres, sizes, scores = Split<axis = 1>(bounded, parts)
+    offset = Add(centres, grid)
+    xy = Mul(offset, strides)
+    wh = Mul(sizes, extents)
+    output0 = Concat<axis = 1>(xy, wh, scores)
+}"""
+
+
+def _little_yolo(batch: str) -> onnx.ModelProto:
+    """A small YOLOv8: 84 cells, 2 classes, strides 8, 16 and 32, with SiLU, Split, skip, MaxPool, Concat and Resize."""
+    generator = np.random.default_rng(0)
+    constants: dict[str, np.ndarray] = {
+        "halves": np.array([8, 8]),
+        "parts": np.array([2, 2, 2]),
+        "scales": np.array([1, 1, 2, 2], np.float32),
+        "flat": np.array([0, 6, -1]),
+    }
+    places = [(x, y, stride) for stride in (8, 16, 32) for y in range(64 // stride) for x in range(64 // stride)]
+    columns = np.array(places, np.float32).T[None]
+    constants |= {"grid": columns[:, :2], "strides": columns[:, 2:], "extents": 1.5 * columns[:, 2:]}
+
+    def written(line: str) -> str:
+        kind, *rest = line.split()
+        if kind not in ("CONV", "HEAD"):
+            return line
+        name, source, inner, *more = rest
+        kernel, wide = (1, 6) if kind == "HEAD" else (3, int(more[0]))
+        fan = int(inner) * kernel**2
+        weight = generator.normal(0, (4 / fan) ** 0.5, (wide, int(inner), kernel, kernel))
+        bias = np.zeros(wide)
+        if kind == "HEAD":  # boxes of three quarters of a cell, so that none hides another
+            weight[:4] *= 0.005
+            weight[4:] *= 2
+            bias[4:] = -4
+        constants[f"{name}_w"], constants[f"{name}_b"] = weight.astype(np.float32), bias.astype(np.float32)
+        stride = int(more[1]) if more else 1
+        attributes = f"kernel_shape = {[kernel] * 2}, pads = {[kernel // 2] * 4}, strides = {[stride] * 2}"
+        conv = f"Conv<{attributes}>({source}, {name}_w, {name}_b)"
+        if kind == "HEAD":
+            return f"{name} = {conv}\n{name}_flat = Reshape({name}, flat)"
+        return f"{name}_conv = {conv}\n{name}_gate = Sigmoid({name}_conv)\n{name} = Mul({name}_conv, {name}_gate)"
+
+    text = "\n".join(map(written, LITTLE_YOLO.replace("BATCH", batch).splitlines()))
+    model = onnx.parser.parse_model(text)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    onnx.helper.set_model_props(model, {"names": "{0: 'dark', 1: 'bright'}"})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+@pytest.fixture(scope="session")
+def little_yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small YOLOv8 of static shape with seeded weights, as an ONNX file."""
+    path = tmp_path_factory.mktemp("little") / "little.onnx"
+    onnx.save(_little_yolo("1"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def little_dynamic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with an open batch."""
+    path = tmp_path_factory.mktemp("little") / "little-dyn.onnx"
+    onnx.save(_little_yolo("batch"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def little_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 24 pictures of bright blocks on noise, seeded."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(1)
+    for number in range(24):
+        image = generator.integers(0, 90, (48, 80, 3), np.uint8)
+        for _ in range(4):
+            y, x = generator.integers(0, (32, 64))
+            image[y : y + 16, x : x + 16] = generator.integers(0, 256, 3)
+        cv2.imwrite(str(folder / f"{number:02}.png"), image)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def little_labelled(tmp_path_factory: pytest.TempPathFactory, little_pictures: Path) -> Path:
+    """Eight other pictures with a label each, in YOLO's form."""
+    folder = tmp_path_factory.mktemp("labelled")
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    for number in range(8):
+        image = cv2.imread(str(little_pictures / f"{number:02}.png"))
+        cv2.imwrite(str(folder / "images" / f"held-{number}.png"), image[:, ::-1])
+        (folder / "labels" / f"held-{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.4 0.6\n")
+    return folder
