@@ -72,22 +72,30 @@ def obtain(remotes: Sequence[Remote], group: str) -> tuple[Path, ...]:
         ToolchainError: no source can be had from here; says what to put where.
         InputError: the cache folder cannot be written to.
     """
+    targets = tuple(place(remote, group) for remote in remotes)
+    if all(_is_right(remote, target) for remote, target in zip(remotes, targets, strict=True)):
+        return targets  # before anything is written: a cache may be read-only
     folder = cache.folder() / group
     with files.writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=".packages-") as packages:
-            return tuple(_obtain(remote, place(remote, group), Path(packages)) for remote in remotes)
+            for remote, target in zip(remotes, targets, strict=True):
+                _obtain(remote, target, Path(packages))
+    return targets
 
 
-def _obtain(remote: Remote, target: Path, packages: Path) -> Path:
+def _is_right(remote: Remote, target: Path) -> bool:
+    return target.is_file() and files.sha256_of(target) == remote.sha256
+
+
+def _obtain(remote: Remote, target: Path, packages: Path) -> None:
     with cache.holding(target):
-        if target.is_file() and files.sha256_of(target) == remote.sha256:
-            return target
+        if _is_right(remote, target):
+            return
         if target.is_file():
             progress.warn(f"{target} has another SHA-256 than it should and is fetched again")
             target.unlink()
         _fetch(remote, target, packages)
-    return target
 
 
 def _fetch(remote: Remote, target: Path, packages: Path) -> None:

