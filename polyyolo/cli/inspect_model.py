@@ -39,11 +39,11 @@ def _show(spec: "ModelSpec") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(show_header=False, title=str(spec.path), title_justify="left")
+    table = Table(show_header=False, title=Text(str(spec.path)), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for label, value in _rows(spec):
-        table.add_row(label, Text(value))
+        table.add_row(Text(_printable(label)), Text(_printable(value)))
     Console().print(table)
 
 
@@ -61,6 +61,11 @@ def _rows(spec: "ModelSpec") -> Iterator[tuple[str, str]]:
     yield "quantized", "yes, Q/DQ nodes are in the graph" if spec.quantized else "no"
     for key, value in spec.metadata.items():
         yield f"metadata: {key}", value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}..."
+
+
+def _printable(text: str) -> str:
+    """Replace what could move the cursor or change colours: the text is an exporter's."""
+    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
 
 
 def _tensor(tensor: "TensorSpec") -> str:

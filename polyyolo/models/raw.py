@@ -8,6 +8,7 @@ from polyyolo.models.metadata import Anchors, anchors_in, head_in, scale_xy_in, 
 from polyyolo.models.outline import Outline, stride_of
 from polyyolo.records import Head, HeadKind
 
+MOST_ANCHORS = 9
 MOVES = frozenset({"Reshape", "Transpose", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"})
 
 
@@ -115,7 +116,8 @@ def _anchors_a_cell(outline: Outline, channels: int) -> int:
     if levels:
         return len(levels[0])
     features = 5 + len(outline.names)
-    return channels // features if outline.names and channels % features == 0 else 3
+    named = channels // features if outline.names and channels % features == 0 else 3
+    return named if named <= MOST_ANCHORS else 3
 
 
 def _rule(outline: Outline, maps: Maps) -> tuple[HeadKind, str]:

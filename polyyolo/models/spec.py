@@ -1,6 +1,6 @@
 """Read what a model file is: its inputs, outputs, head, classes and strides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -31,6 +31,7 @@ def read_spec(path: Path, *, head: HeadKind | None = None, history: Sequence[str
     inputs = inputs_of(model)
     image = image_of(inputs)
     metadata = metadata_of(model)
+    found = recognise(model, head=head)
     return ModelSpec(
         path=path,
         sha256=sha256_of_model(path),
@@ -38,12 +39,18 @@ def read_spec(path: Path, *, head: HeadKind | None = None, history: Sequence[str
         inputs=inputs,
         outputs=outputs_of(model),
         image=image.name,
-        head=recognise(model, head=head),
-        names=names_in(metadata),
+        head=found,
+        names=_names(metadata, found.classes),
         quantized=is_quantized(model),
         metadata=metadata,
         history=tuple(history),
     )
+
+
+def _names(metadata: Mapping[str, str], classes: int) -> tuple[str, ...]:
+    """Give the class names, unless there are more than classes: those belong to another head."""
+    names = names_in(metadata)
+    return names if not classes or len(names) <= classes else ()
 
 
 def is_quantized(model: onnx.ModelProto) -> bool:

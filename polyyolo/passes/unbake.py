@@ -55,8 +55,8 @@ def free_size(graph: gs.Graph, old: HW, new: HW | None) -> None:
             _keep_map(graph, node, dims)
         elif _is_map(dims, old) and new is not None:
             _set_shape(node, [*dims[:-2], *_scaled(dims, old, new)])
-        elif dims.count(-1) == 0 and sum(dim in _cells(old) for dim in dims) == 1:
-            _set_shape(node, [-1 if dim in _cells(old) else dim for dim in dims])
+        elif -1 not in dims and sum(dim in _cells(old) for dim in dims[1:]) == 1:
+            _set_shape(node, [dims[0], *(-1 if dim in _cells(old) else dim for dim in dims[1:])])
 
 
 def baked_grid(graph: gs.Graph) -> str:
@@ -106,7 +106,8 @@ def _keep_map(graph: gs.Graph, node: gs.Node, dims: Sequence[int]) -> None:
         gs.Constant(f"{name}_{side}", np.array([value], dtype=np.int64))
         for side, value in (("from", rank - 2), ("to", rank))
     ]
-    front = gs.Constant(f"{name}_front", np.array(dims[:-2], dtype=np.int64))
+    first = 0 if dims[0] == node.inputs[0].shape[0] else dims[0]
+    front = gs.Constant(f"{name}_front", np.array([first, *dims[1:-2]], dtype=np.int64))
     graph.nodes += [
         gs.Node("Shape", inputs=[node.inputs[0]], outputs=[whole]),
         gs.Node("Slice", inputs=[whole, *bounds], outputs=[sides]),
@@ -125,7 +126,7 @@ def _scaled(dims: Sequence[int], old: HW, new: HW) -> HW:
 
 
 def _cells(size: HW) -> set[int]:
-    return {(size[0] // stride) * (size[1] // stride) for stride in STRIDES}
+    return {(size[0] // stride) * (size[1] // stride) for stride in STRIDES} - {0, 1}
 
 
 def _known(tensor: gs.Tensor) -> bool:

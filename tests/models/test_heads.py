@@ -232,6 +232,16 @@ def test_metadata_tells_family_anchors_and_scale_and_is_put_in_the_order_of_the_
     assert head.anchors == (((10, 14), (23, 27)), ((81, 82), (135, 169)))
 
 
+def test_names_that_belong_to_another_head_do_not_change_the_anchors_a_cell():
+    network = Network()
+    for stride in (8, 16, 32):
+        network.map(stride, 255)
+
+    head = recognise(network.model("map8", "map16", "map32", names=str([f"c{index}" for index in range(10)])))
+
+    assert (head.kind, head.classes, len(head.anchors[0])) == (HeadKind.V5_RAW, 80, 3)
+
+
 def test_raw_maps_whose_anchors_nobody_knows_are_not_decoded():
     network = Network(128, 128)
     for stride in (32, 64):

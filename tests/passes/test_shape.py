@@ -177,6 +177,55 @@ def test_a_resize_to_a_size_becomes_one_by_factors():
     assert factors.tolist() == [1.0, 1.0, 2.0, 0.5]
 
 
+ATTENTION = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,3,{height},{width}] images) => (float[1,3,{rows},{columns}] out)
+<int64[3] flat = {{1,3,{cells}}}, int64[4] map = {{1,3,{rows},{columns}}}>
+{{
+  small = MaxPool <kernel_shape = [8, 8], strides = [8, 8]> (images)
+  row = Reshape(small, flat)
+  weights = Softmax <axis = 2> (row)
+  out = Reshape(weights, map)
+}}
+"""
+
+
+def test_a_map_that_is_flattened_and_made_again_follows_the_size(infer, noise):
+    """Attention over the cells of a map, as YOLO11 has it, holds their number and the map's sides."""
+    model = onnx.parser.parse_model(ATTENTION.format(height=64, width=64, rows=8, columns=8, cells=64))
+    expected = onnx.parser.parse_model(ATTENTION.format(height=96, width=64, rows=12, columns=8, cells=96))
+
+    got = shape.run(model, size=(96, 64)).model
+
+    batch = noise(expected, 1, (96, 64))
+    assert np.array_equal(infer(expected, batch)["out"], infer(got, batch)["out"])
+
+
+def test_a_map_that_is_made_again_cannot_be_left_open():
+    model = onnx.parser.parse_model(ATTENTION.format(height=64, width=64, rows=8, columns=8, cells=64))
+
+    with pytest.raises(ModelError, match="cannot go from 1x3x64x64 to 1x3xheightxwidth"):
+        shape.run(model, size="dynamic")
+
+
+def test_five_dimensional_heads_are_opened_in_every_axis(per_picture):
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[1,3,64,64] images) => (float[1,1,8,8,3] out)
+        <int64[5] five = {1,1,3,8,8}>
+        {
+          small = MaxPool <kernel_shape = [8, 8], strides = [8, 8]> (images)
+          five_axes = Reshape(small, five)
+          out = Transpose <perm = [0, 1, 3, 4, 2]> (five_axes)
+        }
+    """)
+
+    opened = shape.run(model, batch="dynamic", size="dynamic").model
+
+    assert dims(opened.graph.output) == [["batch", 1, "out_2", "out_3", 3]]
+    per_picture(model, opened, 3, (64, 64))
+
+
 def test_a_batch_that_cannot_be_opened_is_refused_after_trying():
     """Joining with a constant for one picture works for one picture only."""
     model = onnx.parser.parse_model("""
