@@ -12,7 +12,7 @@ from polyyolo.models.checkpoint.allowed import forbidden
 from polyyolo.models.checkpoint.objects import Refused
 from polyyolo.models.checkpoint.opcodes import ACTIONS, Machine
 
-MAX_STEPS = 1_000_000
+MAX_STEPS = 500_000
 """Opcodes in a pickle; yolov5s has 40,000."""
 
 
