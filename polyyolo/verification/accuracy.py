@@ -8,7 +8,7 @@ import numpy as np
 from polyyolo.records import Accuracy, ModelSpec, Preprocessing
 from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.inference import Findings, Runner, batches
-from polyyolo.verification.truth import Labelled
+from polyyolo.verification.truth import Labelled, Truth
 
 
 def measure(spec: ModelSpec, preprocessing: Preprocessing, labelled: Labelled) -> Accuracy:
@@ -36,51 +36,63 @@ def score(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[
     Returns:
         Accuracy; mAP is 0 where the labels hold no object.
     """
+    truths = [(number, truth) for number, objects in enumerate(labelled.truths, 1) for truth in objects]
+    rows = np.concatenate([_rows(number, boxes) for number, boxes in enumerate(found, 1)])
+    # One class at a time: the evaluation makes a kilobyte of dictionaries of every detection.
+    precision = {
+        label: _precision(
+            _dataset([pair for pair in truths if pair[1].label == label], sizes, relative=labelled.relative),
+            rows[rows[:, 6] == label],
+        )
+        for label in sorted({truth.label for _, truth in truths if not truth.crowd})
+    }
+    return Accuracy(
+        map50_95=_mean(precision.values()),
+        map50=_mean(by_overlap[:1] for by_overlap in precision.values()),
+        pictures=len(labelled.pictures),
+        per_class={labelled.name(label): float(values.mean()) for label, values in precision.items()},
+    )
+
+
+def _precision(dataset: dict[str, Any], rows: Array) -> Array:
+    """Evaluate one class.
+
+    Returns:
+        (10, 101) precision by IoU and recall.
+    """
     from faster_coco_eval import COCO, COCOeval_faster
 
-    labels = sorted({truth.label for truths in labelled.truths for truth in truths})
-    truth = COCO(_dataset(labelled, sizes, labels), print_function=_silent)
-    rows = np.concatenate([_rows(number, boxes) for number, boxes in enumerate(found, 1)])
-    evaluation = COCOeval_faster(
-        truth, truth.loadRes(rows[np.isin(rows[:, 6], labels)]), "bbox", print_function=_silent
-    )
+    if not len(rows):  # faster-coco-eval 1.6 fails without detections
+        return np.zeros((10, 101))
+    truth = COCO(dataset, print_function=_silent)
+    evaluation = COCOeval_faster(truth, truth.loadRes(rows), "bbox", print_function=_silent)
     evaluation.evaluate()
     evaluation.accumulate()
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]  # by IoU, recall and class; of all areas, 100 boxes
-    return Accuracy(
-        map50_95=_mean(precision),
-        map50=_mean(precision[:1]),
-        pictures=len(labelled.pictures),
-        per_class={labelled.name(label): _mean(precision[:, :, place]) for place, label in enumerate(labels)},
-    )
+    precision: Array = evaluation.eval["precision"][:, :, 0, 0, -1]  # of all areas, and 100 boxes a picture
+    return precision
 
 
-def _dataset(labelled: Labelled, sizes: Sequence[tuple[int, int]], labels: Sequence[int]) -> dict[str, Any]:
-    """The labels as COCO's JSON has them; numbers start at 1, because 0 means "unmatched" there."""
+def _dataset(
+    truths: Iterable[tuple[int, Truth]], sizes: Sequence[tuple[int, int]], *, relative: bool
+) -> dict[str, Any]:
+    """The labels of one class as COCO's JSON has them; numbers start at 1, because 0 means "unmatched" there."""
     images = [{"id": number, "height": size[0], "width": size[1]} for number, size in enumerate(sizes, 1)]
-    annotations = [
-        annotation for number, size in enumerate(sizes, 1) for annotation in _annotations(labelled, number, size)
-    ]
-    for number, annotation in enumerate(annotations, 1):
-        annotation["id"] = number
-    return {
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": label, "name": labelled.name(label)} for label in labels],
-    }
-
-
-def _annotations(labelled: Labelled, number: int, size: tuple[int, int]) -> Iterable[dict[str, Any]]:
-    across, down = (size[1], size[0]) if labelled.relative else (1, 1)
-    for truth in labelled.truths[number - 1]:
-        left, top, width, height = truth.box
-        yield {
-            "image_id": number,
-            "category_id": truth.label,
-            "bbox": [left * across, top * down, width * across, height * down],
-            "area": truth.area or width * across * height * down,
-            "iscrowd": int(truth.crowd),
-        }
+    annotations = []
+    for place, (picture, truth) in enumerate(truths, 1):
+        height, width = sizes[picture - 1] if relative else (1, 1)
+        box = [side * scale for side, scale in zip(truth.box, (width, height, width, height), strict=True)]
+        annotations.append(
+            {
+                "id": place,
+                "image_id": picture,
+                "category_id": truth.label,
+                "bbox": box,
+                "area": truth.area or box[2] * box[3],
+                "iscrowd": int(truth.crowd),
+            }
+        )
+    label = annotations[0]["category_id"]
+    return {"images": images, "annotations": annotations, "categories": [{"id": label, "name": str(label)}]}
 
 
 def _rows(number: int, boxes: Boxes) -> Array:
@@ -91,10 +103,10 @@ def _rows(number: int, boxes: Boxes) -> Array:
     )
 
 
-def _mean(precision: Array) -> float:
-    """Mean over what is defined: classes without an object have -1."""
-    defined = precision[precision > -1]
-    return float(defined.mean()) if defined.size else 0.0
+def _mean(by_class: Iterable[Array]) -> float:
+    """Mean over classes; each has equally many values. 0 where there is no class."""
+    means = [float(values.mean()) for values in by_class]
+    return sum(means) / len(means) if means else 0.0
 
 
 def _silent(*_: object) -> None:

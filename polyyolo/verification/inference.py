@@ -1,6 +1,7 @@
 """A model run over many pictures: batches of the size that it wants, and boxes on the pictures themselves."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -98,8 +99,7 @@ def batches(
     Raises:
         PictureError: a picture cannot be used.
     """
-    stream = tensors(pictures, preprocessing)
-    with progress.step(step, len(pictures)):
+    with closing(tensors(pictures, preprocessing)) as stream, progress.step(step, len(pictures)):
         while chunk := list(islice(stream, size)):
             yield np.stack([tensor for _, tensor, _ in chunk]), [fit for _, _, fit in chunk]
             progress.advance(step, len(chunk))

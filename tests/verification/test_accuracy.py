@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,22 @@ def test_background_pictures_only_have_a_map_of_0():
     labelled = Labelled((Path("a.jpg"),), ((),), NAMES)
 
     assert score(labelled, [SIZE], [NOTHING]).map50_95 == 0
+
+
+def test_memory_does_not_grow_with_what_the_evaluation_makes_of_every_detection():
+    """All classes of these 60 pictures at once would take 15 MB of dictionaries."""
+    rng = np.random.default_rng(0)
+    many = 40
+    truths = tuple(tuple(Truth(label, (float(label), 10.0, 50.0, 50.0)) for label in range(many)) for _ in range(60))
+    low = rng.uniform(0, 300, (200, 2))
+    crowd = Boxes(np.concatenate([low, low + 50], axis=1), rng.uniform(0, 1, 200), np.repeat(np.arange(many), 5))
+
+    tracemalloc.start()
+    score(Labelled((Path("a.jpg"),) * 60, truths), [SIZE] * 60, [crowd] * 60)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 5e6
 
 
 @pytest.mark.slow
