@@ -5,9 +5,19 @@ import onnx_graphsurgeon as gs
 
 
 def imported(model: onnx.ModelProto) -> gs.Graph:
-    """Give a model's graph as one that can be rewired, sorted topologically; the model stays as it is."""
-    graph = gs.import_onnx(model)
-    return graph.toposort()
+    """Give a model's graph as one that can be rewired, sorted topologically; the model stays as it is.
+
+    Constant nodes become constants, as those of a model that was never simplified.
+    """
+    graph = gs.import_onnx(model).toposort()
+    outputs = {id(tensor) for tensor in graph.outputs}
+    constants = [node for node in graph.nodes if node.op == "Constant" and "value" in node.attrs]
+    for node in [node for node in constants if id(node.outputs[0]) not in outputs]:
+        tensor = node.outputs[0]
+        node.outputs.clear()
+        tensor.to_constant(node.attrs["value"].values)
+    graph.nodes = [node for node in graph.nodes if node.outputs]
+    return graph
 
 
 def exported(graph: gs.Graph, like: onnx.ModelProto, ir_version: int = 0) -> onnx.ModelProto:

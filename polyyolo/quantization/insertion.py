@@ -97,7 +97,7 @@ def _int8_readers(
         for node in tensor.outputs
         if node.op in CARRIERS
         and any(source is tensor for source in carried(node))
-        and any(output.name in scales for output in node.outputs)
+        and all(output.name in scales for output in node.outputs)
     ]
     adds = [node for node in tensor.outputs if node.op == "Add" and skips.get(identity(node)) == tensor.name]
     return direct + carriers + adds

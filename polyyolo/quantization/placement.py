@@ -6,10 +6,12 @@ The rules, with their sources in docs/quantization.md:
 3. The convolutions nearest the image stay in float up to a share of the model's work: they cost the most accuracy
    for what they compute.
 4. A tensor that reaches a quantized node through Concat, MaxPool, Resize, Slice or Split shares its scale with what
-   comes out there, so that those nodes run in INT8 and nothing is rescaled.
+   comes out there, so that those nodes run in INT8 and nothing is rescaled. A Split of which one part is needed in
+   float stays in float: the scale of the other parts might clip that one.
 5. An Add takes INT8 on the side that a quantized node reads as well (the skip branch), and float on the other.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import onnx_graphsurgeon as gs
@@ -17,7 +19,6 @@ from attrs import frozen
 
 from polyyolo.quantization.topology import (
     CARRIERS,
-    activations,
     behind_head,
     carried,
     data_of,
@@ -107,11 +108,11 @@ def _observed(graph: gs.Graph, in_float: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _stem(names: Sequence[str], macs: Mapping[str, int], share: float) -> list[str]:
-    """Take nodes in the order of the graph while their work stays within the share."""
+    """Take nodes in the order of the graph while their work is known and stays within the share."""
     room = share * sum(macs.values())
     taken = []
     for name in names:
-        room -= macs.get(name, 0)
+        room -= macs.get(name, math.inf)
         if room < 0:
             break
         taken.append(name)
@@ -130,10 +131,9 @@ def _groups(graph: gs.Graph, inputs: Sequence[str]) -> tuple[tuple[str, ...], ..
     for name in inputs:
         root(name)
     for node in reversed(graph.nodes):  # an output is known to carry INT8 before its inputs are looked at
-        if node.op in CARRIERS and any(output.name in parent for output in node.outputs):
-            first = next(output.name for output in node.outputs if output.name in parent)
+        if node.op in CARRIERS and all(output.name in parent for output in node.outputs):
             for tensor in (*carried(node), *node.outputs):
-                parent[root(tensor.name)] = root(first)
+                parent[root(tensor.name)] = root(identity(node))
     members: dict[str, list[str]] = {}
     for name in parent:
         members.setdefault(root(name), []).append(name)

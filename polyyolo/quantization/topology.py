@@ -43,11 +43,12 @@ def identity(node: gs.Node) -> str:
 
 def is_weighted(node: gs.Node) -> bool:
     """Whether the node multiplies one activation with constant weights."""
-    return node.op in WEIGHTED and weight_of(node) is not None
+    factors = [_constant_behind(tensor) for tensor in node.inputs[:2]] if node.op in WEIGHTED else []
+    return sum(factor is not None for factor in factors) == 1
 
 
 def weight_of(node: gs.Node) -> gs.Constant | None:
-    """Give the constant that a weighted node multiplies with, behind Q/DQ or not; None where both factors are computed."""
+    """Give the constant that a node multiplies with, behind Q/DQ or not; None where both factors are computed."""
     return next((constant for constant in map(_constant_behind, node.inputs[:2]) if constant is not None), None)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import onnx
 import onnx_graphsurgeon as gs
 
-from polyyolo.quantization.topology import identity, is_weighted, weight_of
+from polyyolo.quantization.graph import imported
+from polyyolo.quantization.topology import data_of, identity, is_weighted, weight_of
 from polyyolo.records import ModelSpec
 
 
@@ -17,8 +18,7 @@ def macs(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> dict
         node identity -> count; nodes whose output shape cannot be inferred are left out.
     """
     shapes = _shapes(model, spec, size)
-    graph = gs.import_onnx(model)
-    counted = {identity(node): _count(node, shapes) for node in graph.nodes if is_weighted(node)}
+    counted = {identity(node): _count(node, shapes) for node in imported(model).nodes if is_weighted(node)}
     return {name: count for name, count in counted.items() if count}
 
 
@@ -50,4 +50,12 @@ def _count(node: gs.Node, shapes: Mapping[str, tuple[int, ...]]) -> int:
         return math.prod(produced) * math.prod(kernel[1:])
     if node.op == "ConvTranspose":
         return math.prod(shapes.get(node.inputs[0].name, ())) * math.prod(kernel[1:])
-    return math.prod(produced) * (kernel[1] if node.attrs.get("transB") else kernel[0])
+    return math.prod(produced) * kernel[_summed_axis(node, weight)]
+
+
+def _summed_axis(node: gs.Node, weight: gs.Constant) -> int:
+    """Tell which axis of a MatMul's or Gemm's weights is summed over."""
+    if node.op == "Gemm":
+        return 1 if node.attrs.get("transB") else 0
+    comes_first = data_of(node) is node.inputs[1]
+    return -1 if comes_first or len(weight.shape) == 1 else -2
