@@ -3,13 +3,14 @@
 Scales are rounded up to what FP16 can hold, so that the same numbers serve a model cast to FP16 and one left in FP32.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from polyyolo.errors import ModelError
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.placement import Placement
 from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
@@ -27,14 +28,11 @@ def insert(model: onnx.ModelProto, placement: Placement, table: CalibrationTable
 
     Raises:
         TableError: the table lacks a tensor of the placement.
+        ModelError: a tensor's range is beyond what a scale can hold.
     """
     graph = imported(model)
     quantized = set(placement.nodes)
-    scales = {
-        name: half_scale(np.array(max(table.amax(member) for member in group if member in placement.observed) / LEVELS))
-        for group in placement.groups
-        for name in group
-    }
+    scales = {name: _scale(group, placement, table) for group in placement.groups for name in group}
     tensors = graph.tensors()
     skips = _skips(graph, scales)
     readers = {name: _int8_readers(tensors[name], quantized, scales, skips) for name in scales}
@@ -43,6 +41,18 @@ def insert(model: onnx.ModelProto, placement: Placement, table: CalibrationTable
     for name, nodes in readers.items():
         _quantize_activation(graph, tensors[name], nodes, scales[name])
     return exported(graph, like=model)
+
+
+def _scale(group: Sequence[str], placement: Placement, table: CalibrationTable) -> Scales:
+    """Give the scale that a group shares: that of the widest among its tensors that were measured."""
+    widest = max((name for name in group if name in placement.observed), key=table.amax)
+    amax = table.amax(widest)
+    if amax > LEVELS * float(np.finfo(np.float16).max):
+        raise ModelError(
+            f"the model's tensor {widest!r} reaches {amax:g}, beyond what an INT8 scale in FP16 can hold",
+            fix="check the model's weights and the pictures' preprocessing, or build with --precision fp32",
+        )
+    return half_scale(np.array(amax / LEVELS))
 
 
 def half_scale(scale: NDArray[np.floating]) -> Scales:
@@ -62,7 +72,8 @@ def weight_scales(weight: NDArray[np.floating], axis: int) -> Scales:
 def channel_axis(node: gs.Node, weight: gs.Constant) -> int:
     """Tell which axis of a weighted node's weights counts its outputs."""
     if node.op == "MatMul":
-        return len(weight.shape) - 1
+        comes_first = data_of(node) is node.inputs[1]
+        return max(len(weight.shape) - (2 if comes_first else 1), 0)
     if node.op == "Gemm":
         return 0 if node.attrs.get("transB") else 1
     return 1 if node.op == "ConvTranspose" else 0
@@ -118,8 +129,8 @@ def _quantize_weight(graph: gs.Graph, node: gs.Node) -> None:
     if weight is None:
         return
     axis = channel_axis(node, weight)
-    restored = _pair(graph, weight, weight_scales(weight.values, axis), axis)
-    node.inputs[node.inputs.index(weight)] = restored
+    index = 1 if data_of(node) is node.inputs[0] else 0
+    node.inputs[index] = _pair(graph, node.inputs[index], weight_scales(weight.values, axis), axis)
 
 
 def _pair(graph: gs.Graph, tensor: gs.Tensor, scale: Scales, axis: int | None) -> gs.Variable:

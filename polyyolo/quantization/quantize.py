@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 
-from polyyolo.errors import TableError
+from polyyolo.errors import ModelError, TableError
 from polyyolo.files import replacing
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization import half
@@ -32,6 +32,7 @@ def quantize(spec: ModelSpec, table: CalibrationTable, placement: Placement, out
 
     Raises:
         TableError: the table was made for another model, or lacks a tensor.
+        ModelError: a tensor's range is beyond what a scale can hold.
     """
     if table.model_sha256 != spec.sha256:
         raise TableError(
@@ -52,7 +53,12 @@ def cast_to_half(spec: ModelSpec, output: Path, *, half_io: bool = False) -> Mod
 
 
 def _write(model: onnx.ModelProto, source: ModelSpec, output: Path, how: str) -> ModelSpec:
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+        raise ModelError(
+            f"after {how} the ONNX checker refuses the model: {error}", fix="simplify the model, or export it again"
+        ) from error
     with replacing(output) as temporary:
         onnx.save(model, temporary)
     return read_spec(output, head=source.head.kind, history=(*source.history, how))
