@@ -124,10 +124,10 @@ class Module:
             ModelError: it is neither.
         """
         value = self.state.get(name)
-        match value if isinstance(value, tuple) else (value, value):
-            case (int(height), int(width)) if 0 <= height < 1 << 31 and 0 <= width < 1 << 31:
-                return height, width
-        raise self.unusable(f"{name} is {brief(value)}, not one or two whole numbers")
+        both = value if isinstance(value, tuple) else (value, value)
+        if len(both) != 2 or not all(type(side) is int and 0 <= side < 1 << 31 for side in both):
+            raise self.unusable(f"{name} is {brief(value)}, not one or two whole numbers")
+        return both
 
     def unusable(self, why: str) -> ModelError:
         """Make the error that names this module."""

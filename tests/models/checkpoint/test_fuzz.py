@@ -93,3 +93,34 @@ def test_each_storage_missing_or_short(forge, tmp_path):
         assert attempt(forge.save(tmp_path / "x.pt", checkpoint)) == missing
         used += not missing
     assert used == len(whole) == 19  # 5 tensors a block, weight, bias, anchors and stride of the head
+
+
+JUNK = (None, True, -1, 0, 3, 1 << 30, 1e308, float("nan"), "x", "", [], {}, (), (1, 2, 3), [0] * 70, [[[]]], {1: 2})
+
+
+def places(value):
+    """Every (container, key) below ``value`` that something else could be put into."""
+    inner = getattr(value, "state", value)
+    items = list(inner.items() if isinstance(inner, dict) else enumerate(inner) if isinstance(inner, list) else ())
+    return [(inner, key) for key, _ in items] + [place for _, item in items for place in places(item)]
+
+
+def test_values_of_another_kind_anywhere_in_the_tree(forge, tmp_path):
+    """A sound zip and a sound pickle, whose modules hold nonsense."""
+    rng = random.Random(3)
+    count = len(places({"model": forge.tiny()}))
+    converted = 0
+    for index in rng.sample(range(count), min(count, 250)):
+        forge.storages.clear()
+        checkpoint = {"model": forge.tiny()}
+        container, key = places(checkpoint)[index]
+        container[key] = rng.choice(JUNK)
+        converted += attempt(forge.save(tmp_path / "x.pt", checkpoint))
+    assert 20 < converted < 200  # some attributes are not read, most are
+
+
+def test_a_boolean_is_no_kernel_size(forge, tmp_path):
+    layers = [forge.conv((4, 3, 1, 1), stride=True), forge.detect_v5(4, 2, 1)]
+    path = forge.save(tmp_path / "x.pt", {"model": forge.model(layers)})
+    with pytest.raises(ModelError, match="stride is True, not one or two whole numbers"):
+        convert(path, tmp_path / "x.onnx", size=(32, 32))
