@@ -16,6 +16,8 @@ SIDE = 720
 
 BAR, GAP, FONT = 36, 8, cv2.FONT_HERSHEY_SIMPLEX
 Colour = tuple[int, int, int]
+Tag = tuple[int, int, int, int]
+"""Left, top, width and height of a patch with text."""
 INK, PAPER, ALARM = (32, 32, 32), (255, 255, 255), (40, 40, 235)
 PALETTE: tuple[Colour, ...] = (
     (235, 170, 60),
@@ -91,29 +93,50 @@ def _title(title: str, boxes: Boxes, matched: Array, width: int) -> Picture:
 
 
 def _drawn(image: Picture, boxes: Boxes, matched: Array, scale: float, names: Sequence[str]) -> Picture:
-    """A copy of ``image`` with boxes, weakest first, so that the strongest and those only here lie on top."""
+    """A copy of ``image`` with boxes: the strongest lie over the weaker, and those only here over all."""
     canvas: Picture = image.copy()
     alone = np.ones(len(boxes), bool)
     alone[matched] = False
-    corners = np.round(boxes.xyxy * scale).astype(int)
     order = np.lexsort([boxes.scores, alone])
+    corners = np.round(boxes.xyxy * scale).astype(int).tolist()
+    colours = [
+        ALARM if single else PALETTE[label % len(PALETTE)] for single, label in zip(alone, boxes.classes, strict=True)
+    ]
     for index in order:
-        colour = ALARM if alone[index] else PALETTE[boxes.classes[index] % len(PALETTE)]
-        left, top, right, bottom = corners[index].tolist()
-        cv2.rectangle(canvas, (left, top), (right, bottom), colour, 3 if alone[index] else 2, cv2.LINE_AA)
-    for index in order:
+        left, top, right, bottom = corners[index]
+        cv2.rectangle(canvas, (left, top), (right, bottom), colours[index], 3 if alone[index] else 2, cv2.LINE_AA)
+    taken: list[Tag] = []
+    for index in order[::-1]:
         label = int(boxes.classes[index])
-        name = names[label] if label < len(names) else str(label)
-        colour = ALARM if alone[index] else PALETTE[label % len(PALETTE)]
-        _tag(canvas, f"{name} {boxes.scores[index]:.2f}", tuple(corners[index, :2].tolist()), colour)
+        text = f"{names[label] if label < len(names) else label} {boxes.scores[index]:.2f}"
+        place = _free_place(text, corners[index], canvas.shape[:2], taken)
+        if place:
+            taken.append(place)
+            _write(canvas, text, place, colours[index])
     return canvas
 
 
-def _tag(canvas: Picture, text: str, corner: tuple[int, int], colour: Colour) -> None:
-    """Write ``text`` on a patch of ``colour`` above a box's upper left corner, moved so that it stays inside."""
+def _free_place(text: str, box: Sequence[int], size: tuple[int, ...], taken: Sequence[Tag]) -> Tag | None:
+    """Find room for a box's text above, inside or below it; None in a crowd, where it would only cover another."""
     (width, height), _ = cv2.getTextSize(text, FONT, 0.45, 1)
-    left = max(0, min(corner[0] - 1, canvas.shape[1] - width - 6))
-    bottom = max(height + 7, corner[1])
-    cv2.rectangle(canvas, (left, bottom - height - 7), (left + width + 6, bottom), colour, cv2.FILLED)
+    width, height = width + 6, height + 7
+    left = max(0, min(box[0] - 1, size[1] - width))
+    places = [
+        (left, max(0, min(top, size[0] - height)), width, height)
+        for top in (box[1] - height, box[1], box[3] - height, box[3])
+    ]
+    return next((place for place in places if not any(_collide(place, other) for other in taken)), None)
+
+
+def _collide(first: Tag, second: Tag) -> bool:
+    return all(
+        first[axis] < second[axis] + second[axis + 2] and second[axis] < first[axis] + first[axis + 2]
+        for axis in (0, 1)
+    )
+
+
+def _write(canvas: Picture, text: str, place: Tag, colour: Colour) -> None:
+    left, top, width, height = place
+    cv2.rectangle(canvas, (left, top), (left + width, top + height), colour, cv2.FILLED)
     ink = PAPER if colour == ALARM else INK
-    cv2.putText(canvas, text, (left + 3, bottom - 4), FONT, 0.45, ink, 1, cv2.LINE_AA)
+    cv2.putText(canvas, text, (left + 3, top + height - 4), FONT, 0.45, ink, 1, cv2.LINE_AA)
