@@ -85,13 +85,14 @@ def _lowered(graph: gs.Graph, tensor: gs.Tensor, lowered: dict[str, gs.Tensor]) 
 
 
 def _constant(tensor: gs.Constant) -> gs.Constant:
-    largest = float(np.abs(tensor.values).max(initial=0))
-    if largest > np.finfo(np.float16).max:
+    values = tensor.values
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))  # FP16 has infinity
+    if largest > float(np.finfo(np.float16).max):
         raise ModelError(
             f"the constant {tensor.name!r} holds {largest:g}, more than FP16's 65504",
             fix="build with --precision fp32, or keep that layer out of the model",
         )
-    return gs.Constant(f"{tensor.name}_half", tensor.values.astype(np.float16))
+    return gs.Constant(f"{tensor.name}_half", values.astype(np.float16))
 
 
 def _cast(graph: gs.Graph, tensor: gs.Tensor) -> gs.Variable:
@@ -131,8 +132,10 @@ def _split_output(graph: gs.Graph, tensor: gs.Variable) -> None:
 
 
 def _take_half(graph: gs.Graph, image: str) -> None:
-    """Make the image input FP16 and drop the Cast behind it."""
+    """Make an FP32 image input FP16 and drop the Cast behind it; one of bytes is narrower already."""
     tensor = next(entry for entry in graph.inputs if entry.name == image)
+    if tensor.dtype != np.float32:
+        return
     tensor.dtype = np.float16
     for node in [reader for reader in tensor.outputs if reader.op == "Cast"]:
         for reader in list(node.outputs[0].outputs):
