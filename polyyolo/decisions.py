@@ -10,14 +10,16 @@ from attrs import evolve, frozen
 from polyyolo import progress
 from polyyolo.calibration import thresholds
 from polyyolo.engines import profiles, toolchain
+from polyyolo.engines.half import Half
 from polyyolo.engines.plan import BuildOptions, Program, Typing, make_plan, typing_for
 from polyyolo.errors import InputError, PictureError
 from polyyolo.files import sha256_of
+from polyyolo.images import samples
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.reading import read_picture
 from polyyolo.images.sources import find_pictures, is_array
-from polyyolo.models import zoo
+from polyyolo.models import catalogue, zoo
 from polyyolo.models.spec import read_spec
 from polyyolo.records import (
     BuildPlan,
@@ -42,6 +44,7 @@ class Decisions:
 
     Attributes:
         folder: where its results go.
+        licence: of the model's weights, where the catalogue or the model tells; else empty.
         calibration: None where nothing is quantized here.
         labelled: pictures with labels, or None.
         held: pictures to compare on where none are labelled.
@@ -51,6 +54,7 @@ class Decisions:
     request: Request
     folder: Path
     spec: ModelSpec
+    licence: str
     profile: Profile
     toolchain: Toolchain
     preprocessing: Preprocessing
@@ -75,11 +79,12 @@ class Decisions:
         """The pictures that both models will see."""
         return self.labelled.pictures if self.labelled else self.held
 
-    def plan(self, built: ModelSpec, engine: Path) -> BuildPlan | None:
+    def plan(self, built: ModelSpec, engine: Path, half: Half) -> BuildPlan | None:
         """Plan the build of a prepared model; None where nothing here builds engines."""
         if self.toolchain.kind is ToolchainKind.NONE:
             return None
-        return make_plan(built, self.profile, self.toolchain, engine, _options(self.request))
+        options = evolve(_options(self.request), half=half)
+        return make_plan(built, self.profile, self.toolchain, engine, options)
 
 
 def decide(request: Request) -> Decisions:
@@ -106,6 +111,7 @@ def decide(request: Request) -> Decisions:
         request=request,
         folder=folder,
         spec=spec,
+        licence=_licence(request.model, spec),
         profile=profile,
         toolchain=found,
         preprocessing=preprocessing,
@@ -114,6 +120,11 @@ def decide(request: Request) -> Decisions:
         held=held,
         held_out=_held_out(calibration, compared_on),
     )
+
+
+def _licence(model: str, spec: ModelSpec) -> str:
+    entry = catalogue.find(model)
+    return entry.licence if entry else spec.metadata.get("license", "")
 
 
 def _refuse_build(request: Request, spec: ModelSpec, profile: Profile, found: Toolchain, folder: Path) -> None:
@@ -161,7 +172,7 @@ def _pictures(
     if not quantizes:
         return None, _held(found, kept_back, request.seed)
     count = max(batch, min(request.count, len(found) - kept_back))
-    chosen = choose(request.images, preprocessing, count=count, batch=batch, seed=request.seed)
+    chosen = choose(source, preprocessing, count=count, batch=batch, seed=request.seed)
     used = {*chosen.sources, *(skipped.path for skipped in chosen.skipped)}
     return chosen, _held([path for path in found if path not in used], kept_back, request.seed)
 

@@ -9,6 +9,7 @@ from polyyolo import files, progress
 from polyyolo.calibration.table import calibrate
 from polyyolo.decisions import Decisions, decide, digest_of
 from polyyolo.engines.build import build
+from polyyolo.engines.half import read_half
 from polyyolo.errors import ModelError
 from polyyolo.images.preview import contact_sheet
 from polyyolo.passes.apply import Step, apply
@@ -61,6 +62,7 @@ def engine(request: Request) -> Run:
         run = Run(
             folder=decisions.folder,
             source=decisions.spec,
+            licence=decisions.licence,
             built=_published(built, decisions.folder),
             profile=decisions.profile,
             precision=request.precision,
@@ -158,8 +160,9 @@ def _typed(space: Workspace, decisions: Decisions, spec: ModelSpec) -> ModelSpec
 
 
 def _engine(space: Workspace, decisions: Decisions, built: ModelSpec) -> tuple[BuildPlan | None, Engine | None]:
-    plan = decisions.plan(built, space.path(ENGINE))
-    shown = decisions.plan(_published(built, decisions.folder), decisions.folder / ENGINE)
+    half = read_half(built.path)
+    plan = decisions.plan(built, space.path(ENGINE), half)
+    shown = decisions.plan(_published(built, decisions.folder), decisions.folder / ENGINE, half)
     if plan is None or shown is None:
         return None, None
 

@@ -16,7 +16,11 @@ PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("model")
-@click.option("--images", type=PATH, help="pictures to calibrate with: a folder, a .txt list, a data.yaml or an .npy")
+@click.option(
+    "--images",
+    type=PATH,
+    help="pictures to calibrate with: a folder, a .txt list, a data.yaml or an .npy  [sample photographs]",
+)
 @click.option(
     "--labelled", type=PATH, help="labelled pictures to measure accuracy on: images/ and labels/, data.yaml, COCO JSON"
 )

@@ -31,7 +31,7 @@ class Request:
 
     Attributes:
         model: a path or a name.
-        images: pictures to calibrate with: a folder, a list, a data.yaml or an .npy.
+        images: pictures to calibrate with: a folder, a list, a data.yaml or an .npy; None takes sample photographs.
         labelled: labelled pictures to measure accuracy on.
         profile: name or path; None takes the model's own shape.
         toolchain: "auto", "tensorrt", "rtx" or "none".
@@ -75,11 +75,11 @@ class Run:
     Attributes:
         folder: where everything lies.
         source: the model as it was given.
+        licence: of its weights, where known; else empty.
         built: the ONNX that the engine was, or would be, built from.
         plan: None where there is no toolchain.
         engine: None where nothing was built.
         fidelity: None where there was nothing to compare on.
-        held_pictures: where the comparison's pictures came from, in words.
         layers: of ``built``.
         pictures: side-by-side pictures and the contact sheet, below ``folder``.
         seconds: step -> how long it took when it was done.
@@ -88,6 +88,7 @@ class Run:
 
     folder: Path
     source: ModelSpec
+    licence: str
     built: ModelSpec
     profile: Profile
     precision: Precision

@@ -34,6 +34,7 @@ def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
         "model": {
             "given": str(run.source.path),
             "sha256": run.source.sha256,
+            "licence": run.licence or None,
             "built_from": run.built.path.name,
             "built_from_sha256": run.built.sha256,
             "history": list(run.built.history),

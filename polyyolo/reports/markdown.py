@@ -49,6 +49,7 @@ def _built(run: Run) -> list[tuple[str, object]]:
     chosen = run.calibration
     rows: list[tuple[str, object]] = [
         ("model", f"`{run.source.path.name}`, sha256 `{run.source.sha256[:12]}`"),
+        ("licence", run.licence or "unknown"),
         ("head", f"{run.source.head.kind.value}, {run.source.head.classes} classes: {run.source.head.why}"),
         ("precision", f"{run.precision.value}, route {run.route.value}"),
         ("passes", "; ".join(run.built.history) or "none"),
@@ -60,7 +61,7 @@ def _built(run: Run) -> list[tuple[str, object]]:
     if chosen:
         used = chosen.batches * chosen.batch
         told = f"{used} of {chosen.found} pictures, {len(chosen.skipped)} skipped, seed {chosen.seed}, by {run.method}"
-        rows.insert(5, ("calibration", told))
+        rows.insert(6, ("calibration", told))
     return rows
 
 
