@@ -70,7 +70,8 @@ def _rows(graph: Graph, module: Module, level: Level) -> str:
         module, "Add", [graph.add(module, "Mul", [centre, two]), grid(graph, module, [level.map], _CELLS)]
     )
     centre = graph.add(module, "Mul", [cells, graph.constant(f"{module.path}.stride.{stride}", stride)])
-    double = graph.add(module, "Mul", [size, two])
+    # A Pow, as the official exporter writes it: what cuts a decode off finds the anchors behind it.
+    square = graph.add(module, "Pow", [graph.add(module, "Mul", [size, two]), two])
     anchors = graph.constant(f"{module.path}.anchors.{stride}", level.anchors[None, :, None])
-    size = graph.add(module, "Mul", [graph.add(module, "Mul", [double, double]), anchors])
+    size = graph.add(module, "Mul", [square, anchors])
     return graph.reshape(module, graph.concat(module, [centre, size, rest], 3), 0, -1, width)
