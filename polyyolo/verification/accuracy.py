@@ -10,6 +10,9 @@ from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.inference import Findings, Runner, batches
 from polyyolo.verification.truth import Labelled, Truth
 
+DETECTIONS = 100
+"""Boxes of a class that count on a picture, as in COCO's own evaluation."""
+
 
 def measure(spec: ModelSpec, preprocessing: Preprocessing, labelled: Labelled) -> Accuracy:
     """Measure one model alone, in ONNX Runtime.
@@ -66,9 +69,11 @@ def _precision(dataset: dict[str, Any], rows: Array) -> Array:
         return np.zeros((10, 101))
     truth = COCO(dataset, print_function=_silent)
     evaluation = COCOeval_faster(truth, truth.loadRes(rows), "bbox", print_function=_silent)
+    evaluation.params.maxDets = [DETECTIONS]
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
     evaluation.evaluate()
     evaluation.accumulate()
-    precision: Array = evaluation.eval["precision"][:, :, 0, 0, -1]  # of all areas, and 100 boxes a picture
+    precision: Array = evaluation.eval["precision"][:, :, 0, 0, 0]
     return precision
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from polyyolo import progress
 from polyyolo.errors import ModelError, PictureError
@@ -13,6 +14,7 @@ from polyyolo.verification.agreement import Pair, agreement
 from polyyolo.verification.inference import DISPLAY, Findings, Runner, batches
 from polyyolo.verification.noise import Noise, pair_outputs
 from polyyolo.verification.truth import Labelled
+from polyyolo.verification.uncertainty import drop_error
 
 OVERLAPS = (0.5, 0.9)
 """Box agreement is told at these: the same object, and the same box."""
@@ -81,16 +83,24 @@ def side_by_side(  # noqa: PLR0913 - two models, and what they are compared on
             for side, found in zip(sides, raw, strict=False):
                 side.add(found, fits)
     pairs = tuple(map(Pair, chosen, *(side.shown for side in sides))) if sides else ()
-    accuracies = [score(labelled, side.sizes, side.evaluated) for side in sides] if labelled else []
     fidelity = Fidelity(
         pictures=len(chosen),
         held_out=held_out,
         signal_to_noise_db=noise.decibels(),
         agreements=tuple(agreement(pairs, confidence=DISPLAY.confidence, iou=iou) for iou in OVERLAPS) if sides else (),
-        reference=accuracies[0] if accuracies else None,
-        candidate=accuracies[1] if accuracies else None,
     )
+    if labelled and sides:
+        fidelity = evolve(fidelity, **_accuracies(labelled, *sides))
     return Comparison(fidelity, pairs)
+
+
+def _accuracies(labelled: Labelled, reference: Findings, candidate: Findings) -> dict[str, Any]:
+    """The fields of ``Fidelity`` that need labels."""
+    return {
+        "reference": score(labelled, reference.sizes, reference.evaluated),
+        "candidate": score(labelled, candidate.sizes, candidate.evaluated),
+        "drop_error": drop_error(labelled, reference.sizes, reference.evaluated, candidate.evaluated),
+    }
 
 
 def _refuse_nothing(chosen: Sequence[Path], *, comparable: bool) -> None:

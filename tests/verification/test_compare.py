@@ -51,7 +51,7 @@ def test_a_model_agrees_with_itself_in_everything(tiny, few):
     assert fidelity.agreements[0].reference_boxes > 20
     assert fidelity.reference == fidelity.candidate
     assert fidelity.reference.map50_95 > 0.2
-    assert fidelity.drop_points == 0
+    assert (fidelity.drop_points, fidelity.drop_error) == (0, 0)
 
 
 def test_a_coarser_model_agrees_less_and_less_where_more_is_asked(tiny, coarse, few):
@@ -62,6 +62,7 @@ def test_a_coarser_model_agrees_less_and_less_where_more_is_asked(tiny, coarse, 
     assert 0.3 < strict.f1 < loose.f1 < 0.97
     assert all(3 < decibels < 40 for decibels in fidelity.signal_to_noise_db.values())
     assert fidelity.drop_points != 0
+    assert fidelity.drop_error > 0
     assert not fidelity.held_out
     assert [pair.picture for pair in comparison.pairs] == list(few.pictures)
     assert sum(len(pair.candidate) for pair in comparison.pairs) == loose.candidate_boxes
