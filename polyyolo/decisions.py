@@ -158,16 +158,13 @@ def _pictures(
 ) -> tuple[CalibrationSet | None, tuple[Path, ...]]:
     """Choose what to calibrate with, and keep some pictures out of it where nothing else is there to compare on."""
     quantizes = request.precision is Precision.INT8 and not spec.quantized
-    if request.images is None:
-        if quantizes:
-            raise InputError(
-                "INT8 needs pictures to calibrate with",
-                fix="give a folder of them with --images, 300 or more if you can",
-            )
+    source = request.images or (samples.fetch() if quantizes else None)
+    if source is None:
         return None, ()
-    if is_array(request.images):
-        return choose(request.images, preprocessing, count=request.count, batch=batch, seed=request.seed), ()
-    found = find_pictures(request.images)
+    if is_array(source):
+        chosen = choose(source, preprocessing, count=request.count, batch=batch, seed=request.seed)
+        return (chosen if quantizes else None), ()
+    found = find_pictures(source)
     kept_back = 0 if labelled else min(HELD, len(found) // 5)
     if not quantizes:
         return None, _held(found, kept_back, request.seed)
