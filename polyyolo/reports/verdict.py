@@ -1,8 +1,11 @@
 """From what was measured to a verdict: what was wanted, what was got, and what nobody has measured."""
 
+import math
+
 from polyyolo.records import Check, Engine, Fidelity, Limits, Outcome, Verdict
 
 STRICT_IOU = 0.9
+ENOUGH_BOXES = 50
 
 
 def judge(engine: Engine | None, fidelity: Fidelity | None, limits: Limits) -> Verdict:
@@ -35,12 +38,18 @@ def _drop(fidelity: Fidelity | None, limits: Limits) -> Check:
 
 
 def _agreement(fidelity: Fidelity | None, limits: Limits) -> Check:
+    """Fail only when the boxes suffice to be sure of it: twice the standard error of a share."""
     name, wanted = "box agreement with FP32", f"F1 of at least {limits.min_agreement:g} at IoU {STRICT_IOU}"
     found = [each for each in (fidelity.agreements if fidelity else ()) if each.iou == STRICT_IOU]
     if not found or not found[0].reference_boxes:
         return Check(name, wanted, "no boxes to compare", Outcome.UNPROVEN)
-    got = f"{found[0].f1:.3f} on {found[0].reference_boxes} boxes"
-    return Check(name, wanted, got, Outcome.PASS if found[0].f1 >= limits.min_agreement else Outcome.FAIL)
+    f1, boxes = found[0].f1, found[0].reference_boxes
+    got = f"{f1:.3f} on {boxes} boxes"
+    if f1 >= limits.min_agreement and boxes >= ENOUGH_BOXES:
+        return Check(name, wanted, got, Outcome.PASS)
+    if f1 + 2 * math.sqrt(f1 * (1 - f1) / boxes) < limits.min_agreement:
+        return Check(name, wanted, got, Outcome.FAIL)
+    return Check(name, wanted, f"{got}: too few boxes to tell", Outcome.UNPROVEN)
 
 
 def _on_gpu(engine: Engine | None) -> tuple[Check, Check]:
