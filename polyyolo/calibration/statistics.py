@@ -50,9 +50,14 @@ class Histogram:
         return Histogram(self.counts + other.counts, max(self.largest, other.largest))
 
 
+def lower_edges() -> NDArray[np.float64]:
+    """Give the least magnitude of each of the 32640 bins that hold numbers."""
+    return (np.arange(_INFINITE, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
+
+
 def magnitudes() -> NDArray[np.float64]:
     """Give the middle of each of the 32768 bins; those of infinity and NaN are infinite."""
-    edges = (np.arange(_INFINITE, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
+    edges = lower_edges()
     middle = np.full(BINS, np.inf)
     middle[: _INFINITE - 1] = (edges[:-1] + edges[1:]) / 2
     middle[0] = 0.0  # zeros, and magnitudes below 1e-40

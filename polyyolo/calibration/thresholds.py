@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from polyyolo.calibration.statistics import Histogram, magnitudes
+from polyyolo.calibration.statistics import Histogram, lower_edges, magnitudes
 from polyyolo.errors import InputError
 
 LEVELS = 127
@@ -80,14 +80,22 @@ def entropy(found: Histogram) -> float:
     This is the rule behind TensorRT's entropy calibrator, on 2048 even bins: at each candidate the clipped tail is
     added to the last bin of the reference, and each level spreads its count over its non-empty bins.
     """
-    bins = 2048
-    values, counts = _filled(found)
     if found.largest == 0:
         return 0.0
-    even, edges = np.histogram(values, bins=bins, range=(0.0, found.largest), weights=counts)
+    even = _even(found, 2048)
     even[0] = 0  # zeros are exact at any scale
-    stops = np.arange(128, bins + 1, 16)
-    return float(edges[stops[np.argmin([_divergence(even, int(stop)) for stop in stops])]])
+    stops = np.arange(128, len(even) + 1, 16)
+    best = stops[np.argmin([_divergence(even, int(stop)) for stop in stops])]
+    return float(found.largest * best / len(even))
+
+
+def _even(found: Histogram, bins: int) -> Magnitudes:
+    """Spread the counts over evenly wide bins from 0 to the largest magnitude."""
+    edges = lower_edges()
+    below = np.concatenate([[0], np.cumsum(found.counts[: len(edges) - 1])])
+    reached = np.interp(np.linspace(0, found.largest, bins + 1), edges, below)
+    reached[-1] = found.counts.sum()
+    return np.diff(reached)
 
 
 def _divergence(counts: Magnitudes, stop: int) -> float:
