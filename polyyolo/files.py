@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
 import cattrs
 
 from polyyolo.errors import InputError, ToolchainError
@@ -68,7 +69,8 @@ def writable(folder: Path) -> Iterator[None]:
 
     Raises:
         ToolchainError: the disk or the quota is full.
-        InputError: no permission, a read-only file system, or a file where a folder should be.
+        InputError: no permission, a read-only file system, or a file where a folder should be; also where that is
+            another file's fault, which is then named.
     """
     try:
         yield
@@ -77,11 +79,23 @@ def writable(folder: Path) -> Iterator[None]:
             raise ToolchainError(
                 f"no space is left to write below {folder}", fix="free some space, or choose another folder with -o"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise
+        if not _concerns(error, folder):
             raise InputError(
-                f"cannot write below {folder}: {error.strerror}", fix="choose a folder that you may write to with -o"
+                f"cannot use {error.filename}: {error.strerror}", fix="give yourself permission, or name another file"
             ) from error
-        raise
+        raise InputError(
+            f"cannot write below {folder}: {error.strerror}", fix="choose a folder that you may write to with -o"
+        ) from error
+
+
+def _concerns(error: OSError, folder: Path) -> bool:
+    """Whether an error is about ``folder``, something below it or something above it."""
+    if not error.filename:
+        return True
+    place, wanted = Path(os.fsdecode(error.filename)).resolve(), folder.resolve()
+    return place == wanted or wanted in place.parents or place in wanted.parents
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,6 +120,11 @@ def structure(data: object, kind: type[Record]) -> Record:
     Raises:
         InputError: a key is missing, unknown, or holds something of another type.
     """
+    if attrs.has(kind) and not isinstance(data, Mapping):
+        raise InputError(
+            f"this is no valid {kind.__name__}: it is a {type(data).__name__}",
+            fix="write it again, or name another file",
+        )
     try:
         return _converter.structure(data, kind)
     except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError) as error:

@@ -106,13 +106,15 @@ class Workspace:
         key = _digest(name, inputs)
         for ledger in (self._begun, self._earlier):
             entry = ledger.steps.get(name)
-            if entry and entry.key == key and self._fetch(entry):
+            result = _result(entry, kind) if entry and entry.key == key else None
+            if entry and result is not None and self._fetch(entry):
                 progress.note(
                     f"{name}: reused from {entry.seconds:.1f} s of earlier work, nothing that goes into it changed"
                 )
                 self.reused.append(name)
                 self._record(name, entry)
-                return files.structure(entry.result, kind)
+                return result
+        self._clear(outputs)
         started = time.perf_counter()
         result = make()
         seconds = time.perf_counter() - started
@@ -140,6 +142,14 @@ class Workspace:
     def _record(self, name: str, entry: StepEntry) -> None:
         self._steps[name] = entry
         files.write_json(self.path(LEDGER), Ledger({**self._begun.steps, **self._steps}))
+
+    def _clear(self, outputs: Sequence[str]) -> None:
+        """Remove what an interrupted run left: it is no result of this one, and may be a link to a published file."""
+        for place in map(self.path, outputs):
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
 
     def _below(self, name: str) -> list[str]:
         place = self.path(name)
@@ -169,6 +179,14 @@ class Workspace:
 def _digest(name: str, inputs: Mapping[str, object]) -> str:
     text = json.dumps([__version__, name, files.plain(inputs)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _result(entry: StepEntry, kind: type[Result]) -> Result | None:
+    """Give what a step gave before; None where that is nothing of its kind."""
+    try:
+        return files.structure(entry.result, kind)
+    except InputError:
+        return None
 
 
 def _read_ledger(path: Path) -> Ledger:

@@ -1,0 +1,324 @@
+"""A run's folder: what is valid is reused, what is new appears whole, what was there stays until then."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from polyyolo import files, progress
+from polyyolo.errors import InputError, ToolchainError
+from polyyolo.workspace import Workspace
+
+
+@frozen
+class Made:
+    """What a step of these tests gives."""
+
+    text: str
+
+
+class Heard(progress.Silent):
+    def __init__(self):
+        self.notes = []
+
+    def noted(self, message):
+        self.notes.append(message)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "run"
+
+
+def write(space, name, text, step="write", also=()):
+    """Do a step that writes ``text`` to ``name``, and tell whether it was really done."""
+    done = []
+
+    def make():
+        done.append(step)
+        space.path(name).write_text(text)
+        return Made(text)
+
+    result = space.step(step, {"text": text, "also": list(also)}, [name], make, Made)
+    assert result == Made(text)
+    return bool(done)
+
+
+def stopped(folder, *texts, by=KeyboardInterrupt):
+    """A run that is stopped after a step for each text."""
+    with Workspace.open(folder) as space:
+        for number, text in enumerate(texts):
+            write(space, f"{number}.txt", text, f"step {number}")
+        raise by
+
+
+def run(folder, *texts):
+    """A run of one step for each text; gives which were really done."""
+    with Workspace.open(folder) as space:
+        done = [write(space, f"{number}.txt", text, f"step {number}") for number, text in enumerate(texts)]
+        space.publish()
+    return done
+
+
+def listing(folder):
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("steps.json", ".lock")
+    }
+
+
+def test_a_second_run_reuses_everything_and_says_from_how_much_work(folder):
+    heard = Heard()
+    run(folder, "one", "two")
+
+    with progress.listening(heard):
+        assert run(folder, "one", "two") == [False, False]
+
+    assert [note.split(":")[0] for note in heard.notes] == ["step 0", "step 1"]
+    assert "reused from" in heard.notes[0]
+    assert listing(folder) == {"0.txt": "one", "1.txt": "two"}
+
+
+def test_what_changed_is_done_again_and_nothing_else(folder):
+    run(folder, "one", "two")
+
+    assert run(folder, "one", "three") == [False, True]
+    assert listing(folder) == {"0.txt": "one", "1.txt": "three"}
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_text("other"), Path.unlink], ids=["changed", "deleted"])
+def test_a_file_changed_on_the_disk_is_made_again(folder, harm):
+    run(folder, "one", "two")
+    harm(folder / "1.txt")
+
+    assert run(folder, "one", "two") == [False, True]
+    assert listing(folder) == {"0.txt": "one", "1.txt": "two"}
+
+
+def test_another_version_of_polyyolo_reuses_nothing(folder, monkeypatch):
+    run(folder, "one")
+    monkeypatch.setattr("polyyolo.workspace.__version__", "999")
+
+    assert run(folder, "one") == [True]
+
+
+def test_the_seconds_of_a_reused_step_are_those_of_the_work(folder):
+    run(folder, "one")
+    before = files.read_json(folder / "steps.json", dict)["steps"]["step 0"]["seconds"]
+    run(folder, "one")
+
+    assert files.read_json(folder / "steps.json", dict)["steps"]["step 0"]["seconds"] == before
+
+
+def test_a_run_that_fails_leaves_earlier_results_as_they_were(folder):
+    run(folder, "one", "two")
+    before = {path.name: (path.read_bytes(), path.stat().st_ino) for path in folder.iterdir() if path.is_file()}
+
+    with pytest.raises(ZeroDivisionError):
+        stopped(folder, "new", by=ZeroDivisionError)
+
+    assert {path.name: (path.read_bytes(), path.stat().st_ino) for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_a_run_resumes_where_an_interrupted_one_stopped(folder):
+    with pytest.raises(KeyboardInterrupt):
+        stopped(folder, "one")
+
+    assert run(folder, "one", "two") == [False, True]
+    assert listing(folder) == {"0.txt": "one", "1.txt": "two"}
+
+
+def test_an_interrupted_publish_costs_nothing(folder, monkeypatch):
+    run(folder, "one", "two")
+    replace, moved = Path.replace, []
+
+    def replace_once(path, target):
+        moved.append(target)
+        if len(moved) == 3:  # the new ledger in .partial, the first file, and then the lights go out
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    with monkeypatch.context() as patch, Workspace.open(folder) as space:
+        write(space, "0.txt", "new one", "step 0")
+        write(space, "1.txt", "new two", "step 1")
+        patch.setattr(Path, "replace", replace_once)
+        with pytest.raises(KeyboardInterrupt):
+            space.publish()
+
+    assert run(folder, "new one", "new two") == [False, False]
+    assert listing(folder) == {"0.txt": "new one", "1.txt": "new two"}
+
+
+def test_results_are_not_seen_before_they_are_published(folder):
+    with Workspace.open(folder) as space:
+        write(space, "0.txt", "one", "step 0")
+        assert not (folder / "0.txt").exists()
+        space.publish()
+
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "0.txt", "steps.json"]
+
+
+def test_what_a_run_no_longer_makes_is_removed_and_what_is_not_ours_stays(folder):
+    run(folder, "one", "two")
+    (folder / "notes.txt").write_text("mine")
+
+    run(folder, "one")
+
+    assert listing(folder) == {"0.txt": "one", "notes.txt": "mine"}
+
+
+def test_a_folder_of_outputs_is_kept_file_by_file(folder):
+    def pictures(space, *names):
+        def make():
+            space.path("pictures").mkdir(exist_ok=True)
+            for name in names:
+                (space.path("pictures") / name).write_text(name)
+            return Made("drawn")
+
+        space.step("draw", {"names": names}, ["pictures"], make, Made)
+        space.publish()
+
+    with Workspace.open(folder) as space:
+        pictures(space, "a", "b")
+    with Workspace.open(folder) as space:
+        pictures(space, "b", "c")
+
+    assert listing(folder) == {"pictures/b": "b", "pictures/c": "c"}
+
+
+def test_what_an_interrupted_step_left_is_no_result_of_the_next(folder):
+    """Pictures of a run that was stopped must not turn up in the report of another."""
+
+    def draw(space, name):
+        space.path("pictures").mkdir(exist_ok=True)
+        (space.path("pictures") / name).write_text(name)
+
+    def interrupted(space):
+        draw(space, "old")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Workspace.open(folder) as space:
+        space.step("draw", {"of": 1}, ["pictures"], lambda: interrupted(space), Made)
+    with Workspace.open(folder) as space:
+        space.step("draw", {"of": 2}, ["pictures"], lambda: (draw(space, "new"), Made("drawn"))[1], Made)
+        space.publish()
+
+    assert listing(folder) == {"pictures/new": "new"}
+
+
+def test_a_step_that_writes_in_place_does_not_reach_earlier_results(folder):
+    """A reused file is a link to the published one: what writes a log line by line must not write into that."""
+    run(folder, "old log")
+    with pytest.raises(KeyboardInterrupt):
+        stopped(folder, "old log")
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped(folder, "half of a new l")
+
+    assert listing(folder)["0.txt"] == "old log"
+
+
+def test_a_file_system_without_links_works_too(folder, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    run(folder, "one", "two")
+    monkeypatch.setattr(os, "link", refuse)
+
+    assert run(folder, "one", "three") == [False, True]
+    assert listing(folder) == {"0.txt": "one", "1.txt": "three"}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ["", "{", "[]", '{"steps": {"step 0": {}}}', '{"steps": {"step 0": {"key": 3}}}', "\x00\xff"],
+    ids=["empty", "torn", "other", "no fields", "wrong types", "bytes"],
+)
+def test_a_damaged_ledger_means_that_nothing_is_reused(folder, damaged):
+    heard = Heard()
+    run(folder, "one")
+    (folder / "steps.json").write_text(damaged)
+
+    with progress.listening(heard):
+        assert run(folder, "one") == [True]
+
+    assert heard.notes == ["steps.json cannot be read: every step is done again"]
+    assert run(folder, "one") == [False]
+
+
+def test_a_ledger_whose_result_is_something_else_is_not_believed(folder):
+    run(folder, "one")
+    ledger = (folder / "steps.json").read_text()
+    (folder / "steps.json").write_text(ledger.replace('"text": "one"', '"colour": "one"'))
+
+    assert run(folder, "one") == [True]
+
+
+def test_two_runs_at_once_into_one_folder_are_refused(folder):
+    script = (
+        "import sys; from pathlib import Path; from polyyolo.workspace import Workspace\n"
+        "with Workspace.open(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="another run is writing to") as refused, Workspace.open(folder):
+            pass
+        other.kill()
+
+    assert "another folder with -o" in refused.value.fix
+    assert run(folder, "one") == [True], "the lock goes with the process"
+
+
+def test_a_folder_can_be_held_again_after_a_run(folder):
+    for _ in range(3):
+        with Workspace.open(folder):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.ENOSPC, ToolchainError, "no space is left"),
+        (errno.EDQUOT, ToolchainError, "no space is left"),
+        (errno.EACCES, InputError, "cannot write below"),
+        (errno.EROFS, InputError, "cannot write below"),
+    ],
+)
+def test_a_folder_that_takes_no_file_is_told_as_such(folder, monkeypatch, number, kind, words):
+    """A full disk, a quota, a folder of somebody else's, a read-only file system."""
+    run(folder, "one")
+    before = listing(folder)
+
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkstemp", refuse)
+        with pytest.raises(kind, match=words) as refused, Workspace.open(folder) as space:
+            write(space, "0.txt", "two", "step 0")
+
+    assert "-o" in refused.value.fix
+    assert listing(folder) | {".partial/0.txt": "two"} == before | {".partial/0.txt": "two"}
+    assert run(folder, "one") == [False]
+
+
+def test_a_file_where_the_folder_should_be_is_told_as_such(tmp_path):
+    (tmp_path / "run").write_text("a file")
+
+    with pytest.raises(InputError, match="cannot write below"), Workspace.open(tmp_path / "run"):
+        pass
+
+
+def test_a_picture_that_may_not_be_read_is_not_blamed_on_the_folder(folder):
+    def refuse():
+        raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/picture.jpg")
+
+    with pytest.raises(InputError, match=r"cannot use /elsewhere/picture\.jpg"), Workspace.open(folder) as space:
+        space.step("read", {}, [], refuse, Made)
