@@ -195,7 +195,7 @@ def _compared(space: Workspace, decisions: Decisions, built: ModelSpec) -> Fidel
             labelled=decisions.labelled,
             held_out=decisions.held_out,
         )
-        shown = [*worst(found.pairs, WORST), *typical(found.pairs, TYPICAL)]
+        shown = list(dict.fromkeys([*worst(found.pairs, WORST), *typical(found.pairs, TYPICAL)]))
         write_pairs(
             shown, decisions.spec.names, space.path(PICTURES), titles=("FP32", decisions.request.precision.name)
         )

@@ -60,13 +60,10 @@ def _size(image: TensorSpec, size: tuple[int, int]) -> tuple[int, int]:
 
 def _shapes_by_running(model: onnx.ModelProto, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
     """Run one grey picture through the model in ONNX Runtime; empty where that is not possible."""
-    import onnxruntime
+    from polyyolo.models.runtime import open_session
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = open_session(model.SerializeToString(), optimised=False)
         if _elements(image_of(inputs_of(model)), size) > MOST_ELEMENTS:
             return {}
         feed = {tensor.name: _filler(tensor, size) for tensor in inputs_of(model)}

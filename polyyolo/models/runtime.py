@@ -7,19 +7,22 @@ import onnxruntime
 from polyyolo.errors import ModelError
 
 
-def open_session(model: Path | bytes, *, threads: int = 0) -> onnxruntime.InferenceSession:
+def open_session(model: Path | bytes, *, threads: int = 0, optimised: bool = True) -> onnxruntime.InferenceSession:
     """Open a model for inference on the CPU.
 
     Args:
         model: a file, or a serialized model.
         threads: for each operator; 0 takes all cores.
+        optimised: False runs the graph node by node as it is: slower, and quicker to open.
 
     Raises:
         ModelError: ONNX Runtime cannot load it.
     """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     options.intra_op_num_threads = threads
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Q/DQ nodes are computed as written. Fused, they become integer kernels that round and saturate differently on
     # different processors, and that ONNX Runtime 1.31 cannot build from FP16 scales.
     options.add_session_config_entry("session.disable_quant_qdq", "1")

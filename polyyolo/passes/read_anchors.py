@@ -67,7 +67,9 @@ def _values(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, Array]:
 
 
 def _pairs(value: Array) -> tuple[tuple[float, float], ...]:
-    """Turn (1, A, H or 1, W or 1, 2) into A pairs; nothing where the values differ from cell to cell."""
+    """Turn (1, A, H or 1, W or 1, 2), or (1, A, 1, 2), into A pairs; nothing where they differ from cell to cell."""
+    if value.ndim == 4:
+        value = value[:, :, np.newaxis]
     if value.ndim != 5 or value.shape[-1] != 2:
         return ()
     cell = value[:1, :, :1, :1, :]

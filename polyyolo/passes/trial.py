@@ -7,6 +7,7 @@ import numpy.typing as npt
 import onnx
 
 from polyyolo.errors import ModelError
+from polyyolo.models.runtime import open_session
 from polyyolo.models.tensors import image_of, inputs_of
 
 Array = npt.NDArray[np.generic]
@@ -32,15 +33,11 @@ def outputs_for(model: onnx.ModelProto, batch: Array, *, wanted: Sequence[str] |
     Raises:
         ModelError: ONNX Runtime cannot run it; the message has the reason.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     inputs = inputs_of(model)
     image = image_of(inputs)
     names = list(wanted or (value.name for value in model.graph.output))
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = open_session(model.SerializeToString())
         others = {each.name: _zeros(each.dims, each.dtype) for each in inputs if each.name != image.name}
         results = session.run(names, {**others, image.name: batch})
     except Exception as error:  # ONNX Runtime's exceptions have no common base

@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from polygraphy.backend.onnxrt import OnnxrtRunner
 from polygraphy.datatype import DataType
 from polygraphy.logger import G_LOGGER
 
 from polyyolo.errors import ModelError
+from polyyolo.models.runtime import open_session
 from polyyolo.verification.boxes import Array
 
 
@@ -29,7 +29,7 @@ class Session:
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
         self.path = path
-        loaded = _load(path, threads)
+        loaded = open_session(path, threads=threads)
         self._runner = OnnxrtRunner(loaded)
         self._dtypes = {node.name: _numpy_dtype(node.type) for node in loaded.get_inputs()}
 
@@ -66,22 +66,6 @@ class Session:
                 f"ONNX Runtime cannot run {self.path} on {shapes}: {error}",
                 fix="give pictures of the model's input shape",
             ) from error
-
-
-def _load(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
-    disabled = ["Pad_Fusion"]
-    try:
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=disabled
-        )
-    except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
-        raise ModelError(
-            f"ONNX Runtime cannot load {path}: {error}", fix="export the model again, or upgrade onnxruntime"
-        ) from error
 
 
 def _numpy_dtype(kind: str) -> Any:  # noqa: ANN401 - numpy has no name for all that names a dtype
