@@ -61,9 +61,9 @@ def version_of(tensorrt: str) -> int:
     Raises:
         InputError: no version, or one without calibration caches.
     """
-    if not re.fullmatch(r"\d+\.\d+(\.\d+){0,2}", tensorrt):
+    if not re.fullmatch(r"\d+(\.\d+){0,3}", tensorrt):
         raise InputError(f"{tensorrt!r} is no version of TensorRT", fix="give it as 8.6 or 10.16")
-    major, minor, patch, *_ = (*map(int, tensorrt.split(".")), 0)
+    major, minor, patch, *_ = (*map(int, tensorrt.split(".")), 0, 0)
     if major >= FIRST_WITHOUT:
         raise InputError(
             f"TensorRT {tensorrt} has no INT8 calibrator (removed in 11.0) and reads no calibration cache",

@@ -1,0 +1,107 @@
+"""Which tensors get a scale in a calibration cache, and which scale.
+
+TensorRT runs a layer in INT8 only when everything that it reads and writes has one. What must stay in float is
+therefore left out: the head and what is behind it, attention, and what surrounds nodes kept in float.
+Where Q/DQ nodes would stand, the scales are those that they would have: both routes then compute the same.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from polyyolo.models.spec import load
+from polyyolo.quantization.graph import imported
+from polyyolo.quantization.placement import FloatBudget, Placement, place
+from polyyolo.quantization.topology import (
+    activations,
+    behind_head,
+    data_of,
+    from_image,
+    head_convs,
+    identity,
+    is_weighted,
+)
+from polyyolo.records import CalibrationTable, ModelSpec
+
+_FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
+
+
+def all_int8(graph: gs.Graph) -> Placement:
+    """Place a graph with nothing but its head and decode in float: what a foreign cache is held against."""
+    return place(graph, {}, FloatBudget(stem=0.0))
+
+
+def typed_graph(spec: ModelSpec) -> gs.Graph:
+    """Read a model's graph with the types of its tensors."""
+    return imported(onnx.shape_inference.infer_shapes(load(spec.path)))
+
+
+def cache_tensors(graph: gs.Graph, placement: Placement) -> tuple[str, ...]:
+    """Name the float activations between the image and the head that TensorRT may carry in INT8.
+
+    Args:
+        graph: with types (``typed_graph``), sorted topologically.
+        placement: of the same graph.
+
+    Returns:
+        ONNX names, which TensorRT's parser keeps, in the order of the graph; the image first.
+    """
+    image = next(tensor.name for tensor in graph.inputs if len(graph.inputs) == 1 or tensor.name in placement.observed)
+    heads = head_convs(graph)
+    later = heads | behind_head(graph, heads)
+    before = from_image(graph, image) - later
+    nodes = [node for node in graph.nodes if identity(node) in before]
+    outside = _around_float(graph, placement) | _attention(nodes)
+    names = [image, *(output.name for node in nodes for output in node.outputs if _is_float(output))]
+    return tuple(name for name in names if name in placement.tensors or name not in outside)
+
+
+def _around_float(graph: gs.Graph, placement: Placement) -> set[str]:
+    """Collect the outputs of nodes kept in float, and of their inputs those that no INT8 node made.
+
+    A scale must be missing for a node to stay in float, but the node before loses INT8 with it.
+    """
+    quantized: set[str] = set()
+    outside: set[str] = set()
+    for node in graph.nodes:
+        if identity(node) in placement.in_float:
+            outside |= {data_of(node).name, identity(node)} - quantized
+        elif is_weighted(node) or any(tensor.name in quantized for tensor in activations(node)):
+            quantized.update(output.name for output in node.outputs)
+    return outside
+
+
+def _attention(nodes: Sequence[gs.Node]) -> set[str]:
+    """Collect what attention computes with: products of two activations, and Softmax."""
+    inner = [node for node in nodes if node.op == "Softmax" or (node.op == "MatMul" and not is_weighted(node))]
+    return {tensor.name for node in inner for tensor in (*activations(node), *node.outputs)}
+
+
+def _is_float(tensor: gs.Variable) -> bool:
+    return tensor.dtype is None or str(tensor.dtype) in _FLOATS
+
+
+def ranges(table: CalibrationTable, tensors: Sequence[str], placement: Placement) -> dict[str, float]:
+    """Give the largest magnitude that each tensor's INT8 represents, as far as the table tells.
+
+    Tensors that share a scale in Q/DQ get the widest of those measured for a weighted node, as there.
+
+    Returns:
+        tensor -> amax, in the order of ``tensors``.
+    """
+    shared: dict[str, float] = {}
+    for group in placement.groups:
+        measured = [table.amax(name) for name in group if name in placement.observed and name in table.ranges]
+        if measured:
+            shared |= dict.fromkeys(group, max(measured))
+    own = {name: table.amax(name) for name in table.ranges}
+    return {name: amax for name in tensors if (amax := shared.get(name, own.get(name))) is not None}
+
+
+def parsed_names(graph: gs.Graph) -> Mapping[str, bool]:
+    """Tell every tensor that a parser makes from a graph; True for those behind the head's output convolutions."""
+    heads = head_convs(graph)
+    behind = behind_head(graph, heads)
+    told = {tensor.name: False for tensor in graph.inputs}
+    return told | {output.name: identity(node) in heads | behind for node in graph.nodes for output in node.outputs}
