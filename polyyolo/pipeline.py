@@ -1,6 +1,7 @@
 """The sentence that polyyolo is: a model and pictures in, an engine and its proof out."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -115,11 +116,22 @@ def _prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
 def _quantized(space: Workspace, decisions: Decisions, prepared: ModelSpec, placement: Placement) -> ModelSpec:
     if not decisions.quantizes:
         return prepared
+    if not placement.nodes:
+        raise ModelError(
+            f"{decisions.spec.path} has nothing that could run in INT8: {_told(placement)}",
+            fix="build it with --precision fp16, or leave less in float",
+        )
     table = _calibrated(space, decisions, prepared, placement)
     output = space.path(INT8)
     inputs = {"model": prepared.sha256, "table": table, "placement": placement}
     made = space.step("quantize", inputs, [INT8], lambda: quantize(prepared, table, placement, output), ModelSpec)
     return evolve(made, path=output)
+
+
+def _told(placement: Placement) -> str:
+    reasons = Counter(placement.in_float.values())
+    counts = [f"{count} {reason}" for reason, count in reasons.items()]
+    return "; ".join(counts) or "it holds no convolution or matrix product with weights"
 
 
 def _calibrated(space: Workspace, decisions: Decisions, prepared: ModelSpec, placement: Placement) -> CalibrationTable:

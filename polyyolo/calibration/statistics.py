@@ -138,6 +138,8 @@ class Watched:
         Raises:
             ModelError: ONNX Runtime refuses the batch or fails in the model.
         """
+        if not self._tensors:
+            return {}
         try:
             if batch.shape == self._shape:
                 self._refill(batch)

@@ -25,6 +25,10 @@ def _drop(fidelity: Fidelity | None, limits: Limits) -> Check:
     name, wanted = "accuracy against FP32", f"at most {limits.max_drop:g} points of mAP50-95 lost"
     if fidelity is None or fidelity.reference is None or fidelity.candidate is None or fidelity.drop_points is None:
         return Check(name, wanted, "no labelled pictures", Outcome.UNPROVEN)
+    if not fidelity.reference.map50_95:
+        return Check(
+            name, wanted, "FP32 finds none of the labelled objects: there is nothing to lose", Outcome.UNPROVEN
+        )
     drop, doubt = fidelity.drop_points, 2 * (fidelity.drop_error or 0.0)
     got = (
         f"{drop:+.2f} points lost (2 standard errors: {doubt:.2f}), {fidelity.candidate.map50_95:.4f} "
@@ -41,9 +45,10 @@ def _agreement(fidelity: Fidelity | None, limits: Limits) -> Check:
     """Fail only when the boxes suffice to be sure of it: twice the standard error of a share."""
     name, wanted = "box agreement with FP32", f"F1 of at least {limits.min_agreement:g} at IoU {STRICT_IOU}"
     found = [each for each in (fidelity.agreements if fidelity else ()) if each.iou == STRICT_IOU]
-    if not found or not found[0].reference_boxes:
+    boxes = max(found[0].reference_boxes, found[0].candidate_boxes) if found else 0
+    if not boxes:
         return Check(name, wanted, "no boxes to compare", Outcome.UNPROVEN)
-    f1, boxes = found[0].f1, found[0].reference_boxes
+    f1 = found[0].f1
     got = f"{f1:.3f} on {boxes} boxes"
     if f1 >= limits.min_agreement and boxes >= ENOUGH_BOXES:
         return Check(name, wanted, got, Outcome.PASS)

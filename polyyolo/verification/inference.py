@@ -13,7 +13,7 @@ from polyyolo import progress
 from polyyolo.images.letterbox import Fit
 from polyyolo.images.stream import tensors
 from polyyolo.records import Head, HeadKind, ModelSpec, Preprocessing
-from polyyolo.verification.boxes import Array, Boxes
+from polyyolo.verification.boxes import Array, Boxes, areas
 from polyyolo.verification.decode import decode
 from polyyolo.verification.nms import nms
 from polyyolo.verification.session import Session
@@ -109,15 +109,19 @@ def find(outputs: Mapping[str, Array], head: Head, fits: Sequence[Fit], selectio
     """Turn a batch of raw outputs into boxes on the pictures, best first.
 
     Returns:
-        One ``Boxes`` for each of ``fits``, in pixels of the picture.
+        One ``Boxes`` for each of ``fits``, in pixels of the picture and at least partly on it.
     """
     candidates = decode(outputs, head, confidence=selection.confidence, multi_label=selection.multi_label)
     # The NMS inside an end-to-end model is part of what it promises; overlap 1 only sorts and cuts.
     iou = 1.0 if head.kind is HeadKind.END_TO_END else selection.iou
     kept = [nms(boxes, iou=iou, limit=selection.limit) for boxes in candidates]
-    return [
-        Boxes(fit.to_source(boxes.xyxy), boxes.scores, boxes.classes) for boxes, fit in zip(kept, fits, strict=True)
-    ]
+    return [_on_picture(boxes, fit) for boxes, fit in zip(kept, fits, strict=True)]
+
+
+def _on_picture(boxes: Boxes, fit: Fit) -> Boxes:
+    """Map boxes back; those that lie in the padding have no area on the picture, and are left out."""
+    xyxy = fit.to_source(boxes.xyxy)
+    return Boxes(xyxy, boxes.scores, boxes.classes).take(areas(xyxy) > 0)
 
 
 class Findings:

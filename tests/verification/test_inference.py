@@ -45,6 +45,17 @@ def test_boxes_come_back_on_the_picture_through_the_letterbox():
     np.testing.assert_allclose(boxes.xyxy, [[50, 25, 150, 75]], atol=1e-4)
 
 
+def test_boxes_in_the_padding_are_no_boxes():
+    """Cut at the picture's edge they would have no area, and would not even agree with themselves."""
+    rows = np.zeros((1, 2, 6), np.float32)
+    rows[0] = [[32, 60, 32, 8, 1, 0.9], [32, 44, 32, 16, 1, 0.8]]
+    fit = Fit(source=(100, 200), scale=(0.32, 0.32), offset=(16, 0))
+
+    (boxes,) = find({"out": rows}, Head(HeadKind.V5, classes=1, outputs=("out",)), [fit], DISPLAY)
+
+    np.testing.assert_allclose(boxes.scores, [0.8])
+
+
 def test_an_end_to_end_model_keeps_what_its_own_nms_kept():
     rows = np.zeros((1, 3, 6), np.float32)
     rows[0, :2] = [[0, 0, 30, 30, 0.5, 0], [0, 0, 30, 31, 0.9, 0]]

@@ -1,0 +1,355 @@
+"""The whole sentence: a model and pictures in, an engine and its proof out."""
+
+import json
+import shutil
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from attrs import evolve
+
+from polyyolo import files, pipeline, progress
+from polyyolo.engines import toolchain
+from polyyolo.errors import ModelError, ToolFailed
+from polyyolo.models.spec import load, read_spec
+from polyyolo.passes.apply import PASSES
+from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Run, Toolchain, ToolchainKind
+
+STEPS = ("prepare", "calibrate", "quantize", "cast to FP16", "verify")
+
+
+class Heard(progress.Silent):
+    def __init__(self):
+        self.said = []
+
+    def warned(self, message, fix):
+        self.said.append(f"{message}: {fix}")
+
+    def noted(self, message):
+        self.said.append(message)
+
+
+@pytest.fixture(scope="module")
+def asked(little_yolo, little_pictures, tmp_path_factory):
+    """What most of these tests ask for: nothing is built, the prepared ONNX is the result."""
+    return Request(
+        model=str(little_yolo),
+        images=little_pictures,
+        toolchain="none",
+        output=tmp_path_factory.mktemp("run") / "first",
+    )
+
+
+@pytest.fixture(scope="module")
+def first(asked):
+    """One run, made once."""
+    return pipeline.engine(asked)
+
+
+@pytest.fixture
+def again(asked, first, tmp_path):
+    """The same request with a copy of the first run's folder."""
+    return evolve(asked, output=shutil.copytree(first.folder, tmp_path / "run"))
+
+
+@pytest.fixture
+def builder(monkeypatch, tmp_path):
+    """Let a script be the Polygraphy that builds; ``body`` gets ``engine``, the path to write."""
+
+    def install(body):
+        script = tmp_path / "polygraphy"
+        script.write_text(
+            f"#!{sys.executable}\nimport pathlib, sys\n"
+            f"engine = pathlib.Path(sys.argv[sys.argv.index('-o') + 1])\n{body}\n"
+        )
+        script.chmod(0o755)
+        found = Toolchain(ToolchainKind.RTX, tensorrt="1.7", polygraphy="0.53", polygraphy_path=script)
+        monkeypatch.setattr(toolchain, "find", lambda _: found)
+
+    return install
+
+
+GOOD = "engine.write_bytes(b'vtrt' + bytes(12) + (64).to_bytes(8, 'little') + bytes(40)); print('built')"
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def kinds(model):
+    return [node.op_type for node in model.graph.node]
+
+
+def test_a_run_leaves_everything_that_it_rests_on_and_nothing_else(first):
+    names = {name for name in contents(first.folder) if not name.startswith("pictures/")}
+
+    assert names == {
+        ".lock",
+        "calibration.json",
+        "calibration.png",
+        "histograms.npz",
+        "manifest.json",
+        "model.fp16.onnx",
+        "model.int8.onnx",
+        "model.onnx",
+        "report.json",
+        "report.md",
+        "steps.json",
+    }
+    assert 1 <= len(list((first.folder / "pictures").iterdir())) <= 4
+
+
+def test_the_built_model_is_int8_and_fp16_and_keeps_what_fp32_finds(first):
+    model = load(first.folder / "model.fp16.onnx")
+
+    assert first.built.path == first.folder / "model.fp16.onnx"
+    assert first.built.sha256 == files.sha256_of(first.built.path)
+    assert kinds(model).count("QuantizeLinear") == 10 + 17, "weights, and tensors that carry INT8"
+    assert min(first.fidelity.signal_to_noise_db.values()) > 40
+    assert {each.iou: each.f1 > 0.85 for each in first.fidelity.agreements} == {0.5: True, 0.9: True}
+
+
+def test_the_report_reads_back_as_the_run_that_it_tells_of(first):
+    assert files.read_json(first.folder / "report.json", Run) == first
+
+
+def test_the_manifest_has_what_it_takes_to_do_it_again(first, little_yolo):
+    told = json.loads((first.folder / "manifest.json").read_text())
+
+    assert told["model"]["sha256"] == files.sha256_of(little_yolo)
+    assert told["model"]["built_from_sha256"] == first.built.sha256
+    assert told["pictures"]["seed"] == 0
+    assert len(told["pictures"]["used"]) == 20
+    assert all(len(each["sha256"]) == 64 for each in told["pictures"]["used"])
+    assert {"polyyolo", "python", "numpy", "onnx", "onnxruntime"} <= set(told["versions"])
+    assert tuple(told["seconds"]) == STEPS
+
+
+def test_what_no_gpu_ran_is_unproven(first):
+    outcomes = {check.name: check.outcome for check in first.verdict.checks}
+
+    assert first.verdict.outcome is not Outcome.PASS
+    assert outcomes["speed"] is Outcome.UNPROVEN
+    assert outcomes["engine built"] is Outcome.UNPROVEN
+
+
+def test_the_same_again_reuses_every_step_and_comes_to_the_same(again, first):
+    run = pipeline.engine(again)
+
+    assert run.reused == STEPS
+    assert run.verdict == first.verdict
+    assert run.fidelity == first.fidelity
+    assert run.seconds == first.seconds
+
+
+def test_a_run_from_nothing_gives_the_same_bytes(asked, first, tmp_path):
+    """Calibration, Q/DQ and FP16 are reproducible to the byte."""
+    run = pipeline.engine(evolve(asked, output=tmp_path / "second"))
+
+    assert run.reused == ()
+    assert run.built.sha256 == first.built.sha256
+    assert (run.folder / "histograms.npz").read_bytes() == (first.folder / "histograms.npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "done"),
+    [
+        ({"seed": 1}, {"calibrate", "quantize", "cast to FP16", "verify"}),
+        ({"count": 8}, {"calibrate", "quantize", "cast to FP16", "verify"}),
+        ({"overrides": {"pad": 0}}, {"calibrate", "quantize", "cast to FP16", "verify"}),
+        ({"method": "max"}, {"calibrate", "quantize", "cast to FP16", "verify"}),
+        ({"stem_budget": 0.0}, {"quantize", "cast to FP16", "verify"}),
+        ({"keep_float": ("cv1_conv",)}, {"quantize", "cast to FP16", "verify"}),
+        ({"half_io": True}, {"cast to FP16", "verify"}),
+        ({"limits": Limits(max_drop=9.0)}, set()),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_only_what_a_change_touches_is_done_again(again, change, done):
+    run = pipeline.engine(evolve(again, **change))
+
+    assert set(STEPS) - set(run.reused) == done
+
+
+def test_pictures_whose_bytes_changed_are_calibrated_with_anew(again, first, little_pictures, tmp_path):
+    images = shutil.copytree(little_pictures, tmp_path / "images")
+    assert pipeline.engine(evolve(again, images=images)).reused == STEPS, "where they lie does not matter"
+
+    (images / first.calibration.sources[0].name).write_bytes((images / first.calibration.sources[1].name).read_bytes())
+
+    assert "calibrate" not in pipeline.engine(evolve(again, images=images)).reused
+
+
+def test_a_changed_option_that_is_taken_back_costs_one_run_each(again):
+    pipeline.engine(evolve(again, seed=1))
+
+    assert "calibrate" not in pipeline.engine(again).reused
+
+
+def test_an_engine_is_built_and_described(again, builder):
+    builder(GOOD)
+
+    run = pipeline.engine(again)
+
+    assert run.engine.path == again.output / "model.plan"
+    assert run.engine.size_bytes == 64
+    assert run.engine.sha256 == files.sha256_of(run.engine.path)
+    assert run.plan.command.argv[2:6] == (str(run.built.path), "--convert-to", "trt", "-o")
+    assert (again.output / "build.log").read_text().endswith("built\n")
+    assert "build" in pipeline.engine(again).reused
+
+
+def test_a_failing_builder_leaves_earlier_results_untouched(again, builder):
+    builder("print('out of tactics'); sys.exit(3)")
+    before = contents(again.output)
+
+    with pytest.raises(ToolFailed) as failed:
+        pipeline.engine(evolve(again, seed=1))
+
+    assert failed.value.status == 3
+    assert "out of tactics" in failed.value.tail
+    kept = {name: data for name, data in contents(again.output).items() if not name.startswith(".partial/")}
+    assert kept == before
+
+
+def test_after_a_failed_build_the_calibration_is_still_there(again, builder):
+    builder("sys.exit(3)")
+    with pytest.raises(ToolFailed):
+        pipeline.engine(evolve(again, seed=1))
+    builder(GOOD)
+
+    run = pipeline.engine(evolve(again, seed=1))
+
+    assert run.reused == ("prepare", "calibrate", "quantize", "cast to FP16")
+
+
+def test_the_log_of_a_failed_build_can_be_read(again, builder):
+    builder("print('a long story'); sys.exit(3)")
+
+    with pytest.raises(ToolFailed) as failed:
+        pipeline.engine(again)
+
+    assert "a long story" in failed.value.log_path.read_text()
+
+
+def test_fp16_calibrates_nothing(asked, tmp_path):
+    run = pipeline.engine(evolve(asked, precision=Precision.FP16, output=tmp_path / "run"))
+
+    assert run.calibration is None
+    assert tuple(run.seconds) == ("prepare", "cast to FP16", "verify")
+    assert "QuantizeLinear" not in kinds(load(run.built.path))
+    assert run.fidelity.agreements[1].f1 > 0.98
+
+
+def test_fp32_changes_no_number(asked, tmp_path):
+    run = pipeline.engine(evolve(asked, precision=Precision.FP32, output=tmp_path / "run"))
+
+    assert run.built.path.name == "model.onnx"
+    assert run.fidelity.agreements[1].f1 == 1.0
+
+
+def test_an_open_batch_is_calibrated_at_the_profiles_usual_shape(asked, little_dynamic, first, tmp_path):
+    profile = tmp_path / "four.toml"
+    profile.write_text('[[profile]]\n[profile."*"]\nmin = [1, 3, 64, 64]\nopt = [4, 3, 64, 64]\nmax = [8, 3, 64, 64]\n')
+
+    run = pipeline.engine(evolve(asked, model=str(little_dynamic), profile=str(profile), output=tmp_path / "run"))
+
+    assert run.calibration.batch == 4
+    assert run.built.image_input.dims[0] == "batch"
+    assert run.fidelity.agreements == first.fidelity.agreements
+
+
+def test_a_model_with_qdq_nodes_goes_through_unchanged(asked, first, tmp_path):
+    heard = Heard()
+
+    with progress.listening(heard):
+        run = pipeline.engine(evolve(asked, model=str(first.folder / "model.int8.onnx"), output=tmp_path / "run"))
+
+    assert tuple(run.seconds) == ("prepare",)
+    assert load(run.built.path).graph.node == load(first.folder / "model.int8.onnx").graph.node
+    assert any("it is built as it is" in line for line in heard.said)
+    assert sum(layer.macs for layer in run.layers if layer.precision is Precision.INT8) > 0
+
+
+def plain_network(path):
+    """A model that is no YOLO: two convolutions and a mean."""
+    generator = np.random.default_rng(0)
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> plain (float[1,3,64,64] images) => (float[1,4,1,1] y) {
+            a = Conv(images, w1)  b = Relu(a)  c = Conv(b, w2)  d = Relu(c)  e = Conv(d, w3)  y = GlobalAveragePool(e)
+        }"""
+    )
+    for name, shape in {"w1": (8, 3, 3, 3), "w2": (8, 8, 3, 3), "w3": (4, 8, 1, 1)}.items():
+        weight = generator.normal(0, 0.2, shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(weight, name))
+    onnx.save(model, path)
+    return str(path)
+
+
+def test_a_model_that_is_no_yolo_still_works_and_its_outputs_are_compared(asked, tmp_path):
+    run = pipeline.engine(evolve(asked, model=plain_network(tmp_path / "plain.onnx"), output=tmp_path / "run"))
+
+    assert run.source.head.kind is HeadKind.NONE
+    assert run.fidelity.agreements == ()
+    assert run.fidelity.signal_to_noise_db["y"] > 20
+    assert run.verdict.outcome is Outcome.UNPROVEN
+    assert "QuantizeLinear" in kinds(load(run.built.path))
+
+
+def test_a_model_without_anything_to_quantize_says_so(asked, tmp_path):
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> plain (float[1,3,64,64] images) => (float[1,3,64,64] y) {
+            a = Relu(images)  y = Sigmoid(a)
+        }"""
+    )
+    onnx.save(model, tmp_path / "empty.onnx")
+
+    with pytest.raises(ModelError, match="nothing that could run in INT8: it holds no convolution") as refused:
+        pipeline.engine(evolve(asked, model=str(tmp_path / "empty.onnx"), output=tmp_path / "run"))
+
+    assert "--precision fp16" in refused.value.fix
+
+
+def test_a_budget_that_leaves_all_in_float_says_what_stays_and_why(asked, tmp_path):
+    with pytest.raises(ModelError, match=r"in INT8: 3 head output; 11 nearest the image"):
+        pipeline.engine(evolve(asked, stem_budget=1.0, output=tmp_path / "run"))
+
+
+def test_a_model_of_which_only_the_first_convolution_runs_in_int8(asked, tmp_path):
+    """Nothing but the picture itself is measured then."""
+    names = ("down1_conv", "cv1_conv", "m1_conv", "m2_conv", "cv2_conv", "p3_conv", "p4_conv", "p5_conv", "top_conv")
+
+    run = pipeline.engine(evolve(asked, stem_budget=0.0, keep_float=(*names, "middle_conv"), output=tmp_path / "run"))
+
+    assert kinds(load(run.built.path)).count("QuantizeLinear") == 2
+
+
+def test_a_model_that_cannot_be_simplified_gets_its_constants_folded(asked, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise ModelError("onnxslim failed")
+
+    heard = Heard()
+    monkeypatch.setattr("polyyolo.passes.apply.PASSES", {**PASSES, "simplify": refuse})
+
+    with progress.listening(heard):
+        run = pipeline.engine(evolve(asked, output=tmp_path / "run"))
+
+    assert any("onnxslim failed: constants are folded instead" in line for line in heard.said)
+    assert run.fidelity.agreements[0].f1 > 0.85
+
+
+def test_a_damaged_ledger_costs_a_run_but_nothing_else(again, first):
+    (again.output / "steps.json").write_text("{")
+
+    run = pipeline.engine(again)
+
+    assert run.reused == ()
+    assert run.built.sha256 == first.built.sha256
+
+
+def test_the_model_may_change_between_runs(again, little_dynamic):
+    run = pipeline.engine(evolve(again, model=str(little_dynamic)))
+
+    assert run.source == read_spec(little_dynamic)
+    assert run.reused == ()
