@@ -82,21 +82,35 @@ def _is_float(tensor: gs.Variable) -> bool:
     return tensor.dtype is None or str(tensor.dtype) in _FLOATS
 
 
-def ranges(table: CalibrationTable, tensors: Sequence[str], placement: Placement) -> dict[str, float]:
-    """Give the largest magnitude that each tensor's INT8 represents, as far as the table tells.
+def ranges(table: CalibrationTable, graph: gs.Graph, placement: Placement) -> dict[str, float]:
+    """Give the largest magnitude that each tensor of a cache represents, as far as the table tells.
 
-    Tensors that share a scale in Q/DQ get the widest of those measured for a weighted node, as there.
+    Tensors that share a scale in Q/DQ get the widest of those measured for a weighted node, as there. A tensor that
+    was not measured and that is read by an activation function or an Add has the range of what comes out there: in the
+    engine both are one layer, and TensorRT only asks that it has a scale. A Sigmoid gives 1 at most.
 
     Returns:
-        tensor -> amax, in the order of ``tensors``.
+        tensor -> amax, in the order of ``cache_tensors``.
     """
-    shared: dict[str, float] = {}
+    known = {name: table.amax(name) for name in table.ranges}
     for group in placement.groups:
-        measured = [table.amax(name) for name in group if name in placement.observed and name in table.ranges]
-        if measured:
-            shared |= dict.fromkeys(group, max(measured))
-    own = {name: table.amax(name) for name in table.ranges}
-    return {name: amax for name in tensors if (amax := shared.get(name, own.get(name))) is not None}
+        measured = [known[name] for name in group if name in placement.observed and name in table.ranges]
+        known |= dict.fromkeys(group, max(measured)) if measured else {}
+    for node in graph.nodes:
+        if node.op == "Sigmoid":
+            known.setdefault(identity(node), 1.0)
+    told = {**_derived(graph, known), **known}
+    return {name: told[name] for name in cache_tensors(graph, placement) if name in told}
+
+
+def _derived(graph: gs.Graph, known: Mapping[str, float]) -> dict[str, float]:
+    """Hand ranges back from what comes out of a node to those of its inputs that have none, the widest of several."""
+    found: dict[str, float] = {}
+    for node in [node for node in reversed(graph.nodes) if not is_weighted(node)]:
+        amax = known.get(identity(node), found.get(identity(node)))
+        for tensor in activations(node) if amax is not None else []:
+            found[tensor.name] = max(amax or 0.0, found.get(tensor.name, 0.0))
+    return found
 
 
 def parsed_names(graph: gs.Graph) -> Mapping[str, bool]:

@@ -1,0 +1,222 @@
+"""The ranges in a Q/DQ model from anywhere, for the FP32 model that it came from.
+
+A Q/DQ model says how large the values in front of each weighted node may get. Its tensors are those of the FP32 model
+where the names still are; where a quantizer, an exporter or a pass renamed or fused them, weighted nodes are matched:
+same operator, same shape of weights, the same weighted nodes before them on every way from the image, and among
+several such those whose weights point in the same direction.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from attrs import frozen
+from numpy.typing import NDArray
+
+from polyyolo.errors import ModelError, TableError
+from polyyolo.models.spec import load
+from polyyolo.quantization.graph import imported
+from polyyolo.quantization.topology import (
+    CARRIERS,
+    activations,
+    carried,
+    data_of,
+    identity,
+    is_decode,
+    is_weighted,
+    weight_of,
+)
+from polyyolo.records import ModelSpec
+
+Weights = NDArray[np.float64]
+
+ALIKE = 0.5
+"""Cosine between the weights of two nodes above which they are the same; fine-tuning leaves it above 0.9."""
+
+
+@frozen
+class Found:
+    """What a Q/DQ model told about an FP32 model.
+
+    Attributes:
+        ranges: tensor of the FP32 model -> largest magnitude (amax) that its INT8 represents.
+        by_structure: tensor of the FP32 model -> its name in the Q/DQ model, where that is another.
+        missing: tensors in front of weighted nodes for which the Q/DQ model has no scale.
+    """
+
+    ranges: Mapping[str, float]
+    by_structure: Mapping[str, str]
+    missing: tuple[str, ...]
+
+
+def scales_of(quantized: Path, spec: ModelSpec) -> Found:
+    """Read the activations' ranges of a Q/DQ model.
+
+    Args:
+        quantized: an ONNX with QuantizeLinear and DequantizeLinear nodes.
+        spec: the FP32 model that it was made from, or one with the same convolutions.
+
+    Raises:
+        ModelError: one of the two cannot be read, or has no Q/DQ nodes, or has them and should not.
+        TableError: not one scale can be matched.
+    """
+    if spec.quantized:
+        raise ModelError(
+            f"{spec.path} holds Q/DQ nodes itself", fix="name the FP32 model from before quantization with --model"
+        )
+    source, target = imported(load(quantized)), imported(load(spec.path))
+    known = _measured(source)
+    if not known:
+        raise ModelError(
+            f"{quantized} has no DequantizeLinear in front of a weighted node",
+            fix="name a Q/DQ model, or a calibration cache",
+        )
+    matched = _matched(source, target)
+    ranges: dict[str, float] = {}
+    renamed: dict[str, str] = {}
+    inner = [node for node in target.nodes if is_weighted(node) and not is_decode(node)]
+    for node in inner:
+        name = data_of(node).name
+        if identity(node) in matched and matched[identity(node)] in known:
+            origin, amax = known[matched[identity(node)]]
+            ranges[name] = max(amax, ranges.get(name, 0.0))
+            renamed |= {name: origin} if origin != name else {}
+    if not ranges:
+        raise TableError(
+            f"none of the {len(known)} quantized nodes of {quantized} is in {spec.path}",
+            fix="name the FP32 model that it was made from with --model",
+        )
+    wanted = dict.fromkeys(data_of(node).name for node in inner)
+    return Found(ranges, renamed, tuple(name for name in wanted if name not in ranges))
+
+
+def _measured(graph: gs.Graph) -> dict[str, tuple[str, float]]:
+    """Give the tensor and amax in front of each weighted node that reads INT8: node identity -> (name, amax)."""
+    found = {}
+    for node in filter(is_weighted, graph.nodes):
+        pairs = list(_dequantized(data_of(node)))
+        if pairs:
+            name = pairs[0][0] if len(pairs) == 1 else data_of(node).name
+            found[identity(node)] = name, max(amax for _, amax in pairs)
+    return found
+
+
+def _dequantized(tensor: gs.Tensor) -> Iterator[tuple[str, float]]:
+    """Find the Q/DQ pairs behind a tensor, through nodes that only hand values on: (tensor before Q, amax)."""
+    producer = tensor.inputs[0] if tensor.inputs else None
+    if producer is None:
+        return
+    if producer.op == "DequantizeLinear":
+        yield _origin(producer), _amax(producer)
+    elif producer.op in CARRIERS | {"Cast", "Identity"}:
+        for source in carried(producer) if producer.op in CARRIERS else activations(producer):
+            yield from _dequantized(source)
+
+
+def _origin(dequantize: gs.Node) -> str:
+    """Name the tensor that was quantized, behind casts."""
+    tensor = dequantize.inputs[0]
+    while tensor.inputs and tensor.inputs[0].op in {"QuantizeLinear", "Cast", "Identity"}:
+        tensor = tensor.inputs[0].inputs[0]
+    return str(tensor.name)
+
+
+def _amax(dequantize: gs.Node) -> float:
+    """Give the largest magnitude that a DequantizeLinear gives back: -128 of symmetric INT8 is not used.
+
+    Raises:
+        ModelError: its scale or zero-point is not a constant, or no number.
+    """
+    scale, *rest = [_constant(tensor, dequantize) for tensor in dequantize.inputs[1:3]]
+    zero = rest[0] if rest else np.zeros(1, np.uint8)  # ONNX's default
+    if not np.issubdtype(zero.dtype, np.integer):
+        raise ModelError(
+            f"{dequantize.name or _origin(dequantize)} dequantizes {zero.dtype}, not an integer type",
+            fix="name a model quantized to INT8",
+        )
+    limits = np.iinfo(str(zero.dtype))
+    lowest = -limits.max if limits.min < 0 and not zero.any() else limits.min
+    points = zero.astype(np.int64)
+    reach = np.maximum(limits.max - points, points - lowest)
+    return float((scale.astype(np.float64) * reach).max())
+
+
+def _constant(tensor: gs.Tensor, node: gs.Node) -> NDArray[np.generic]:
+    while not isinstance(tensor, gs.Constant) and tensor.inputs and tensor.inputs[0].op in {"Cast", "Identity"}:
+        tensor = tensor.inputs[0].inputs[0]
+    if not isinstance(tensor, gs.Constant):
+        raise ModelError(
+            f"the scale or zero-point {tensor.name!r} of {node.name or _origin(node)} is computed, not constant",
+            fix="fold constants first: polyyolo surgeon fold-constants",
+        )
+    values: NDArray[np.generic] = tensor.values
+    return values
+
+
+def _matched(source: gs.Graph, target: gs.Graph) -> dict[str, str]:
+    """Match weighted nodes: identity in ``target`` -> identity in ``source``.
+
+    First by name, since most quantizers keep it; exporters that number their tensors give the same name to others, so
+    that the weights must agree. Then by place.
+    """
+    theirs = {identity(node): node for node in source.nodes if is_weighted(node)}
+    ours = {identity(node): node for node in target.nodes if is_weighted(node)}
+    same = {name: name for name, node in ours.items() if name in theirs and _are_alike(node, theirs[name])}
+    return same | _by_place(_places(target, same), _places(source, same))
+
+
+def _are_alike(first: gs.Node, second: gs.Node) -> bool:
+    same = first.op == second.op and _shape(first) == _shape(second)
+    return same and float(_direction(first) @ _direction(second)) > ALIKE
+
+
+def _by_place(ours: Mapping[int, list[gs.Node]], theirs: Mapping[int, list[gs.Node]]) -> dict[str, str]:
+    """Match nodes of the same place, those with the nearest weights first asked."""
+    matched = {}
+    for place, nodes in ours.items():
+        candidates = list(theirs.get(place, ()))
+        for node in nodes[: len(candidates)]:
+            best = max(candidates, key=lambda candidate: float(_direction(node) @ _direction(candidate)))
+            candidates.remove(best)
+            matched[identity(node)] = identity(best)
+    return matched
+
+
+def _places(graph: gs.Graph, known: Mapping[str, str]) -> dict[int, list[gs.Node]]:
+    """Group the weighted nodes that are not known yet by their place.
+
+    A place is a hash of the operator, the weights' shape, and the places of the weighted nodes before it; that of a
+    known node is its name, so that what follows it is found although what precedes it differs.
+    """
+    before: dict[int, frozenset[int]] = {}  # id of a tensor -> places of the weighted nodes that it comes from
+    found: dict[int, list[gs.Node]] = {}
+    for node in graph.nodes:
+        sources: frozenset[int] = frozenset().union(*(before.get(id(tensor), ()) for tensor in activations(node)))
+        if is_weighted(node):
+            name = identity(node)
+            place = hash(name if name in known else (node.op, _shape(node), sources))
+            if name not in known:
+                found.setdefault(place, []).append(node)
+            sources = frozenset({place})
+        before.update({id(output): sources for output in node.outputs})
+    return found
+
+
+def _shape(node: gs.Node) -> tuple[int, ...]:
+    weight = weight_of(node)
+    return () if weight is None else tuple(int(size) for size in weight.shape)
+
+
+def _direction(node: gs.Node) -> Weights:
+    """Give a node's weights as one vector of length 1, centred and scaled row by row.
+
+    Scale and zero-point of INT8 weights cancel out so, and most of a folded batch normalisation.
+    """
+    weight = weight_of(node)
+    values = np.zeros((1, 1)) if weight is None else np.asarray(weight.values, np.float64)
+    rows = values.reshape(values.shape[0], -1)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return np.asarray(
+        (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)).ravel() / len(rows) ** 0.5
+    )
