@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 from attrs import frozen
 
 from polyyolo.calibration.cache_file import Cache
 from polyyolo.calibration.thresholds import LEVELS
-from polyyolo.errors import TableError
+from polyyolo.errors import InputError, TableError
+from polyyolo.files import read_json
 from polyyolo.records import CalibrationTable, ModelSpec, Preprocessing
 
 IMPORTED = "imported"
@@ -52,6 +54,22 @@ def to_table(ranges: Mapping[str, float], spec: ModelSpec, preprocessing: Prepro
         ranges={name: {IMPORTED: amax} for name, amax in ranges.items()},
         histogram_sha256="",
     )
+
+
+def read_table(path: Path) -> CalibrationTable:
+    """Read a calibration table that a run or an import left.
+
+    Raises:
+        TableError: no file, damaged, another file, or with ranges that are none.
+    """
+    try:
+        table = read_json(path, CalibrationTable)
+    except InputError as error:
+        raise TableError(f"{path} is no calibration table: {error.message}", fix="calibrate or import again") from error
+    for name in table.ranges:
+        if not 0 <= table.amax(name) < math.inf:
+            raise TableError(f"{path} gives tensor {name!r} the range {table.amax(name)}", fix="calibrate again")
+    return table
 
 
 @frozen

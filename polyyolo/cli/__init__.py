@@ -9,6 +9,7 @@ from polyyolo.cli.console import Edge
 
 COMMANDS = {
     "build": "build an engine from a prepared ONNX",
+    "cache": "show, check, compare and convert TensorRT calibration caches",
     "engine": "model and pictures in, a proven INT8 engine out",
     "images": "get pictures for a first run",
     "inspect": "look at a model, its layers, or what calibration sees",

@@ -49,8 +49,14 @@ class Fitness:
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
 
-def check(path: Path, spec: ModelSpec, toolchain: Toolchain | None = None) -> Fitness:
+def check(path: Path, spec: ModelSpec, toolchain: Toolchain | None = None, *, scales_only: bool = False) -> Fitness:
     """Hold a cache against a model and, where given, against the TensorRT that would read it.
+
+    Args:
+        path: the cache.
+        spec: the FP32 model.
+        toolchain: what would build with it.
+        scales_only: nothing will build with it, so that its header does not matter.
 
     Raises:
         TableError: the cache or its manifest cannot be read.
@@ -70,7 +76,7 @@ def check(path: Path, spec: ModelSpec, toolchain: Toolchain | None = None) -> Fi
         findings=(),
     )
     found = [
-        *_header(cache, toolchain),
+        *([] if scales_only else _header(cache, toolchain)),
         *_values(cache),
         *_names(fitness, len(wanted)),
         *_origin(path, manifest, spec),
@@ -84,11 +90,20 @@ def refuse_unfit(cache: Path, spec: ModelSpec, toolchain: Toolchain) -> None:
 
     Raises:
         TableError: it cannot be read, or there are errors; the first is told in full.
+        InputError: that TensorRT reads no cache.
     """
     fitness = check(cache, spec, toolchain)
+    refuse(fitness, cache, spec)
     for finding in fitness.findings:
-        if finding.severity is Severity.WARNING:
-            progress.warn(f"{cache}: {finding.message}", finding.fix)
+        progress.warn(f"{cache}: {finding.message}", finding.fix)
+
+
+def refuse(fitness: Fitness, cache: Path, spec: ModelSpec) -> None:
+    """Raise the first error, where there is one.
+
+    Raises:
+        TableError: as above.
+    """
     if fitness.errors:
         first, *others = fitness.errors
         more = f"; {len(others)} more with: polyyolo cache check {cache} --model {spec.path}" if others else ""

@@ -104,12 +104,13 @@ def ranges(table: CalibrationTable, graph: gs.Graph, placement: Placement) -> di
 
 
 def _derived(graph: gs.Graph, known: Mapping[str, float]) -> dict[str, float]:
-    """Hand ranges back from what comes out of a node to those of its inputs that have none, the widest of several."""
+    """Hand ranges back to tensors that have none from all that is computed of them, where all of that has one."""
     found: dict[str, float] = {}
-    for node in [node for node in reversed(graph.nodes) if not is_weighted(node)]:
-        amax = known.get(identity(node), found.get(identity(node)))
-        for tensor in activations(node) if amax is not None else []:
-            found[tensor.name] = max(amax or 0.0, found.get(tensor.name, 0.0))
+    for tensor in [tensor for node in reversed(graph.nodes) for tensor in node.outputs if tensor.name not in known]:
+        after = [known.get(identity(node), found.get(identity(node))) for node in tensor.outputs]
+        told = [amax for amax in after if amax is not None]
+        if told and len(told) == len(after) and not any(map(is_weighted, tensor.outputs)):
+            found[tensor.name] = max(told)
     return found
 
 

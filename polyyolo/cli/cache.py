@@ -1,0 +1,202 @@
+"""polyyolo cache: TensorRT's calibration caches, from and to everything else."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from polyyolo.cli.cache_text import difference_lines, fitness_lines, scale_table
+from polyyolo.cli.console import bars, print_json
+from polyyolo.records import Toolchain, ToolchainKind
+
+if TYPE_CHECKING:
+    from polyyolo.quantization.placement import FloatBudget
+    from polyyolo.records import CalibrationTable, ModelSpec
+
+PATH = click.Path(path_type=Path)
+UNFIT = 1
+USUAL = 640
+TABLE, MODEL = "calibration.json", "model.onnx"
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
+size_option = click.option("--size", type=(int, int), metavar="H W", help="height and width  [the model's own, or 640]")
+stem_option = click.option(
+    "--stem-budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="as polyyolo engine has it"
+)
+keep_option = click.option("--keep-float", multiple=True, metavar="NODE", help="as polyyolo engine has it")
+
+
+@click.group()
+def cache() -> None:
+    """Show, check, compare and convert TensorRT calibration caches (TensorRT 8.5 to 10)."""
+
+
+@cache.command()
+@click.argument("path", metavar="CACHE", type=PATH)
+@as_json_option
+def show(path: Path, *, as_json: bool) -> None:
+    """Print the scales of CACHE and the largest magnitudes that they stand for."""
+    from polyyolo.calibration import cache_file, cache_manifest
+    from polyyolo.files import plain
+
+    found, manifest = cache_file.read(path), cache_manifest.read(path)
+    if as_json:
+        print_json({**plain(found), "manifest": plain(manifest)})
+        return
+    major, minor = found.release
+    click.echo(f"{path}: {len(found.scales)} scales by TensorRT {major}.{minor}, {found.algorithm}")
+    if manifest:
+        click.echo(
+            f"made for model {manifest.model_sha256[:12]} by {manifest.method} from {manifest.pictures} pictures "
+            f"in {manifest.batches} batches"
+        )
+    scale_table(found)
+
+
+@cache.command()
+@click.argument("path", metavar="CACHE", type=PATH)
+@click.option("--model", required=True, help="the FP32 model: a path or a name")
+@click.option("--tensorrt", metavar="8.6|10.16", help="release that will read it")
+@as_json_option
+def check(path: Path, model: str, tensorrt: str | None, *, as_json: bool) -> None:
+    """Hold CACHE against a model; exit with 1 when it must not be used."""
+    from polyyolo.files import plain
+    from polyyolo.quantization import cache_fit
+
+    there = Toolchain(ToolchainKind.TENSORRT, tensorrt) if tensorrt else None
+    fitness = cache_fit.check(path, _spec(model), there)
+    if as_json:
+        print_json({"usable": not fitness.errors, **plain(fitness)})
+    else:
+        click.echo("\n".join(fitness_lines(path, fitness)))
+    raise SystemExit(UNFIT if fitness.errors else 0)
+
+
+@cache.command()
+@click.argument("first", type=PATH)
+@click.argument("second", type=PATH)
+@click.option("--count", type=click.IntRange(1), default=20, show_default=True, help="tensors to list, at most")
+@as_json_option
+def diff(first: Path, second: Path, count: int, *, as_json: bool) -> None:
+    """List tensors whose scales differ between two caches, largest ratios first."""
+    from polyyolo.calibration import cache_file
+    from polyyolo.calibration.exchange import difference
+    from polyyolo.files import plain
+
+    found = difference(cache_file.read(first), cache_file.read(second))
+    if as_json:
+        print_json(plain(found))
+    else:
+        click.echo("\n".join(difference_lines(found, count)))
+
+
+@cache.command()
+@click.argument("source", metavar="RUN|TABLE", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="cache to write; its manifest goes beside it")
+@click.option("--tensorrt", required=True, metavar="8.6|10.16", help="release that will read it, 8.5 to 10.16")
+@click.option(
+    "--algorithm",
+    default="EntropyCalibration2",
+    show_default=True,
+    type=click.Choice(["EntropyCalibration2", "MinMaxCalibration", "EntropyCalibration", "LegacyCalibration"]),
+    help="for the header; trtexec reads only the default",
+)
+@click.option("--model", help="the model that the table was made for  [model.onnx beside it]")
+@size_option
+@stem_option
+@keep_option
+@as_json_option
+def export(source: Path, output: Path, model: str | None, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
+    """Write the ranges of a run, or of a table, as a calibration cache; head and decode are left out."""
+    from polyyolo.calibration.exchange import read_table
+    from polyyolo.quantization import cache_exchange
+
+    table = read_table(source / TABLE if source.is_dir() else source)
+    spec = _spec(model) if model else _beside(source)
+    with bars(quiet=as_json) as shown:
+        table, placement = cache_exchange.fitted(table, spec, _size(spec, options["size"]), _budget(options))
+        header = cache_exchange.Header(options["tensorrt"], options["algorithm"])
+        made = cache_exchange.export_cache(table, spec, placement, header)
+        cache_exchange.save(made, output, table, spec)
+    told = {"cache": str(output), "tensors": len(made.scales), "model": str(spec.path), "warnings": shown.warnings}
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(f"{output}: {len(made.scales)} scales for TensorRT {options['tensorrt']}; build {spec.path} with it")
+
+
+@cache.command(name="import")
+@click.argument("source", metavar="CACHE|QDQ.ONNX", type=PATH)
+@click.option("--model", required=True, help="the FP32 model: a path or a name")
+@click.option(
+    "-o", "--output", required=True, type=PATH, help="a table (.json), or a Q/DQ model (.onnx) for any TensorRT"
+)
+@size_option
+@stem_option
+@keep_option
+@as_json_option
+def import_(source: Path, model: str, output: Path, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
+    """Take over the scales of a calibration cache, or of a Q/DQ model from anywhere, for an FP32 model."""
+    from polyyolo.images.presets import preprocessing_for
+    from polyyolo.quantization import cache_exchange
+
+    spec = _spec(model)
+    size = _size(spec, options["size"])
+    with bars(quiet=as_json) as shown:
+        found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))
+        how = _written(found.table, spec, output, (size, _budget(options)))
+    if as_json:
+        missing = list(found.missing)
+        told = {"output": str(output), "tensors": len(found.table.ranges), "renamed": found.renamed}
+        print_json({**told, "missing": missing, "warnings": shown.warnings})
+        return
+    click.echo(f"{output}: {how}, {len(found.table.ranges)} ranges taken over, {found.renamed} under other names")
+    click.echo("\n".join(f"no range, stays in float: {name}" for name in found.missing), nl=bool(found.missing))
+
+
+def _written(
+    table: "CalibrationTable", spec: "ModelSpec", output: Path, how: "tuple[tuple[int, int], FloatBudget]"
+) -> str:
+    """Write a table, or a model with its Q/DQ nodes, as the suffix says."""
+    from polyyolo.files import write_json
+    from polyyolo.quantization.cache_exchange import ONNX, fitted
+    from polyyolo.quantization.quantize import quantize
+
+    if output.suffix.lower() != ONNX:
+        write_json(output, table)
+        return "a calibration table"
+    filled, placement = fitted(table, spec, *how)
+    quantize(spec, filled, placement, output)
+    return f"a Q/DQ model with {len(placement.nodes)} nodes in INT8"
+
+
+def _spec(model: str) -> "ModelSpec":
+    from polyyolo.models.spec import read_spec
+    from polyyolo.models.zoo import locate
+
+    return read_spec(locate(model))
+
+
+def _beside(source: Path) -> "ModelSpec":
+    """Read the model that a run calibrated: it lies beside the table.
+
+    Raises:
+        InputError: it does not.
+    """
+    from polyyolo.errors import InputError
+
+    path = (source if source.is_dir() else source.parent) / MODEL
+    if not path.is_file():
+        raise InputError(f"no {MODEL} lies beside the table in {path.parent}", fix="name the model with --model")
+    return _spec(str(path))
+
+
+def _size(spec: "ModelSpec", asked: tuple[int, int] | None) -> tuple[int, int]:
+    height, width = (dim if isinstance(dim, int) else USUAL for dim in spec.image_input.dims[2:])
+    return asked or (height, width)
+
+
+def _budget(options: dict[str, Any]) -> "FloatBudget":
+    from polyyolo.quantization.placement import FloatBudget
+
+    return FloatBudget(options["stem_budget"], options["keep_float"])
