@@ -240,6 +240,7 @@ def test_fp16_calibrates_nothing(asked, tmp_path):
     assert tuple(run.seconds) == ("prepare", "cast to FP16", "verify")
     assert "QuantizeLinear" not in kinds(load(run.built.path))
     assert run.fidelity.agreements[1].f1 > 0.98
+    assert {layer.precision for layer in run.layers} == {Precision.FP16, Precision.FP32}
 
 
 def test_fp32_changes_no_number(asked, tmp_path):

@@ -37,7 +37,7 @@ def layers(  # noqa: PLR0913 - one parameter an option
     spec = read_spec(Path(locate(model)))
     opt = default(spec).optimizations[0][spec.image].opt
     shape = size or (opt[2], opt[3])
-    listed = listing.layers(spec, shape, FloatBudget(stem_budget, keep_float))
+    listed = listing.layers(spec, shape, FloatBudget(stem_budget, keep_float), planned=True)
     share = listing.int8_share(listed)
     if as_json:
         print_json({"int8_share": share, "size": shape, "layers": plain(listed)})

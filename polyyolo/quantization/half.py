@@ -32,7 +32,7 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
         ModelError: the model cannot be raised to operator set 19, or a weight does not fit into FP16.
     """
     graph = imported(onnx.shape_inference.infer_shapes(_raised(model)))
-    inner = _half_nodes(graph, image)
+    inner = half_nodes(graph, image)
     produced = {id(output): output for node in inner for output in node.outputs if output.dtype == np.float32}
     lowered: dict[str, gs.Tensor] = {}
     for node in inner:
@@ -62,7 +62,7 @@ def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
         ) from error
 
 
-def _half_nodes(graph: gs.Graph, image: str) -> list[gs.Node]:
+def half_nodes(graph: gs.Graph, image: str) -> list[gs.Node]:
     """Find the nodes to lower: from the image to the head, and the Q/DQ pairs of their weights."""
     decode = behind_head(graph, head_convs(graph))
     names = from_image(graph, image) - decode

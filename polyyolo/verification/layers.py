@@ -1,11 +1,14 @@
 """Every layer of an ONNX: what it computes in, how much, and why it stays in float."""
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
+from polyyolo.quantization.half import half_nodes
 from polyyolo.quantization.placement import FloatBudget, Placement, place
 from polyyolo.quantization.topology import CARRIERS, QUANTIZING, carried, identity, is_weighted
 from polyyolo.quantization.work import macs
@@ -14,13 +17,15 @@ from polyyolo.records import Layer, ModelSpec, Precision
 _BESIDE = QUANTIZING | {"Constant", "Cast"}
 
 
-def layers(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) -> tuple[Layer, ...]:
+def layers(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget, *, planned: bool = False) -> tuple[Layer, ...]:
     """List the layers of a model, in order.
 
     Args:
-        spec: an FP32 model, which is told as it would be quantized, or one with Q/DQ nodes, which is told as it is.
+        spec: any model.
         size: (height, width) in pixels, for counting the work.
         budget: what was or would be left in float.
+        planned: tell an FP32 model as it would be quantized and cast to FP16, and not as it is; one that has Q/DQ
+            nodes is always told as it is.
 
     Returns:
         One entry for each node but constants, casts and Q/DQ nodes.
@@ -29,11 +34,15 @@ def layers(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) -> tuple
     graph = imported(onnx.shape_inference.infer_shapes(model))
     work = macs(model, spec, size)
     placement = place(graph, work, budget)
+    planned = planned and not spec.quantized
+    half = {identity(node) for node in half_nodes(graph, spec.image)} if planned else set()
+    reasons = placement.in_float if planned or spec.quantized else {}
     listed = []
     for node in [node for node in graph.nodes if node.op not in _BESIDE and node.outputs]:
-        precision = _precision(node) if spec.quantized else _planned(node, placement)
-        reason = "" if precision is Precision.INT8 else placement.in_float.get(identity(node), "")
-        listed.append(Layer(node.name or identity(node), node.op, precision, work.get(identity(node), 0), reason))
+        name = identity(node)
+        precision = _planned(node, placement, half) if planned else _precision(node)
+        reason = "" if precision is Precision.INT8 else reasons.get(name, "")
+        listed.append(Layer(node.name or name, node.op, precision, work.get(name, 0), reason))
     return tuple(listed)
 
 
@@ -43,9 +52,11 @@ def int8_share(listed: tuple[Layer, ...]) -> float:
     return sum(layer.macs for layer in listed if layer.precision is Precision.INT8) / total if total else 0.0
 
 
-def _planned(node: gs.Node, placement: Placement) -> Precision:
+def _planned(node: gs.Node, placement: Placement, half: Collection[str]) -> Precision:
     carries = node.op in CARRIERS and all(output.name in placement.tensors for output in node.outputs)
-    return Precision.INT8 if carries or identity(node) in placement.nodes else _stored(node)
+    if carries or identity(node) in placement.nodes:
+        return Precision.INT8
+    return Precision.FP16 if identity(node) in half else _stored(node)
 
 
 def _precision(node: gs.Node) -> Precision:
