@@ -29,11 +29,14 @@ from polyyolo.records import (
     Preprocessing,
     Profile,
     Request,
+    Route,
     Toolchain,
     ToolchainKind,
 )
 from polyyolo.verification.labelled import Labelled, read_labelled
 
+CACHE_READER = "8.6"
+"""TensorRT that a calibration cache is written for where none is here; ``polyyolo cache export`` writes for others."""
 HELD = 32
 """Pictures that are kept out of the calibration to compare models on, where none are labelled; a fifth at most."""
 
@@ -69,6 +72,16 @@ class Decisions:
         return self.request.precision is Precision.INT8 and not self.spec.quantized
 
     @property
+    def calibrates(self) -> bool:
+        """Whether the scales go into a calibration cache, and the model stays as it is."""
+        return self.quantizes and self.request.route is Route.CALIBRATED
+
+    @property
+    def cache_reader(self) -> str:
+        """Version of the TensorRT that a calibration cache is written for."""
+        return self.toolchain.tensorrt or CACHE_READER
+
+    @property
     def casts(self) -> bool:
         """Whether the model must be cast to FP16: types in the graph decide, and it was not quantized elsewhere."""
         wanted = self.request.precision is not Precision.FP32 and not self.spec.quantized
@@ -79,11 +92,11 @@ class Decisions:
         """The pictures that both models will see."""
         return self.labelled.pictures if self.labelled else self.held
 
-    def plan(self, built: ModelSpec, engine: Path, half: Half) -> BuildPlan | None:
+    def plan(self, built: ModelSpec, engine: Path, half: Half, cache: Path | None = None) -> BuildPlan | None:
         """Plan the build of a prepared model; None where nothing here builds engines."""
         if self.toolchain.kind is ToolchainKind.NONE:
             return None
-        options = evolve(_options(self.request), half=half)
+        options = evolve(_options(self.request), half=half, calibration_cache=cache)
         return make_plan(built, self.profile, self.toolchain, engine, options)
 
 
@@ -132,11 +145,19 @@ def _refuse_build(request: Request, spec: ModelSpec, profile: Profile, found: To
     if spec.quantized:
         progress.note(f"{spec.path.name} already holds Q/DQ nodes: it is built as it is, without calibration")
     if found.kind is ToolchainKind.NONE:
+        result = (
+            "the prepared ONNX is" if request.route is Route.QDQ else "the prepared ONNX and a calibration cache are"
+        )
         progress.warn(
-            "nothing here builds engines: the prepared ONNX is the result"
-            + "".join(f"; {each}" for each in found.missing),
+            f"nothing here builds engines: {result} the result" + "".join(f"; {each}" for each in found.missing),
             "pip install 'polyyolo[rtx]', or build the ONNX where TensorRT is",
         )
+        if request.route is Route.QDQ:
+            return
+        found = toolchain.named(CACHE_READER)
+    if request.route is Route.CALIBRATED:
+        options = evolve(_options(request), calibration_cache=folder / "calibration.cache")
+        make_plan(spec, profile, found, folder / "model.plan", options)
         return
     prepared = evolve(spec, quantized=spec.quantized or request.precision is Precision.INT8)
     make_plan(prepared, profile, found, folder / "model.plan", _options(request))

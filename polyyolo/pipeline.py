@@ -7,6 +7,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from polyyolo import files, progress
+from polyyolo.calibration.cache_manifest import CacheManifest
 from polyyolo.calibration.table import calibrate
 from polyyolo.decisions import Decisions, decide, digest_of
 from polyyolo.engines.build import build
@@ -14,6 +15,8 @@ from polyyolo.engines.half import read_half
 from polyyolo.errors import ModelError
 from polyyolo.images.preview import contact_sheet
 from polyyolo.passes.apply import Step, apply
+from polyyolo.quantization.cache_exchange import Header, export_cache, save
+from polyyolo.quantization.cache_tensors import to_measure, typed_graph
 from polyyolo.quantization.placement import FloatBudget, Placement
 from polyyolo.quantization.quantize import cast_to_half, placement_of, quantize
 from polyyolo.records import BuildPlan, CalibrationTable, Engine, Fidelity, ModelSpec, Request, Run
@@ -26,8 +29,9 @@ from polyyolo.verification.pictures import write_pairs
 from polyyolo.workspace import Workspace
 
 PREPARED, INT8, HALF, ENGINE = "model.onnx", "model.int8.onnx", "model.fp16.onnx", "model.plan"
-TABLE, HISTOGRAMS, SHEET, PICTURES, LOG = (
+TABLE, CACHE, HISTOGRAMS, SHEET, PICTURES, LOG = (
     "calibration.json",
+    "calibration.cache",
     "histograms.npz",
     "calibration.png",
     "pictures",
@@ -57,9 +61,12 @@ def engine(request: Request) -> Run:
     with Workspace.open(decisions.folder) as space:
         prepared = _prepare(space, decisions)
         placement = placement_of(prepared, decisions.preprocessing.size, _budget(request))
-        built = _typed(space, decisions, _quantized(space, decisions, prepared, placement))
-        plan, made = _engine(space, decisions, built)
-        fidelity = _compared(space, decisions, built)
+        table = _calibrated(space, decisions, prepared, placement) if decisions.quantizes else None
+        judged = _typed(space, decisions, _quantized(space, prepared, placement, table))
+        cache = _cache(space, decisions, prepared, placement, table) if table and decisions.calibrates else None
+        built = prepared if cache else judged
+        plan, made = _engine(space, decisions, built, cache)
+        fidelity = _compared(space, decisions, judged)
         run = Run(
             folder=decisions.folder,
             source=decisions.spec,
@@ -113,15 +120,11 @@ def _prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
     return evolve(made, path=output, head=spec.head)
 
 
-def _quantized(space: Workspace, decisions: Decisions, prepared: ModelSpec, placement: Placement) -> ModelSpec:
-    if not decisions.quantizes:
+def _quantized(
+    space: Workspace, prepared: ModelSpec, placement: Placement, table: CalibrationTable | None
+) -> ModelSpec:
+    if table is None:
         return prepared
-    if not placement.nodes:
-        raise ModelError(
-            f"{decisions.spec.path} has nothing that could run in INT8: {_told(placement)}",
-            fix="build it with --precision fp16, or leave less in float",
-        )
-    table = _calibrated(space, decisions, prepared, placement)
     output = space.path(INT8)
     inputs = {"model": prepared.sha256, "table": table, "placement": placement}
     made = space.step("quantize", inputs, [INT8], lambda: quantize(prepared, table, placement, output), ModelSpec)
@@ -135,12 +138,18 @@ def _told(placement: Placement) -> str:
 
 
 def _calibrated(space: Workspace, decisions: Decisions, prepared: ModelSpec, placement: Placement) -> CalibrationTable:
+    if not placement.nodes:
+        raise ModelError(
+            f"{decisions.spec.path} has nothing that could run in INT8: {_told(placement)}",
+            fix="build it with --precision fp16, or leave less in float",
+        )
     chosen = decisions.calibration
     assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
     method = decisions.request.method
+    tensors = to_measure(typed_graph(prepared), placement) if decisions.calibrates else placement.observed
 
     def make() -> CalibrationTable:
-        made = calibrate(prepared, chosen, placement.observed, method, space.path(HISTOGRAMS))
+        made = calibrate(prepared, chosen, tensors, method, space.path(HISTOGRAMS))
         files.write_json(space.path(TABLE), made)
         contact_sheet(chosen, space.path(SHEET))
         return made
@@ -150,10 +159,31 @@ def _calibrated(space: Workspace, decisions: Decisions, prepared: ModelSpec, pla
         "set": chosen.sha256,
         "batch": chosen.batch,
         "preprocessing": chosen.preprocessing,
-        "tensors": placement.observed,
+        "tensors": tensors,
         "method": method,
     }
     return space.step("calibrate", inputs, [TABLE, HISTOGRAMS, SHEET], make, CalibrationTable)
+
+
+def _cache(
+    space: Workspace,
+    decisions: Decisions,
+    prepared: ModelSpec,
+    placement: Placement,
+    table: CalibrationTable,
+) -> CacheManifest:
+    """Write the scales as a calibration cache; the Q/DQ model of the same scales only predicts what they cost."""
+    reader = decisions.cache_reader
+
+    def make() -> CacheManifest:
+        cache = export_cache(table, prepared, placement, Header(reader))
+        return save(cache, space.path(CACHE), table, prepared)
+
+    progress.note(
+        f"{decisions.folder / CACHE} is for TensorRT {reader}; {INT8} has the same scales and predicts its cost"
+    )
+    inputs = {"model": prepared.sha256, "table": table, "placement": placement, "tensorrt": reader}
+    return space.step("cache", inputs, [CACHE, f"{CACHE}.json"], make, CacheManifest)
 
 
 def _typed(space: Workspace, decisions: Decisions, spec: ModelSpec) -> ModelSpec:
@@ -171,10 +201,13 @@ def _typed(space: Workspace, decisions: Decisions, spec: ModelSpec) -> ModelSpec
     return evolve(made, path=output)
 
 
-def _engine(space: Workspace, decisions: Decisions, built: ModelSpec) -> tuple[BuildPlan | None, Engine | None]:
+def _engine(
+    space: Workspace, decisions: Decisions, built: ModelSpec, cache: CacheManifest | None
+) -> tuple[BuildPlan | None, Engine | None]:
     half = read_half(built.path)
-    plan = decisions.plan(built, space.path(ENGINE), half)
-    shown = decisions.plan(_published(built, decisions.folder), decisions.folder / ENGINE, half)
+    scales = (space.path(CACHE), decisions.folder / CACHE) if cache else (None, None)
+    plan = decisions.plan(built, space.path(ENGINE), half, scales[0])
+    shown = decisions.plan(_published(built, decisions.folder), decisions.folder / ENGINE, half, scales[1])
     if plan is None or shown is None:
         return None, None
 
@@ -182,7 +215,7 @@ def _engine(space: Workspace, decisions: Decisions, built: ModelSpec) -> tuple[B
         made = build(plan, space.path(LOG))
         return Built(made.sha256, made.size_bytes, made.build_seconds)
 
-    inputs = {"model": built.sha256, "command": shown.command, "toolchain": decisions.toolchain}
+    inputs = {"model": built.sha256, "cache": cache, "command": shown.command, "toolchain": decisions.toolchain}
     made = space.step("build", inputs, [ENGINE, LOG], make, Built)
     return shown, Engine(shown.engine, made.sha256, made.size_bytes, made.seconds, shown)
 

@@ -12,6 +12,7 @@ from polyyolo.engines.plan_file import fault_of
 from polyyolo.engines.running import Ended, Run, run_logged
 from polyyolo.errors import InputError, ModelError, ToolchainError, ToolFailed
 from polyyolo.files import replacing, sha256_of
+from polyyolo.quantization.cache_fit import refuse_unfit
 from polyyolo.records import BuildPlan, Command, Engine
 
 TAIL_LINES = 12
@@ -30,6 +31,7 @@ def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
 
     Raises:
         InputError: the model or the calibration cache is gone, or the folder cannot be written to.
+        TableError: the calibration cache is damaged, stale, or was made for another model or TensorRT.
         ToolchainError: the builder cannot be started, or the disk is full.
         ToolFailed: the builder failed, was killed, or said that it succeeded and wrote no engine.
     """
@@ -60,6 +62,8 @@ def _check_inputs(plan: BuildPlan) -> None:
     # trtexec calibrates on noise when the cache is missing, and crashes on an empty one.
     if cache and not (cache.is_file() and cache.stat().st_size):
         raise InputError(f"the calibration cache {cache} is missing or empty", fix="name another with --cache")
+    if cache:
+        refuse_unfit(cache, plan.model, plan.toolchain)
 
 
 def _writing_to(temporary: Path, plan: BuildPlan) -> Command:

@@ -114,7 +114,7 @@ def export_cache(table: CalibrationTable, spec: ModelSpec, placement: Placement,
     return to_cache(told, cache_file.version_of(header.tensorrt), header.algorithm)
 
 
-def save(cache: Cache, path: Path, table: CalibrationTable, spec: ModelSpec) -> None:
+def save(cache: Cache, path: Path, table: CalibrationTable, spec: ModelSpec) -> CacheManifest:
     """Write a cache, and beside it the manifest that says what the table was measured on."""
     cache_file.write(cache, path)
     fixed = spec.image_input.dims[0]
@@ -130,3 +130,4 @@ def save(cache: Cache, path: Path, table: CalibrationTable, spec: ModelSpec) -> 
         promised=batches,
     )
     cache_manifest.write(manifest, path)
+    return manifest
