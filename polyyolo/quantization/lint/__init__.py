@@ -1,0 +1,1 @@
+"""Q/DQ graphs from anywhere, held to TensorRT's rules."""

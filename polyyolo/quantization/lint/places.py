@@ -1,0 +1,173 @@
+"""Rules about where a Q/DQ pair stands: what it comes between, and who reads it."""
+
+from collections.abc import Callable, Iterator
+
+import onnx_graphsurgeon as gs
+
+from polyyolo.quantization.lint.pairs import Pair
+from polyyolo.quantization.lint.rules import Spot
+from polyyolo.quantization.lint.view import View, is_int8, origin, producer, title
+from polyyolo.quantization.topology import CARRIERS, activations, data_of, identity, is_weighted
+
+GATES = frozenset({"Sigmoid", "HardSigmoid", "Tanh", "Softplus"})
+ACTIVATIONS = GATES | {
+    "BatchNormalization",
+    "Clip",
+    "Elu",
+    "Gelu",
+    "HardSwish",
+    "LeakyRelu",
+    "Mish",
+    "PRelu",
+    "Relu",
+    "Selu",
+    "Swish",
+    "ThresholdedRelu",
+}
+SENSITIVE = frozenset(
+    {"Exp", "Erf", "Gelu", "InstanceNormalization", "LayerNormalization", "LogSoftmax", "ReduceSum", "Softmax"}
+)
+# These compute in INT8 themselves, or hand INT8 on to one that does.
+_TAKES_INT8 = frozenset(
+    {"Add", "AveragePool", "Conv", "ConvTranspose", "Gemm", "GlobalAveragePool", "MatMul", "QuantizeLinear"}
+)
+
+
+def biases(view: View) -> Iterator[Spot]:
+    """A bias that is stored as integers, or rounded to them."""
+    for pair in view.pairs:
+        if pair.is_bias:
+            known = pair.scale is not None and pair.zero_point is not None
+            yield Spot((pair.name,), pair.type, (pair,), pair.readers, mendable=known)
+
+
+def decodes(view: View) -> Iterator[Spot]:
+    """Anything that is quantized behind the head: boxes, scores, DFL's Softmax, the outputs themselves."""
+    outputs = {id(tensor) for tensor in view.graph.outputs}
+    for pair in view.pairs:
+        readers = tuple(node for node in pair.readers if identity(node) in view.decode)
+        leaves = any(id(tensor) in outputs for tensor in pair.restored)
+        whole = pair.quantize is not None and id(pair.quantize.outputs[0]) in outputs
+        if readers or leaves or whole:
+            names = tuple(map(title, readers)) or (pair.name,)
+            detail = "a graph output" if leaves else "a graph output of integers" if whole else f"reads {pair.name}"
+            yield Spot(names, detail, (pair,), readers, mendable=not whole)
+
+
+def heads(view: View) -> Iterator[Spot]:
+    """The head's output convolutions."""
+    for node in view.graph.nodes:
+        pairs = tuple(filter(None, map(view.pair_before, node.inputs[:2]))) if identity(node) in view.heads else ()
+        if pairs:
+            yield Spot((title(node),), "", pairs, (node,))
+
+
+def between(view: View) -> Iterator[Spot]:
+    """A pair between Conv, BatchNormalization or Add and the activation behind it, or inside that activation."""
+    for pair in view.activations():
+        made_by = producer(origin(pair.source))
+        readers = tuple(node for node in pair.readers if made_by is not None and _continues(view, made_by, node))
+        if readers:
+            yield Spot((pair.name,), f"read by {_operators(readers)}", (pair,), readers)
+
+
+def softmaxes(view: View) -> Iterator[Spot]:
+    """Softmax, normalisation and exponentials outside the decode, as attention has them."""
+    for pair in view.activations():
+        readers = tuple(node for node in pair.readers if node.op in SENSITIVE and identity(node) not in view.decode)
+        if readers:
+            yield Spot(tuple(map(title, readers)), f"reads {pair.name}", (pair,), readers)
+
+
+def doubles(view: View) -> Iterator[Spot]:
+    """A pair straight behind another."""
+    for pair in view.pairs:
+        readers = tuple(node for node in pair.readers if node.op == "QuantizeLinear")
+        if readers:
+            yield Spot((pair.name,), "quantized again at once", (pair,), readers)
+
+
+def halves(view: View) -> Iterator[Spot]:
+    """A weighted node of which one factor is INT8 and the other is float."""
+    for node in view.weighted():
+        pairs = tuple(filter(None, map(view.pair_before, node.inputs[:2])))
+        if pairs and not is_int8(node):
+            which = "weights only" if view.pair_before(data_of(node)) is None else "activation only"
+            yield Spot((title(node),), which, pairs, (node,))
+
+
+def inputs(view: View) -> Iterator[Spot]:
+    """A pair on the network's input."""
+    given = {tensor.name for tensor in view.graph.inputs}
+    for pair in view.pairs:
+        start = origin(pair.source)
+        made_by = producer(start)
+        if made_by is not None and made_by.op == "Cast":
+            start = made_by.inputs[0]
+        if start.name in given:
+            yield Spot((pair.name,), "", (pair,))
+
+
+def unused(view: View) -> Iterator[Spot]:
+    """A pair whose readers all compute in float, unless another rule has it already."""
+    elsewhere: tuple[Callable[[View], Iterator[Spot]], ...] = (biases, decodes, heads, between, softmaxes)
+    claimed = {id(pair) for rule in elsewhere for spot in rule(view) for pair in spot.pairs}
+    for pair in view.pairs:
+        if id(pair) not in claimed and not any(_gains(view, node) for node in _all_readers(pair)):
+            readers = pair.readers
+            yield Spot(
+                (pair.name,), f"read by {_operators(readers)}" if readers else "read by nothing", (pair,), readers
+            )
+
+
+def conv_behind(tensor: gs.Tensor) -> gs.Node | None:
+    """Give the weighted node behind a tensor of the float twin, through its activation; None where another made it."""
+    node = producer(tensor)
+    while node is not None and not is_weighted(node):
+        gated = _gated(node)
+        if gated is None and node.op not in ACTIVATIONS:
+            return None
+        node = producer(gated if gated is not None else activations(node)[0])
+    return node
+
+
+def _continues(view: View, made_by: gs.Node, reader: gs.Node) -> bool:
+    """Whether a reader is the activation of the node that made a tensor, or another part of the same activation."""
+    if identity(reader) in view.decode or reader.op == "QuantizeLinear":
+        return False
+    gated = _gated(view.twin_of(reader))
+    if gated is not None:
+        return True
+    starts = is_weighted(made_by) or made_by.op in {"BatchNormalization", "Add"}
+    return reader.op in ACTIVATIONS and (starts or (made_by.op, reader.op) == ("Softplus", "Tanh"))
+
+
+def _gated(node: gs.Node) -> gs.Tensor | None:
+    """Give x where a node of the twin is the Mul of x * Sigmoid(x), or of another gate: SiLU, Mish, HardSwish."""
+    factors = activations(node) if node.op == "Mul" else []
+    if len(factors) != 2:
+        return None
+    for value, gate in (factors, factors[::-1]):
+        tensor: gs.Tensor = gate
+        while tensor.inputs and tensor.inputs[0].op in GATES:
+            tensor = tensor.inputs[0].inputs[0]
+        if tensor is value and tensor is not gate:
+            return value
+    return None
+
+
+def _gains(view: View, reader: gs.Node) -> bool:
+    if reader.op in CARRIERS:
+        carries = set(view.placement.tensors)
+        return all(tensor.name in carries for tensor in view.twin_of(reader).outputs)
+    return reader.op in _TAKES_INT8
+
+
+def _all_readers(pair: Pair) -> list[gs.Node]:
+    """Give the readers of what comes out, and those of the integers themselves."""
+    stored = pair.quantize.outputs[0].outputs if pair.quantize is not None else []
+    return [*pair.readers, *(node for node in stored if node.op != "DequantizeLinear")]
+
+
+def _operators(nodes: tuple[gs.Node, ...]) -> str:
+    return ", ".join(dict.fromkeys(node.op for node in nodes))

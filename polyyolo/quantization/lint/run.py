@@ -1,0 +1,52 @@
+"""Hold a Q/DQ model to every rule."""
+
+import onnx
+
+from polyyolo.errors import ModelError
+from polyyolo.quantization.graph import imported
+from polyyolo.quantization.lint.rules import Finding, Severity
+from polyyolo.quantization.lint.table import CHECKS, INT8_SHARE
+from polyyolo.quantization.lint.view import View, is_int8, view_of
+from polyyolo.quantization.mend import MENDERS
+from polyyolo.quantization.topology import QUANTIZING, identity
+from polyyolo.quantization.work import macs
+from polyyolo.records import ModelSpec
+
+
+def lint(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tuple[Finding, ...]:
+    """Find what TensorRT would refuse, run slowly or get wrong.
+
+    Args:
+        model: a model with Q/DQ nodes, from any tool; it is not changed.
+        spec: what it is.
+        size: (height, width) in pixels, for counting the work.
+
+    Returns:
+        The findings, errors first, then in the order of the rules; the last tells the share of work in INT8.
+
+    Raises:
+        ModelError: there is no Q/DQ node in the graph.
+    """
+    if not any(node.op_type in QUANTIZING for node in model.graph.node):
+        raise ModelError(
+            f"{spec.path} has no QuantizeLinear or DequantizeLinear in its graph: nothing is quantized",
+            fix="quantize it first, with polyyolo engine, or name the quantized file",
+        )
+    view = view_of(imported(model))
+    found = [
+        Finding(rule, spot.names, spot.detail, spot.mendable and rule.name in MENDERS)
+        for rule, check in CHECKS.items()
+        for spot in check(view)
+    ]
+    severities = list(Severity)
+    found.sort(key=lambda finding: severities.index(finding.rule.severity))
+    return (*found, _share(model, spec, size, view))
+
+
+def _share(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int], view: View) -> Finding:
+    work = macs(model, spec, size)
+    quantized = {identity(node) for node in view.graph.nodes if identity(node) in work and is_int8(node)}
+    total = sum(work.values())
+    share = sum(work[name] for name in quantized) / total if total else 0.0
+    detail = f"{share:.1%} of {total / 1e9:.2f} GMACs, {len(quantized)} of {len(work)} convolutions and products"
+    return Finding(INT8_SHARE, (), detail)

@@ -1,0 +1,76 @@
+"""Put right what lint found and can be put right without pictures."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from polyyolo.passes.result import PassResult
+from polyyolo.quantization.graph import exported, imported
+from polyyolo.quantization.lint.rules import Spot
+from polyyolo.quantization.lint.table import CHECKS
+from polyyolo.quantization.lint.view import view_of
+from polyyolo.quantization.mend_scales import make_symmetric, repair_scale, rescale_weight, tie, widen_channels
+from polyyolo.quantization.mend_wiring import bypass, complete, read_skip
+
+# In this order: numbers first, since the later ones rely on them; what is removed before what is added or tied.
+MENDERS: Mapping[str, Callable[[gs.Graph, Spot], None]] = MappingProxyType(
+    {
+        "bias": bypass,
+        "type": make_symmetric,
+        "zero-point": make_symmetric,
+        "scale": repair_scale,
+        "per-channel-activation": widen_channels,
+        "weight-axis": rescale_weight,
+        "per-tensor-weight": rescale_weight,
+        "decode": bypass,
+        "head": bypass,
+        "conv-activation": bypass,
+        "softmax": bypass,
+        "double": bypass,
+        "add-conv-branch": bypass,
+        "half-quantized": complete,
+        "unused": bypass,
+        "add-skip-branch": read_skip,
+        "untied": tie,
+    }
+)
+# Mending one thing may bring up another; on real models nothing is left after the second round.
+ROUNDS = 4
+
+
+def mend(model: onnx.ModelProto, rules: Collection[str] = tuple(MENDERS)) -> PassResult:
+    """Give a copy of a Q/DQ model in which everything that can be put right is.
+
+    Args:
+        model: a model with Q/DQ nodes.
+        rules: names of the rules to put right; those of ``MENDERS``.
+
+    Returns:
+        the model, and a note on how many places each rule was mended in.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    graph = imported(copy)
+    mended: Counter[str] = Counter()
+    for _ in range(ROUNDS):
+        before = mended.total()
+        for name in [name for name in MENDERS if name in rules]:
+            mended[name] += _mend(graph, name)
+        if mended.total() == before:
+            break
+    notes = tuple(f"{name}: mended {count}" for name, count in mended.items() if count)
+    return PassResult(exported(graph, like=model) if notes else model, changed=bool(notes), notes=notes)
+
+
+def _mend(graph: gs.Graph, name: str) -> int:
+    """Mend one rule in place, and give the number of places."""
+    check = next(check for rule, check in CHECKS.items() if rule.name == name)
+    spots = [spot for spot in check(view_of(graph)) if spot.mendable]
+    for spot in spots:
+        MENDERS[name](graph, spot)
+    if spots:
+        graph.cleanup().toposort()
+    return len(spots)
