@@ -145,13 +145,7 @@ def _refuse_build(request: Request, spec: ModelSpec, profile: Profile, found: To
     if spec.quantized:
         progress.note(f"{spec.path.name} already holds Q/DQ nodes: it is built as it is, without calibration")
     if found.kind is ToolchainKind.NONE:
-        result = (
-            "the prepared ONNX is" if request.route is Route.QDQ else "the prepared ONNX and a calibration cache are"
-        )
-        progress.warn(
-            f"nothing here builds engines: {result} the result" + "".join(f"; {each}" for each in found.missing),
-            "pip install 'polyyolo[rtx]', or build the ONNX where TensorRT is",
-        )
+        progress.warn(*_nothing_builds(request.route, found))
         if request.route is Route.QDQ:
             return
         found = toolchain.named(CACHE_READER)
@@ -161,6 +155,17 @@ def _refuse_build(request: Request, spec: ModelSpec, profile: Profile, found: To
         return
     prepared = evolve(spec, quantized=spec.quantized or request.precision is Precision.INT8)
     make_plan(prepared, profile, found, folder / "model.plan", _options(request))
+
+
+def _nothing_builds(route: Route, found: Toolchain) -> tuple[str, str]:
+    result, fix = {
+        Route.QDQ: ("the prepared ONNX is", "pip install 'polyyolo[rtx]', or build the ONNX where TensorRT is"),
+        Route.CALIBRATED: (
+            "the prepared ONNX and its calibration cache are",
+            "build both where TensorRT 8.5 to 10 is: polyyolo build model.onnx --cache calibration.cache",
+        ),
+    }[route]
+    return f"nothing here builds engines: {result} the result" + "".join(f"; {each}" for each in found.missing), fix
 
 
 def _options(request: Request) -> BuildOptions:

@@ -31,12 +31,26 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
     plans, refused = _plans(asked, output / f"{asked.spec.path.stem}.plan")
     if not plans:
         raise next(iter(refused.values()))
+    _refuse_unfit_cache(asked)
     if as_json:
         refusals = {program: {"message": error.message, "fix": error.fix} for program, error in refused.items()}
         commands = {program: _plain(made) for program, made in plans.items()}
         print_json({"commands": commands, "refused": refusals, "notes": shown.notes})
     else:
         click.echo("\n".join([*(f"# {note}" for note in shown.notes), *_lines(plans, refused)]))
+
+
+def _refuse_unfit_cache(asked: Asked) -> None:
+    """Look at the calibration cache, where it is on this machine; ``build`` does so too.
+
+    Raises:
+        TableError: it must not be used.
+    """
+    cache = asked.options.calibration_cache
+    if cache and cache.exists():
+        from polyyolo.quantization.cache_fit import refuse_unfit
+
+        refuse_unfit(cache, asked.spec, asked.toolchain)
 
 
 def _plans(asked: Asked, engine: Path) -> "tuple[dict[str, BuildPlan], dict[str, PolyYoloError]]":
