@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from polyyolo.engines.plan import shell_line
 from polyyolo.records import Check, Fidelity, Outcome, Run
@@ -37,7 +38,11 @@ def render(run: Run) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Lay out a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split("\n")).replace("|", "\\|")
 
 
 def _cells(check: Check) -> tuple[str, ...]:
@@ -131,7 +136,7 @@ def _reasons(run: Run) -> list[tuple[str, int, str]]:
 def _pictures(run: Run) -> list[str]:
     if not run.pictures:
         return []
-    return ["## Pictures", *(f"![{name}]({name})" for name in run.pictures)]
+    return ["## Pictures", *(f"![{name}]({quote(name)})" for name in run.pictures)]
 
 
 def _steps(run: Run) -> list[tuple[str, str, str]]:
