@@ -18,6 +18,7 @@ from polyyolo.files import replacing
 ENTROPY_2 = "EntropyCalibration2"
 ALGORITHMS = (ENTROPY_2, "MinMaxCalibration", "EntropyCalibration", "LegacyCalibration")
 OLDEST, FIRST_WITHOUT = (8, 5), 11
+LARGEST = float(np.finfo(np.float32).max)
 ANEW = "export or calibrate it again"
 
 _HEADER = re.compile(r"TRT-(\d{4,6})-(\w+)")
@@ -90,7 +91,7 @@ def text_of(cache: Cache) -> str:
     Raises:
         TableError: as ``write``.
     """
-    unfit = [name for name, scale in cache.scales.items() if not 0 <= scale <= np.finfo(np.float32).max]
+    unfit = [name for name, scale in cache.scales.items() if not 0 <= scale <= LARGEST]
     unfit += [name for name in cache.scales if not name or len(name.splitlines()) > 1]
     if unfit:
         raise TableError(f"a calibration cache cannot hold tensor {unfit[0]!r} with that name and scale", fix=ANEW)
