@@ -23,9 +23,7 @@ class Edge(click.Group):
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]  # noqa: ANN401
         """Run a command line and exit with the code that docs/DESIGN.md gives the outcome."""
         try:
-            super().main(args, **{**extra, "standalone_mode": False})
-        except click.exceptions.Exit as leaving:
-            sys.exit(leaving.exit_code)
+            code = super().main(args, **{**extra, "standalone_mode": False})
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
@@ -35,7 +33,7 @@ class Edge(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted: nothing half-written was left", err=True)
             sys.exit(INTERRUPTED)
-        sys.exit(0)
+        sys.exit(code if isinstance(code, int) else 0)  # what a command gave to ctx.exit
 
 
 def show_error(error: PolyYoloError) -> None:

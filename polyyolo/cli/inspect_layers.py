@@ -5,12 +5,17 @@ from pathlib import Path
 import click
 
 from polyyolo.cli.console import print_json
-from polyyolo.records import Layer, Precision
+from polyyolo.errors import InputError
+from polyyolo.records import Layer, ModelSpec, Precision
 
 
 @click.command()
 @click.argument("model")
-@click.option("--size", type=(int, int), help="height and width for counting the work  [the model's own, or 640 640]")
+@click.option(
+    "--size",
+    type=(click.IntRange(1), click.IntRange(1)),
+    help="height and width for counting the work  [the model's own, or 640 640]",
+)
 @click.option(
     "--stem-budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="as polyyolo engine has it"
 )
@@ -35,6 +40,7 @@ def layers(  # noqa: PLR0913 - one parameter an option
     from polyyolo.verification import layers as listing
 
     spec = read_spec(Path(locate(model)))
+    _refuse_size(spec, size)
     opt = default(spec).optimizations[0][spec.image].opt
     shape = size or (opt[2], opt[3])
     listed = listing.layers(spec, shape, FloatBudget(stem_budget, keep_float), planned=True)
@@ -47,15 +53,26 @@ def layers(  # noqa: PLR0913 - one parameter an option
         )
 
 
+def _refuse_size(spec: ModelSpec, size: tuple[int, int] | None) -> None:
+    """Refuse a size that a model of fixed size does not take."""
+    sides = spec.image_input.dims[2:]
+    if size and any(isinstance(side, int) and side != wanted for side, wanted in zip(sides, size, strict=True)):
+        raise InputError(
+            f"{spec.path} takes pictures of {'x'.join(map(str, sides))}, not {size[0]}x{size[1]}",
+            fix="leave --size out",
+        )
+
+
 def _print(listed: "tuple[Layer, ...] | list[Layer]", share: float, total: int) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("layer", "op", "precision", "MMACs", "share", "stays in float because")
     styles = {Precision.INT8: "green", Precision.FP16: "yellow", Precision.FP32: "red"}
     for layer in listed:
         table.add_row(
-            layer.name,
+            escape(layer.name),
             layer.kind,
             f"[{styles[layer.precision]}]{layer.precision.value}[/]",
             f"{layer.macs / 1e6:.1f}",

@@ -1,0 +1,154 @@
+"""The edge between polyyolo and a terminal."""
+
+import click
+import pytest
+
+from polyyolo import progress
+from polyyolo.cli.console import Bars, Edge, bars, print_json
+from polyyolo.errors import InputError, ToolchainError, ToolFailed
+
+
+@pytest.fixture
+def outcome(capsys):
+    """Run a command that does ``what``; gives exit code, standard output and standard error."""
+
+    def run(what, *words):
+        group = Edge("tool")
+        group.command("go")(what)
+        with pytest.raises(SystemExit) as left:
+            group.main(["go", *words])
+        said = capsys.readouterr()
+        return left.value.code, said.out, said.err
+
+    return run
+
+
+def raising(error):
+    def fail():
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("3 is too few", fix="give 4"), 2),
+        (ToolchainError("3 is too few", fix="give 4"), 3),
+        (ToolFailed("3 is too few", fix="give 4"), 4),
+    ],
+)
+def test_an_error_becomes_two_lines_and_its_exit_code(outcome, error, code):
+    assert outcome(raising(error)) == (code, "", "error: 3 is too few\n  fix: give 4\n")
+
+
+def test_an_error_without_a_fix_is_one_line(outcome):
+    assert outcome(raising(InputError("no"))) == (2, "", "error: no\n")
+
+
+def test_a_failed_tool_shows_its_command_last_words_and_log(outcome, tmp_path):
+    error = ToolFailed("trtexec failed", argv=["trtexec", "--int8"], tail="out of memory", log_path=tmp_path / "log")
+
+    assert outcome(raising(error))[2].splitlines()[1:] == [
+        "  ran: trtexec --int8",
+        "  said: out of memory",
+        f"  log: {tmp_path / 'log'}",
+    ]
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, click.Abort])
+def test_ctrl_c_exits_130(outcome, stopped):
+    code, _, err = outcome(raising(stopped()))
+
+    assert code == 130
+    assert "interrupted" in err
+
+
+def test_a_bug_keeps_its_traceback():
+    group = Edge("tool")
+    group.command("go")(raising(ZeroDivisionError("a bug")))
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        group.main(["go"])
+
+
+def test_a_wrong_option_is_clicks_own_error(outcome):
+    code, _, err = outcome(lambda: None, "--no-such-option")
+
+    assert code == 2
+    assert "No such option" in err
+
+
+def test_success_exits_0_and_an_exit_code_of_a_command_stays(outcome):
+    assert outcome(lambda: click.echo("done")) == (0, "done\n", "")
+    assert outcome(lambda: click.get_current_context().exit(7))[0] == 7
+    assert outcome(raising(SystemExit(5)))[0] == 5
+
+
+def work():
+    with progress.step("count", 2):
+        progress.advance("count")
+        progress.advance("count")
+    with progress.step("build"):
+        pass
+    progress.advance("no such step")
+    progress.warn("odd [bold]value[/bold]", "look")
+    progress.note("seen")
+
+
+def test_bars_warnings_and_notes_go_to_standard_error(capsys):
+    with bars() as drawn:
+        work()
+    said = capsys.readouterr()
+
+    assert said.out == ""
+    assert "count" in said.err
+    assert "2/2" in said.err
+    assert "1/1" in said.err, "a step without a total is full when it is done"
+    assert "warning: odd [bold]value[/bold]" in said.err
+    assert "  fix: look" in said.err
+    assert "seen" in said.err
+    assert drawn.warnings == [{"message": "odd [bold]value[/bold]", "fix": "look"}]
+
+
+def test_quiet_draws_nothing_and_keeps_the_warnings(capsys):
+    with bars(quiet=True) as drawn:
+        work()
+
+    assert capsys.readouterr() == ("", "")
+    assert drawn.warnings == [{"message": "odd [bold]value[/bold]", "fix": "look"}]
+    assert drawn.notes == ["seen"]
+
+
+def test_a_step_that_comes_again_starts_its_bar_anew(capsys):
+    with bars():
+        work()
+        with progress.step("count", 5):
+            progress.advance("count")
+
+    assert "1/5" in capsys.readouterr().err
+
+
+def test_nothing_is_heard_after_the_block(capsys):
+    with bars(quiet=True) as drawn:
+        pass
+    progress.warn("late", "")
+
+    assert drawn.warnings == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bars_that_were_never_drawn_can_be_told_anything():
+    drawn = Bars(quiet=True)
+
+    drawn.started("a", 1)
+    drawn.advanced("a", 1)
+    drawn.finished("a")
+
+    assert drawn.warnings == []
+
+
+def test_json_is_indented_and_ends_its_line(capsys):
+    print_json({"a": [1]})
+
+    assert capsys.readouterr().out == '{\n  "a": [\n    1\n  ]\n}\n'

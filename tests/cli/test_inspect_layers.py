@@ -1,0 +1,106 @@
+"""polyyolo inspect layers, as it is typed."""
+
+import json
+
+import onnx
+import pytest
+
+from polyyolo.cli import main
+
+
+@pytest.fixture
+def told(capsys, monkeypatch):
+    """Run ``polyyolo inspect layers``; gives exit code, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            main(["inspect", "layers", *map(str, words)])
+        said = capsys.readouterr()
+        return left.value.code, said.out, said.err
+
+    return run
+
+
+def rows(text):
+    """First cell -> all cells, of a table drawn with bars."""
+    cells = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in text.splitlines() if "│" in line]
+    return {row[0]: row for row in cells}
+
+
+def test_layers_with_work_are_listed_with_precision_share_and_reason(told, little_yolo):
+    code, out, _ = told(little_yolo)
+    found = rows(out)
+
+    assert code == 0
+    assert len(found) == 14
+    assert found["stem_conv"] == ["stem_conv", "Conv", "fp16", "0.2", "8.6%", "nearest the image"]
+    assert found["cv2_conv"] == ["cv2_conv", "Conv", "int8", "0.9", "34.3%", ""]
+    assert found["h3"][2::3] == ["fp16", "head output"]
+    assert out.splitlines()[-1] == "91.1% of 0.00 GMACs run in INT8"
+
+
+def test_all_lists_layers_without_work_too(told, little_yolo):
+    assert {"pool", "joined", "wh"} <= set(rows(told(little_yolo, "--all")[1]))
+
+
+def test_json_has_the_same_for_scripts(told, little_yolo):
+    code, out, _ = told(little_yolo, "--json")
+    found = json.loads(out)
+    layers = {layer["name"]: layer for layer in found["layers"]}
+
+    assert code == 0
+    assert found["size"] == [64, 64]
+    assert found["int8_share"] == pytest.approx(0.911, abs=0.001)
+    assert layers["stem_conv"] == {
+        "name": "stem_conv",
+        "kind": "Conv",
+        "precision": "fp16",
+        "macs": 32 * 32 * 8 * 27,
+        "reason": "nearest the image",
+    }
+
+
+def test_options_show_what_a_run_with_them_would_do(told, little_yolo):
+    out = told(little_yolo, "--stem-budget", "0", "--keep-float", "cv1_conv")[1]
+
+    assert rows(out)["stem_conv"][2] == "int8"
+    assert rows(out)["cv1_conv"][5] == "kept by name"
+
+
+def test_the_size_may_be_told_for_a_model_of_open_size(told, models):
+    small, large = (json.loads(told(models / "yolov5s-dyn.onnx", "--json", "--size", *size)[1]) for size in
+                    (("320", "320"), ("640", "640")))  # fmt: skip
+
+    macs = [sum(layer["macs"] for layer in found["layers"]) for found in (small, large)]
+    assert macs[1] == 4 * macs[0]
+    assert small["int8_share"] == pytest.approx(large["int8_share"])
+
+
+def test_a_size_that_the_model_does_not_have_exits_2(told, little_yolo):
+    code, _, err = told(little_yolo, "--size", "128", "128")
+
+    assert code == 2
+    assert "64x64" in err
+    assert "fix: " in err
+
+
+@pytest.mark.parametrize("size", [("0", "64"), ("-64", "64")])
+def test_a_size_of_nothing_exits_2(told, little_dynamic, size):
+    assert told(little_dynamic, "--size", *size)[0] == 2
+
+
+def test_names_in_brackets_are_shown_whole(told, little_yolo, tmp_path):
+    """TensorFlow's and TensorRT's names hold brackets, which rich takes for colours."""
+    model = onnx.load(little_yolo)
+    next(node for node in model.graph.node if node.output[0] == "cv2_conv").name = "(Unnamed Layer* 4) [red]"
+    onnx.save(model, tmp_path / "named.onnx")
+
+    assert "(Unnamed Layer* 4) [red]" in rows(told(tmp_path / "named.onnx")[1])
+
+
+def test_no_such_model_exits_2(told):
+    code, out, err = told("none.onnx")
+
+    assert (code, out) == (2, "")
+    assert "none.onnx" in err

@@ -1,0 +1,78 @@
+"""Stages tell of their work; whoever runs them may listen."""
+
+import pytest
+
+from polyyolo import progress
+
+
+class Recorder:
+    def __init__(self):
+        self.heard = []
+
+    def started(self, step, total):
+        self.heard.append(("started", step, total))
+
+    def advanced(self, step, count):
+        self.heard.append(("advanced", step, count))
+
+    def finished(self, step):
+        self.heard.append(("finished", step))
+
+    def warned(self, message, fix):
+        self.heard.append(("warned", message, fix))
+
+    def noted(self, message):
+        self.heard.append(("noted", message))
+
+
+def test_a_listener_hears_all_of_a_step_and_nothing_afterwards():
+    recorder = Recorder()
+
+    with progress.listening(recorder), progress.step("count", 2):
+        progress.advance("count")
+        progress.advance("count", 3)
+        progress.warn("odd", "look")
+        progress.note("seen")
+    progress.note("not heard")
+
+    assert recorder.heard == [
+        ("started", "count", 2),
+        ("advanced", "count", 1),
+        ("advanced", "count", 3),
+        ("warned", "odd", "look"),
+        ("noted", "seen"),
+        ("finished", "count"),
+    ]
+
+
+def test_an_item_counts_as_done_when_the_next_is_asked_for():
+    recorder = Recorder()
+
+    with progress.listening(recorder):
+        items = progress.track("ab", "letters", 2)
+        next(items)
+        assert recorder.heard == [("started", "letters", 2)]
+        assert list(items) == ["b"]
+
+    assert recorder.heard[1:] == [("advanced", "letters", 1), ("advanced", "letters", 1), ("finished", "letters")]
+
+
+def test_a_step_that_fails_is_finished_too():
+    recorder = Recorder()
+
+    def fail():
+        with progress.listening(recorder), progress.step("work"):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert recorder.heard[-1] == ("finished", "work")
+
+
+def test_without_a_listener_everything_is_silent(capsys):
+    with progress.step("work"):
+        progress.advance("work")
+        progress.warn("odd", "look")
+        progress.note("seen")
+
+    assert capsys.readouterr() == ("", "")
