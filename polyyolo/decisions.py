@@ -37,6 +37,8 @@ from polyyolo.verification.labelled import Labelled, read_labelled
 
 CACHE_READER = "8.6"
 """TensorRT that a calibration cache is written for where none is here; ``polyyolo cache export`` writes for others."""
+WAYS = ("auto", "stem", "none")
+"""How to choose what stays in float, where it is not named."""
 HELD = 32
 """Pictures that are kept out of the calibration to compare models on, where none are labelled; a fifth at most."""
 
@@ -86,6 +88,15 @@ class Decisions:
         """Whether the model must be cast to FP16: types in the graph decide, and it was not quantized elsewhere."""
         wanted = self.request.precision is not Precision.FP32 and not self.spec.quantized
         return wanted and typing_for(self.toolchain, self.request.route) is Typing.STRONG
+
+    def spares(self, way: str) -> bool:
+        """Whether "auto", "stem" or "none" was asked for as a way to choose what stays in float."""
+        return way in self.request.keep_float
+
+    @property
+    def named_float(self) -> tuple[str, ...]:
+        """The nodes that are kept in float by name."""
+        return tuple(name for name in self.request.keep_float if name not in WAYS)
 
     @property
     def compared_on(self) -> Sequence[Path]:

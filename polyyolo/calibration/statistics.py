@@ -105,7 +105,7 @@ def measure(
     totals: dict[str, Histogram] = {}
     with ThreadPoolExecutor() as pool, step(STEP, total):
         for number, batch in enumerate(batches):
-            for piece in _pieces(spec, batch):
+            for piece in pieces(spec, batch):
                 arrays = {spec.image: piece, **watched.run(piece, number)}
                 for name, found in zip(arrays, pool.map(histogram, arrays.values()), strict=True):
                     totals[name] = totals[name] + found if name in totals else found
@@ -163,7 +163,7 @@ class Watched:
         self._session.run_with_iobinding(binding)
 
 
-def _pieces(spec: ModelSpec, batch: NDArray[np.generic]) -> Iterable[NDArray[np.generic]]:
+def pieces(spec: ModelSpec, batch: NDArray[np.generic]) -> Iterable[NDArray[np.generic]]:
     """Cut a batch into single pictures where the model allows it: memory then does not grow with the batch."""
     if isinstance(spec.image_input.dims[0], int):
         return [batch]

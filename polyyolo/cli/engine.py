@@ -36,13 +36,20 @@ PATH = click.Path(path_type=Path)
 @click.option("--seed", type=int, default=0, show_default=True, help="of the choice of pictures")
 @click.option("--method", default="mse", show_default=True, help="max, mse, entropy or percentile-P")
 @click.option(
-    "--stem-budget",
+    "--keep-float",
+    multiple=True,
+    default=("auto",),
+    show_default=True,
+    metavar="auto|stem|none|NODE",
+    help="what stays in float besides the head: what costs the most, what is nearest the image, or by name",
+)
+@click.option(
+    "--budget",
     type=click.FloatRange(0, 1),
     default=0.10,
     show_default=True,
-    help="share of the work that the convolutions nearest the image may take in float",
+    help="share of the work that auto or stem may keep in float",
 )
-@click.option("--keep-float", multiple=True, metavar="NODE", help="a node to keep in float; may be repeated")
 @click.option("--half-io", is_flag=True, help="let inputs and outputs be FP16")
 @click.option(
     "--compute-capability",

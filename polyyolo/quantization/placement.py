@@ -3,8 +3,8 @@
 The rules, with their sources in docs/quantization.md:
 1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation.
 2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
-3. The convolutions nearest the image stay in float up to a share of the model's work: they cost the most accuracy
-   for what they compute.
+3. What costs the most accuracy for its work stays in float up to a share of all work: measured, or else the
+   convolutions nearest the image.
 4. A tensor that reaches a quantized node through Concat, MaxPool, Resize, Slice or Split shares its scale with what
    comes out there, so that those nodes run in INT8 and nothing is rescaled. A Split of which one part is needed in
    float stays in float: the scale of the other parts might clip that one.
@@ -29,6 +29,7 @@ from polyyolo.quantization.topology import (
 )
 
 HEAD, DECODE, STEM, NAMED = "head output", "behind the head", "nearest the image", "kept by name"
+SENSITIVE = "most noise for its work"
 
 
 @frozen
@@ -61,10 +62,12 @@ class FloatBudget:
     Attributes:
         stem: share (0 to 1) of the model's multiply-accumulates that the convolutions nearest the image may take.
         names: nodes to keep in float, by node name or by output tensor.
+        sensitive: nodes that measurement found to cost the most, by output tensor.
     """
 
     stem: float = 0.10
     names: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
 
 
 def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Placement:
@@ -98,6 +101,8 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
             reasons[name] = DECODE
         elif name in budget.names or node.name in budget.names:
             reasons[name] = NAMED
+        elif name in budget.sensitive:
+            reasons[name] = SENSITIVE
     free = [identity(node) for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
     return reasons | dict.fromkeys(_stem(free, macs, budget.stem), STEM)
 

@@ -1,5 +1,7 @@
 """A prepared model and its table in, the INT8 model out."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import onnx
@@ -11,6 +13,7 @@ from polyyolo.quantization import half
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.insertion import insert
 from polyyolo.quantization.placement import FloatBudget, Placement, place
+from polyyolo.quantization.topology import identity, is_weighted
 from polyyolo.quantization.work import macs
 from polyyolo.records import CalibrationTable, ModelSpec
 
@@ -27,6 +30,23 @@ def placement_of(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) ->
     return place(imported(model), macs(model, spec, size), budget)
 
 
+def refuse_unknown(spec: ModelSpec, names: Sequence[str]) -> None:
+    """Refuse names of nodes that the model does not have, or that hold no weights.
+
+    Raises:
+        InputError: as above; the fix has names that come close.
+    """
+    nodes = [node for node in imported(load(spec.path)).nodes if is_weighted(node)]
+    known = {each for node in nodes for each in (node.name, identity(node))}
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, sorted(known), n=3, cutoff=0.3)
+            raise InputError(
+                f"{spec.path.name} has no convolution or matrix product called {name!r}",
+                fix=f"see polyyolo inspect layers; close to it: {', '.join(close) or 'none'}",
+            )
+
+
 def quantize(spec: ModelSpec, table: CalibrationTable, placement: Placement, output: Path) -> ModelSpec:
     """Write the model with Q/DQ nodes, all types still FP32.
 
@@ -40,7 +60,7 @@ def quantize(spec: ModelSpec, table: CalibrationTable, placement: Placement, out
             fix="calibrate this model",
         )
     how = f"quantize ({table.method}, {len(placement.nodes)} of {len(placement.nodes) + len(placement.in_float)} nodes)"
-    return _write(insert(load(spec.path), placement, table), spec, output, how)
+    return write_checked(insert(load(spec.path), placement, table), spec, output, how)
 
 
 def cast_to_half(spec: ModelSpec, output: Path, *, half_io: bool = False) -> ModelSpec:
@@ -49,10 +69,15 @@ def cast_to_half(spec: ModelSpec, output: Path, *, half_io: bool = False) -> Mod
     Raises:
         ModelError: the model cannot hold FP16.
     """
-    return _write(half.to_half(load(spec.path), spec.image, half_io=half_io), spec, output, "cast to FP16")
+    return write_checked(half.to_half(load(spec.path), spec.image, half_io=half_io), spec, output, "cast to FP16")
 
 
-def _write(model: onnx.ModelProto, source: ModelSpec, output: Path, how: str) -> ModelSpec:
+def write_checked(model: onnx.ModelProto, source: ModelSpec, output: Path, how: str) -> ModelSpec:
+    """Write a changed model once the ONNX checker accepts it, and give what it is.
+
+    Raises:
+        ModelError: the checker refuses it.
+    """
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:

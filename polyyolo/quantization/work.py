@@ -6,9 +6,15 @@ from collections.abc import Mapping
 import onnx
 import onnx_graphsurgeon as gs
 
+from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.topology import data_of, identity, is_weighted, weight_of
 from polyyolo.records import ModelSpec
+
+
+def macs_of(spec: ModelSpec, size: tuple[int, int]) -> dict[str, int]:
+    """Count the work of a model file; see ``macs``."""
+    return macs(load(spec.path), spec, size)
 
 
 def macs(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> dict[str, int]:

@@ -164,3 +164,20 @@ class Layer:
     precision: Precision
     macs: int = 0
     reason: str = ""
+
+
+@frozen
+class Sensitivity:
+    """What quantizing one tensor costs.
+
+    Attributes:
+        tensor: the activation.
+        nodes: identities of the weighted nodes that read it.
+        noise: power of the noise at the outputs against the signal's, with nothing else quantized.
+        macs: multiply-accumulates of the nodes for one picture.
+    """
+
+    tensor: str
+    nodes: tuple[str, ...]
+    noise: float
+    macs: int

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from polyyolo.records.engine import BuildPlan, Engine, Layer, Precision, Profile, Route
+from polyyolo.records.engine import BuildPlan, Engine, Layer, Precision, Profile, Route, Sensitivity
 from polyyolo.records.model import HeadKind, ModelSpec
 from polyyolo.records.pictures import CalibrationSet, Preprocessing
 from polyyolo.records.proof import Fidelity, Verdict
@@ -39,8 +39,9 @@ class Request:
         count: how many pictures to calibrate with, at most.
         seed: of their choice.
         method: of the ranges.
-        stem_budget: share of the model's work that the convolutions nearest the image may take in float.
-        keep_float: further nodes to keep in float, by name.
+        keep_float: what stays in float besides the head: "auto" measures what costs the most, "stem" takes what is
+            nearest the image, "none" nothing; anything else is the name of a node.
+        budget: share of the model's work, 0 to 1, that "auto" or "stem" may keep in float.
         half_io: let inputs and outputs be FP16.
         overrides: preprocessing that differs from the model's preset.
         compute_capabilities: GPUs that TensorRT for RTX builds for.
@@ -59,8 +60,8 @@ class Request:
     count: int = 128
     seed: int = 0
     method: str = "mse"
-    stem_budget: float = 0.10
-    keep_float: tuple[str, ...] = ()
+    keep_float: tuple[str, ...] = ("auto",)
+    budget: float = 0.10
     half_io: bool = False
     overrides: Mapping[str, Any] = field(factory=dict)
     compute_capabilities: tuple[str, ...] = ()
@@ -81,6 +82,7 @@ class Run:
         engine: None where nothing was built.
         fidelity: None where there was nothing to compare on.
         layers: of ``built``.
+        sensitivities: what quantizing each tensor alone costs, the most costly first; empty where it was not measured.
         pictures: side-by-side pictures and the contact sheet, below ``folder``.
         seconds: step -> how long it took when it was done.
         reused: steps that were not done again.
@@ -100,6 +102,7 @@ class Run:
     engine: Engine | None
     fidelity: Fidelity | None
     layers: tuple[Layer, ...]
+    sensitivities: tuple[Sensitivity, ...]
     verdict: Verdict
     pictures: tuple[str, ...]
     seconds: Mapping[str, float]

@@ -8,6 +8,9 @@ from polyyolo.errors import ModelError
 from polyyolo.records import Head, HeadKind
 from polyyolo.verification.boxes import Array, Boxes
 
+EVERYTHING = -1.0
+"""Below every score, 0 included."""
+
 
 def decode(
     outputs: Mapping[str, Array], head: Head, *, confidence: float = 0.25, multi_label: bool = False
@@ -41,6 +44,18 @@ def decode(
         _candidates(_cells(picture, head, confidence), confidence=confidence, multi_label=multi_label)
         for picture in pictures
     ]
+
+
+def scores_of_cells(outputs: Mapping[str, Array], head: Head) -> Array:
+    """Read the class scores of all cells of one picture, in the model's order; not for end-to-end heads.
+
+    Returns:
+        (N, C) scores, 0 to 1.
+
+    Raises:
+        ModelError: an output has not the shape that the head says.
+    """
+    return _cells([stack[0] for stack in _expected(outputs, head)], head, EVERYTHING)[1]
 
 
 def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
@@ -91,7 +106,7 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
 
 def _levels(maps: list[Array], head: Head, confidence: float) -> Iterator[tuple[Array, Array]]:
     """Centre and size, and class scores, of each raw map's hopeful cells."""
-    logit = np.log(confidence / (1 - confidence))
+    logit = np.log(confidence / (1 - confidence)) if confidence > 0 else -np.inf
     scale_xy = head.scale_xy or (1.0,) * len(maps)
     for cells, stride, sizes, scale in zip(maps, head.strides, head.anchors, scale_xy, strict=True):
         anchor, row, column = np.nonzero(cells[..., 4] > logit)

@@ -1,0 +1,133 @@
+"""Which nodes cost the most accuracy for what they compute: each quantized alone, measured at the model's outputs.
+
+Noise of tensors quantized alone adds up to that of all of them together (within 20 percent on YOLOv5s, YOLOv8n and
+YOLOv4-tiny), so that the best nodes to keep in float under a budget are those with the most noise for their work.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Protocol, TypeVar
+
+import numpy as np
+import onnx
+from attrs import evolve
+from numpy.typing import NDArray
+
+from polyyolo.calibration.statistics import pieces
+from polyyolo.models.runtime import open_session
+from polyyolo.models.spec import load
+from polyyolo.progress import advance, step
+from polyyolo.quantization.graph import imported
+from polyyolo.quantization.insertion import insert
+from polyyolo.quantization.placement import Placement
+from polyyolo.quantization.topology import data_of, identity, is_weighted
+from polyyolo.records import CalibrationTable, ModelSpec, Sensitivity
+
+Array = NDArray[np.generic]
+Sight = TypeVar("Sight")
+STEP = "sensitivity"
+
+
+class Gauge(Protocol[Sight]):
+    """What tells how much noise matters; ``verification.gauge`` has the one for YOLO heads."""
+
+    def see(self, outputs: Mapping[str, Array]) -> Sight | None:
+        """Keep what matters of the FP32 outputs for one picture; None where nothing does."""
+
+    def noise(self, sight: Sight, outputs: Mapping[str, Array]) -> float:
+        """Give the noise of other outputs for the same picture, as power against the signal's."""
+
+
+class Trial:
+    """A few pictures on which quantized variants of one model are held against it."""
+
+    def __init__(
+        self, spec: ModelSpec, gauge: Gauge[Sight], pictures: Iterable[Array], count: int, tries: int = 32
+    ) -> None:
+        """Run the FP32 model over pictures until it saw something on ``count`` of them, or ``tries`` were run.
+
+        Args:
+            spec: the FP32 model.
+            gauge: tells what matters.
+            pictures: (B, C, H, W) batches that fit the model; of each, the first picture is used, or all of them where
+                the model's batch is fixed.
+            count: how many batches to measure on.
+            tries: how many to look at for that.
+        """
+        self._image = spec.image
+        self._gauge = gauge
+        self._model = load(spec.path)
+        first = (next(iter(pieces(spec, batch))) for batch in islice(pictures, tries))
+        seen = ((picture, gauge.see(outputs)) for picture, outputs in self._run(self._model, first))
+        self._sights = list(islice(((picture, sight) for picture, sight in seen if sight is not None), count))
+
+    @property
+    def pictures(self) -> int:
+        """On how many pictures something was seen."""
+        return len(self._sights)
+
+    def noise(self, placement: Placement, table: CalibrationTable) -> float:
+        """Quantize as placed and give the median noise over the pictures: one odd picture decides nothing."""
+        variant = insert(self._model, placement, table)
+        outputs = self._run(variant, (picture for picture, _ in self._sights))
+        noises = [self._gauge.noise(sight, got) for (_, got), (_, sight) in zip(outputs, self._sights, strict=True)]
+        return float(np.median(noises))
+
+    def _run(self, model: onnx.ModelProto, pictures: Iterable[Array]) -> Iterable[tuple[Array, dict[str, Array]]]:
+        session = open_session(model.SerializeToString())
+        names = [output.name for output in model.graph.output]
+        for picture in pictures:
+            yield picture, dict(zip(names, session.run(names, {self._image: picture}), strict=True))
+
+
+def sensitivities(
+    trial: Trial, spec: ModelSpec, placement: Placement, table: CalibrationTable, macs: Mapping[str, int]
+) -> tuple[Sensitivity, ...]:
+    """Measure what quantizing each tensor alone costs, the most costly first.
+
+    Args:
+        trial: pictures with something to see on them.
+        spec: the FP32 model.
+        placement: all that could be quantized.
+        table: ranges of the tensors.
+        macs: multiply-accumulates by node identity.
+    """
+    readers = _readers(spec, placement)
+    found = []
+    with step(STEP, len(readers)):
+        for tensor, nodes in readers.items():
+            alone = evolve(placement, nodes=nodes, groups=((tensor,),))
+            work = sum(macs.get(node, 0) for node in nodes)
+            found.append(Sensitivity(tensor, nodes, trial.noise(alone, table), work))
+            advance(STEP)
+    return tuple(sorted(found, key=lambda each: -each.noise))
+
+
+def most_costly(found: Sequence[Sensitivity], total_macs: int, budget: float) -> tuple[str, ...]:
+    """Choose the nodes with the most noise for their work, as many as fit into a share of all work.
+
+    Args:
+        found: from ``sensitivities``.
+        total_macs: of the whole model.
+        budget: share of them that may stay in float, 0 to 1.
+
+    Returns:
+        identities of nodes.
+    """
+    room = budget * total_macs
+    chosen: list[str] = []
+    for each in sorted(found, key=lambda each: -each.noise / max(each.macs, 1)):
+        if each.macs <= room and each.noise > 0:
+            room -= each.macs
+            chosen.extend(each.nodes)
+    return tuple(chosen)
+
+
+def _readers(spec: ModelSpec, placement: Placement) -> dict[str, tuple[str, ...]]:
+    """Group the placement's nodes by the activation that they read."""
+    chosen = set(placement.nodes)
+    readers: dict[str, list[str]] = {}
+    for node in imported(load(spec.path)).nodes:
+        if is_weighted(node) and identity(node) in chosen:
+            readers.setdefault(data_of(node).name, []).append(identity(node))
+    return {tensor: tuple(nodes) for tensor, nodes in readers.items()}
