@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import onnx
 import onnx_graphsurgeon as gs
 
+from polyyolo.models.spec import load
 from polyyolo.passes.result import PassResult
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.lint.rules import Spot
@@ -14,6 +16,8 @@ from polyyolo.quantization.lint.table import CHECKS
 from polyyolo.quantization.lint.view import view_of
 from polyyolo.quantization.mend_scales import make_symmetric, repair_scale, rescale_weight, tie, widen_channels
 from polyyolo.quantization.mend_wiring import bypass, complete, read_skip
+from polyyolo.quantization.quantize import write_checked
+from polyyolo.records import ModelSpec
 
 # In this order: numbers first, since the later ones rely on them; what is removed before what is added or tied.
 MENDERS: Mapping[str, Callable[[gs.Graph, Spot], None]] = MappingProxyType(
@@ -26,6 +30,7 @@ MENDERS: Mapping[str, Callable[[gs.Graph, Spot], None]] = MappingProxyType(
         "weight-axis": rescale_weight,
         "per-tensor-weight": rescale_weight,
         "decode": bypass,
+        "dfl": bypass,
         "head": bypass,
         "conv-activation": bypass,
         "softmax": bypass,
@@ -65,10 +70,23 @@ def mend(model: onnx.ModelProto, rules: Collection[str] = tuple(MENDERS)) -> Pas
     return PassResult(exported(graph, like=model) if notes else model, changed=bool(notes), notes=notes)
 
 
+def mend_file(spec: ModelSpec, output: Path) -> tuple[ModelSpec, tuple[str, ...]]:
+    """Mend a model and write it.
+
+    Returns:
+        What the new file is, and the notes of ``mend``.
+
+    Raises:
+        ModelError: the ONNX checker refuses the model, mended as it is.
+    """
+    result = mend(load(spec.path))
+    return write_checked(result.model, spec, output, "mend Q/DQ" if result.changed else "no mending"), result.notes
+
+
 def _mend(graph: gs.Graph, name: str) -> int:
     """Mend one rule in place, and give the number of places."""
     check = next(check for rule, check in CHECKS.items() if rule.name == name)
-    spots = [spot for spot in check(view_of(graph)) if spot.mendable]
+    spots = [spot for spot in check(view_of(graph)) if spot.can_be_mended]
     for spot in spots:
         MENDERS[name](graph, spot)
     if spots:

@@ -85,13 +85,12 @@ def _set_scale(pair: Pair, scale: Values, axis: int | None = None) -> None:
         scale: one number, or one for each channel.
         axis: of the channels; as it was where not given.
     """
-    first = pair.nodes[0]
+    first, along = pair.nodes[0], pair.axis if axis is None else axis
     kind = known(fixed(first.inputs[1])).values.dtype
     constants = [
         gs.Constant(f"{identity(first)}_mended_scale", np.asarray(scale, kind)),
         gs.Constant(f"{identity(first)}_mended_zero_point", np.zeros(np.shape(scale), np.int8)),
     ]
     for node in pair.nodes:
-        node.inputs[1:] = constants
-        kept = {} if np.size(scale) == 1 else {"axis": pair.axis if axis is None else axis}
-        node.attrs = kept
+        node.inputs = [node.inputs[0], *constants]
+        node.attrs = {} if np.size(scale) == 1 else {"axis": along}

@@ -31,9 +31,9 @@ def complete(graph: gs.Graph, spot: Spot) -> None:
     """Quantize the other factor too where its scale is known, as that of weights always is; else neither."""
     for node in spot.readers:
         weight_pair = next((pair for pair in spot.pairs if pair.stored is not None), None)
-        known = None if weight_pair is None else _restored_elsewhere(data_of(node))
-        if known is not None:
-            _read_through((node,), data_of(node), known)
+        restored = None if weight_pair is None else _restored_elsewhere(data_of(node))
+        if restored is not None:
+            _read_through((node,), data_of(node), restored)
         elif weight_pair is None and graph.opset >= AXIS_OPSET:
             _quantize_weight(graph, node, kind=known(fixed(spot.pairs[0].nodes[0].inputs[1])).values.dtype)
         else:

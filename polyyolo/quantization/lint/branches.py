@@ -47,7 +47,9 @@ def untied(view: View) -> Iterator[Spot]:
 
 def _is_plain(pair: Pair) -> bool:
     scale = pair.scale
-    return scale is not None and scale.size == 1 and usable(scale) and not np.any(pair.zero_point)
+    return (
+        pair.type == "INT8" and scale is not None and scale.size == 1 and usable(scale) and not np.any(pair.zero_point)
+    )
 
 
 def _carriers(view: View, group: frozenset[str]) -> tuple[str, ...]:

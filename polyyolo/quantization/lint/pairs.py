@@ -90,6 +90,19 @@ class Pair:
         return int(self.nodes[0].attrs.get("axis", 1))
 
     @property
+    def is_removable(self) -> bool:
+        """Whether the float values are at hand: in front of a QuantizeLinear, or to be had from stored integers."""
+        if self.quantize is not None:
+            return True
+        return (
+            self.stored is not None
+            and self.type in {"INT8", "UINT8", "INT32"}
+            and self.zero_point is not None
+            and self.scale is not None
+            and self.scale.ndim < 2
+        )
+
+    @property
     def restored(self) -> tuple[gs.Variable, ...]:
         """What comes out in float."""
         return tuple(node.outputs[0] for node in self.dequantize)

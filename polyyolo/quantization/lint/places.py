@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 from polyyolo.quantization.lint.pairs import Pair
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, is_int8, origin, producer, title
-from polyyolo.quantization.topology import CARRIERS, activations, data_of, identity, is_weighted
+from polyyolo.quantization.topology import CARRIERS, activations, data_of, identity, is_decode, is_weighted
 
 GATES = frozenset({"Sigmoid", "HardSigmoid", "Tanh", "Softplus"})
 ACTIVATIONS = GATES | {
@@ -37,21 +37,28 @@ def biases(view: View) -> Iterator[Spot]:
     """A bias that is stored as integers, or rounded to them."""
     for pair in view.pairs:
         if pair.is_bias:
-            known = pair.scale is not None and pair.zero_point is not None
-            yield Spot((pair.name,), pair.type, (pair,), pair.readers, mendable=known)
+            yield Spot((pair.name,), pair.type, (pair,), pair.readers)
 
 
 def decodes(view: View) -> Iterator[Spot]:
-    """Anything that is quantized behind the head: boxes, scores, DFL's Softmax, the outputs themselves."""
+    """Anything that is quantized behind the head, but for DFL: boxes, scores, the outputs themselves."""
     outputs = {id(tensor) for tensor in view.graph.outputs}
     for pair in view.pairs:
-        readers = tuple(node for node in pair.readers if identity(node) in view.decode)
+        readers = tuple(node for node in pair.readers if identity(node) in view.decode and not _is_dfl(view, node))
         leaves = any(id(tensor) in outputs for tensor in pair.restored)
         whole = pair.quantize is not None and id(pair.quantize.outputs[0]) in outputs
         if readers or leaves or whole:
             names = tuple(map(title, readers)) or (pair.name,)
             detail = "a graph output" if leaves else "a graph output of integers" if whole else f"reads {pair.name}"
             yield Spot(names, detail, (pair,), readers, mendable=not whole)
+
+
+def dfls(view: View) -> Iterator[Spot]:
+    """What DFL's Softmax or the convolution behind it reads."""
+    for pair in view.pairs:
+        readers = tuple(node for node in pair.readers if identity(node) in view.decode and _is_dfl(view, node))
+        if readers:
+            yield Spot(tuple(map(title, readers)), f"reads {pair.name}", (pair,), readers)
 
 
 def heads(view: View) -> Iterator[Spot]:
@@ -110,7 +117,7 @@ def inputs(view: View) -> Iterator[Spot]:
 
 def unused(view: View) -> Iterator[Spot]:
     """A pair whose readers all compute in float, unless another rule has it already."""
-    elsewhere: tuple[Callable[[View], Iterator[Spot]], ...] = (biases, decodes, heads, between, softmaxes)
+    elsewhere: tuple[Callable[[View], Iterator[Spot]], ...] = (biases, decodes, dfls, heads, between, softmaxes)
     claimed = {id(pair) for rule in elsewhere for spot in rule(view) for pair in spot.pairs}
     for pair in view.pairs:
         if id(pair) not in claimed and not any(_gains(view, node) for node in _all_readers(pair)):
@@ -129,6 +136,10 @@ def conv_behind(tensor: gs.Tensor) -> gs.Node | None:
             return None
         node = producer(gated if gated is not None else activations(node)[0])
     return node
+
+
+def _is_dfl(view: View, node: gs.Node) -> bool:
+    return node.op == "Softmax" or is_decode(view.twin_of(node))
 
 
 def _continues(view: View, made_by: gs.Node, reader: gs.Node) -> bool:

@@ -62,7 +62,7 @@ class Spot:
     Attributes:
         pairs: the pairs that are wrong.
         readers: the nodes that should not read them; for a weight, the node that it belongs to.
-        mendable: whether the numbers that mending needs are there.
+        mendable: whether the numbers that mending needs are there, besides the float values of the pairs.
     """
 
     names: tuple[str, ...]
@@ -70,3 +70,8 @@ class Spot:
     pairs: tuple[Pair, ...] = ()
     readers: tuple[gs.Node, ...] = ()
     mendable: bool = True
+
+    @property
+    def can_be_mended(self) -> bool:
+        """Whether all is there that mending needs."""
+        return self.mendable and all(pair.is_removable for pair in self.pairs)

@@ -34,7 +34,7 @@ def lint(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tupl
         )
     view = view_of(imported(model))
     found = [
-        Finding(rule, spot.names, spot.detail, spot.mendable and rule.name in MENDERS)
+        Finding(rule, spot.names, spot.detail, spot.can_be_mended and rule.name in MENDERS)
         for rule, check in CHECKS.items()
         for spot in check(view)
     ]

@@ -94,6 +94,13 @@ CHECKS: Mapping[Rule, Callable[[View], Iterator[Spot]]] = MappingProxyType(
             "leave everything behind the head's output convolutions in float",
         ): places.decodes,
         Rule(
+            "dfl",
+            WARNING,
+            "DFL's Softmax or its convolution is quantized",
+            "an edge of a box is the mean of 16 probabilities: rounding them moves it",
+            "leave everything behind the head's output convolutions in float",
+        ): places.dfls,
+        Rule(
             "head",
             WARNING,
             "one of the head's output convolutions is quantized",

@@ -14,7 +14,9 @@ from polyyolo.quantization.topology import is_weighted, weight_of
 INTEGER_OPERATORS = ("QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantize")
 # From this operator set on, QuantizeLinear has an axis.
 AXIS_OPSET = 13
+# From 19 on scales may be FP16; up to 22 a scale has the type of the values.
 HALF_OPSET = 19
+MIXED_OPSET = 23
 
 
 def integer_operators(view: View) -> Iterator[Spot]:
@@ -56,7 +58,8 @@ def scales(view: View) -> Iterator[Spot]:
 def mismatches(view: View) -> Iterator[Spot]:
     """QuantizeLinear and DequantizeLinear of one pair with other numbers."""
     for pair in view.pairs:
-        for node in pair.dequantize if pair.quantize is not None else ():
+        comparable = pair.type in {"INT8", "UINT8"} and pair.scale is not None and usable(pair.scale)
+        for node in pair.dequantize if comparable and pair.quantize is not None else ():
             alone = Pair(None, (node,))
             if not (_same(pair.scale, alone.scale) and _same(pair.zero_point, alone.zero_point)):
                 detail = f"scale {_span(pair.scale)} in, {_span(alone.scale)} out"
@@ -100,8 +103,11 @@ def opsets(view: View) -> Iterator[Spot]:
         kind = type_name(pair.nodes[0].inputs[1])
         if kind == "FLOAT16" and opset < HALF_OPSET:
             yield Spot((pair.name,), f"FP16 scale in opset {opset}, allowed from {HALF_OPSET} on", mendable=False)
+        elif pair.quantize is not None and opset < MIXED_OPSET and type_name(pair.source) not in {kind, "UNDEFINED"}:
+            yield Spot((pair.name,), f"{kind} scale for {type_name(pair.source)} values", mendable=False)
         if pair.scale is not None and pair.scale.size > 1 and opset < AXIS_OPSET:
-            yield Spot((pair.name,), f"axis in opset {opset}, allowed from {AXIS_OPSET} on", mendable=False)
+            detail = f"a scale for each channel in opset {opset}, allowed from {AXIS_OPSET} on"
+            yield Spot((pair.name,), detail, mendable=False)
 
 
 def can_be_symmetric(pair: Pair) -> bool:
