@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 
-from polyyolo.errors import InputError, TableError
+from polyyolo.errors import InputError, ModelError, TableError
 from polyyolo.files import replacing
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization import half
