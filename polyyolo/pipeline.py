@@ -65,7 +65,12 @@ def _gathered(
         plan=plan,
         engine=made,
         fidelity=fidelity,
-        layers=layers(built, decisions.preprocessing.size, quantized.budget if quantized else FloatBudget(stem=0)),
+        layers=layers(
+            built,
+            decisions.preprocessing.size,
+            quantized.budget if quantized else FloatBudget(stem=0),
+            planned=decisions.calibrates,
+        ),
         sensitivities=quantized.sensitivities if quantized else (),
         verdict=judge(made, fidelity, request.limits),
         pictures=tuple(

@@ -65,7 +65,8 @@ def read_table(path: Path) -> CalibrationTable:
     try:
         table = read_json(path, CalibrationTable)
     except InputError as error:
-        raise TableError(f"{path} is no calibration table: {error.message}", fix="calibrate or import again") from error
+        reason = error.message.removeprefix(f"cannot read {path}: ")
+        raise TableError(f"{path} is no calibration table: {reason}", fix="calibrate or import again") from error
     for name in table.ranges:
         if not 0 <= table.amax(name) < math.inf:
             raise TableError(f"{path} gives tensor {name!r} the range {table.amax(name)}", fix="calibrate again")

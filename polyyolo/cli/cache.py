@@ -16,14 +16,23 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 UNFIT = 1
 USUAL = 640
-TABLE, MODEL = "calibration.json", "model.onnx"
+TABLE, MODEL, REPORT = "calibration.json", "model.onnx", "report.json"
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 size_option = click.option("--size", type=(int, int), metavar="H W", help="height and width  [the model's own, or 640]")
-stem_option = click.option(
-    "--stem-budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="as polyyolo engine has it"
+keep_option = click.option(
+    "--keep-float",
+    multiple=True,
+    metavar="stem|none|NODE",
+    help="what stays in float besides the head  [as in the run; stem without a run]",
 )
-keep_option = click.option("--keep-float", multiple=True, metavar="NODE", help="as polyyolo engine has it")
+budget_option = click.option(
+    "--budget",
+    type=click.FloatRange(0, 1),
+    default=0.10,
+    show_default=True,
+    help="share of the work that stem may keep in float",
+)
 
 
 @click.group()
@@ -103,8 +112,8 @@ def diff(first: Path, second: Path, count: int, *, as_json: bool) -> None:
 )
 @click.option("--model", help="the model that the table was made for  [model.onnx beside it]")
 @size_option
-@stem_option
 @keep_option
+@budget_option
 @as_json_option
 def export(source: Path, output: Path, model: str | None, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Write the ranges of a run, or of a table, as a calibration cache; head and decode are left out."""
@@ -114,7 +123,7 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     table = read_table(source / TABLE if source.is_dir() else source)
     spec = _spec(model) if model else _beside(source)
     with bars(quiet=as_json) as shown:
-        table, placement = cache_exchange.fitted(table, spec, _size(spec, options["size"]), _budget(options))
+        table, placement = cache_exchange.fitted(table, spec, _size(spec, options["size"]), _budget(options, source))
         header = cache_exchange.Header(options["tensorrt"], options["algorithm"])
         made = cache_exchange.export_cache(table, spec, placement, header)
         cache_exchange.save(made, output, table, spec)
@@ -132,8 +141,8 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     "-o", "--output", required=True, type=PATH, help="a table (.json), or a Q/DQ model (.onnx) for any TensorRT"
 )
 @size_option
-@stem_option
 @keep_option
+@budget_option
 @as_json_option
 def import_(source: Path, model: str, output: Path, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Take over the scales of a calibration cache, or of a Q/DQ model from anywhere, for an FP32 model."""
@@ -196,7 +205,15 @@ def _size(spec: "ModelSpec", asked: tuple[int, int] | None) -> tuple[int, int]:
     return asked or (height, width)
 
 
-def _budget(options: dict[str, Any]) -> "FloatBudget":
-    from polyyolo.quantization.placement import FloatBudget
+def _budget(options: dict[str, Any], run: Path | None = None) -> "FloatBudget":
+    """Say what stays in float: as asked, else as the run had it, else what is nearest the image."""
+    from polyyolo.files import read_json
+    from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget
+    from polyyolo.records import Run
 
-    return FloatBudget(options["stem_budget"], options["keep_float"])
+    asked = options["keep_float"]
+    if not asked and run and (run / REPORT).is_file():
+        listed = read_json(run / REPORT, Run).layers
+        return FloatBudget(0.0, tuple(layer.name for layer in listed if layer.reason in {NAMED, SENSITIVE, STEM}))
+    names = tuple(name for name in asked if name not in {"stem", "none"})
+    return FloatBudget(0.0 if asked and "stem" not in asked else options["budget"], names)

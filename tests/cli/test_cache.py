@@ -1,0 +1,141 @@
+"""polyyolo cache, as it is typed."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from polyyolo.cli import main
+from polyyolo.models.spec import load, read_spec
+
+
+@pytest.fixture
+def polyyolo():
+    def run(*words):
+        return CliRunner().invoke(main, ["cache", *(str(word) for word in words)])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def fixture(shared):
+    return shared / "fixtures/trtexec-8.6.0/yolov5s.entropy2.cache"
+
+
+@pytest.fixture(scope="module")
+def yolov5s(models):
+    return models / "yolov5s-640.onnx"
+
+
+@pytest.fixture(scope="module")
+def run(little_yolo, little_pictures, tmp_path_factory):
+    """A run of the calibrated route where nothing builds."""
+    folder = tmp_path_factory.mktemp("runs") / "little"
+    asked = ("engine", little_yolo, "--images", little_pictures, "--toolchain", "none", "--route", "calibrated")
+    done = CliRunner().invoke(main, [str(word) for word in (*asked, "--quiet", "-o", folder)])
+    assert done.exit_code in (0, 1), done.output
+    return folder
+
+
+def test_show_prints_names_whole_with_scale_and_range(polyyolo, fixture):
+    done = polyyolo("show", fixture)
+
+    assert done.stdout.startswith(f"{fixture}: 261 scales by TensorRT 8.6, EntropyCalibration2\n")
+    assert "(Unnamed Layer* 174) [Shuffle]_output" in done.stdout
+
+    told = json.loads(polyyolo("show", fixture, "--json").stdout)
+    assert (told["version"], len(told["scales"]), told["manifest"]) == (8600, 261, None)
+
+
+def test_check_says_why_and_exits_with_1(polyyolo, fixture, models, yolov5s):
+    assert polyyolo("check", fixture, "--model", yolov5s, "--tensorrt", "8.6").exit_code == 0
+
+    done = polyyolo("check", fixture, "--model", models / "yolov8n-640.onnx")
+    assert done.exit_code == 1
+    assert "error: it knows 57 of the 212 tensors" in done.stdout
+    assert done.stdout.endswith("must not be used, 261 scales\n")
+
+    done = polyyolo("check", fixture, "--model", yolov5s, "--tensorrt", "10.3", "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["usable"], len(told["behind_head"])) == (1, False, 46)
+    assert told["findings"][0]["severity"] == "error"
+
+
+def test_diff_lists_the_largest_ratio_first(polyyolo, fixture, tmp_path):
+    other = tmp_path / "other.cache"
+    other.write_text(fixture.read_text().replace("images: 3bf80000", "images: 3cf80000").replace("output0", "output1"))
+
+    lines = polyyolo("diff", fixture, other).stdout.splitlines()
+
+    assert lines[0].split() == ["4x", "0.00756836", "->", "0.0302734", "images"]
+    assert lines[-1] == "1 scales differ, 259 are the same, 1 tensors are only in the first, 1 only in the second"
+
+
+def test_a_run_of_the_calibrated_route_leaves_a_cache_that_fits_its_model(polyyolo, run):
+    done = polyyolo("check", run / "calibration.cache", "--model", run / "model.onnx", "--tensorrt", "8.6", "--json")
+
+    told = json.loads(done.stdout)
+    assert told["usable"]
+    assert (told["manifest"]["pictures"], told["manifest"]["batches"], told["extra"]) == (20, 20, [])
+
+
+def test_export_of_that_run_differs_in_the_header_only(polyyolo, run, tmp_path):
+    done = polyyolo("export", run, "--tensorrt", "10.3", "-o", tmp_path / "new.cache")
+
+    first, second = (
+        (folder / name).read_text() for folder, name in ((run, "calibration.cache"), (tmp_path, "new.cache"))
+    )
+    assert done.exit_code == 0
+    assert second == first.replace("TRT-8600-", "TRT-100300-")
+    assert json.loads((tmp_path / "new.cache.json").read_text())["pictures"] == 20
+
+
+def test_a_cache_becomes_a_table_a_qdq_model_and_a_cache_again(polyyolo, fixture, yolov5s, tmp_path):
+    table, made, again = tmp_path / "t.json", tmp_path / "int8.onnx", tmp_path / "again.cache"
+    whole = ("--model", yolov5s, "--keep-float", "none")
+
+    assert "197 ranges taken over" in polyyolo("import", fixture, *whole, "-o", table).stdout
+    assert "a Q/DQ model with 57 nodes in INT8" in polyyolo("import", fixture, *whole, "-o", made).stdout
+    told = json.loads(polyyolo("import", made, *whole, "-o", tmp_path / "t2.json", "--json").stdout)
+    exported = polyyolo("export", table, *whole, "--tensorrt", "8.6", "-o", again)
+
+    assert read_spec(made).quantized
+    assert sum(node.op_type == "DequantizeLinear" for node in load(made).graph.node) > 57
+    assert (told["tensors"], told["missing"]) == (49, ["/model.23/cv3/act/Mul_output_0"])
+    assert "197 scales for TensorRT 8.6" in exported.stdout
+    assert polyyolo("check", again, "--model", yolov5s, "--tensorrt", "8.6").exit_code == 0
+
+
+def test_bad_input_is_one_error_with_its_fix(polyyolo, fixture, yolov5s, run, tmp_path):
+    (tmp_path / "empty.cache").touch()
+    (tmp_path / "cut.cache").write_bytes(fixture.read_bytes()[:5000])
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "t.json").write_bytes((run / "calibration.json").read_bytes())
+    output = ("-o", tmp_path / "out")
+    told = {
+        "is empty": polyyolo("show", tmp_path / "empty.cache"),
+        "cut.cache:118 is '/model', not a tensor's name": polyyolo("check", tmp_path / "cut.cache", "--model", yolov5s),
+        "must not be used": polyyolo("import", fixture, "--model", run / "model.onnx", *output),
+        "has no INT8 calibrator": polyyolo("export", run, "--tensorrt", "11.1", *output),
+        "bad.json is no calibration table: Expecting": polyyolo(
+            "export", tmp_path / "bad.json", "--tensorrt", "8.6", *output
+        ),
+        "no model.onnx lies beside": polyyolo("export", tmp_path / "t.json", "--tensorrt", "8.6", *output),
+        "belongs to model": polyyolo("export", run, "--tensorrt", "8.6", "--model", yolov5s, *output),
+        "has no DequantizeLinear": polyyolo("import", yolov5s, "--model", yolov5s, *output),
+    }
+
+    for sentence, done in told.items():
+        assert done.exit_code == 2, sentence
+        assert sentence in done.stderr
+        assert done.stderr.count("error: ") == done.stderr.count("\n  fix: ") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_build_and_a_plan_refuse_a_foreign_cache_before_anything_runs(fixture, models):
+    asked = ("plan", models / "yolov8n-640.onnx", "--tensorrt", "8.6", "--cache", fixture)
+
+    done = CliRunner().invoke(main, [str(word) for word in asked])
+
+    assert done.exit_code == 2
+    assert "it was made for another one" in done.stderr
