@@ -31,8 +31,8 @@ def yolov5s(models):
 def run(little_yolo, little_pictures, tmp_path_factory):
     """A run of the calibrated route where nothing builds."""
     folder = tmp_path_factory.mktemp("runs") / "little"
-    asked = ("engine", little_yolo, "--images", little_pictures, "--toolchain", "none", "--route", "calibrated")
-    done = CliRunner().invoke(main, [str(word) for word in (*asked, "--quiet", "-o", folder)])
+    asked = ("engine", little_yolo, "--images", little_pictures, "--toolchain", "none", "--keep-float", "stem")
+    done = CliRunner().invoke(main, [str(word) for word in (*asked, "--route", "calibrated", "--quiet", "-o", folder)])
     assert done.exit_code in (0, 1), done.output
     return folder
 
