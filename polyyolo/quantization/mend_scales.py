@@ -93,4 +93,6 @@ def _set_scale(pair: Pair, scale: Values, axis: int | None = None) -> None:
     ]
     for node in pair.nodes:
         node.inputs = [node.inputs[0], *constants]
+        if node.op == "QuantizeLinear":
+            node.outputs[0].dtype = np.int8
         node.attrs = {} if np.size(scale) == 1 else {"axis": along}

@@ -1,12 +1,16 @@
 """Fragments of graphs, written as ONNX text, and what is decided about them."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 
 from polyyolo.quantization.graph import imported
+from polyyolo.quantization.lint.run import lint
 from polyyolo.quantization.placement import FloatBudget, place
-from polyyolo.records import CalibrationTable, Preprocessing
+from polyyolo.records import CalibrationTable, Head, HeadKind, ModelSpec, Preprocessing
 
 NOTHING = FloatBudget(stem=0.0)
 PICTURE = (1, 8, 16, 16)
@@ -58,3 +62,61 @@ def table():
         )
 
     return make
+
+
+@pytest.fixture
+def qdq(fragment):
+    """Write a fragment in which ``name@scale`` is ``name`` behind a Q/DQ pair, and ``name@one@other`` behind two.
+
+    Scales are ``s`` (0.05), ``t`` (0.1) and, for each of 8 outputs, ``ws``; others, and the zero-point of a scale
+    as ``s_zero``, come as keyword arguments, INT8's 0 where not. What is called w and a number is 8 x 8 weights.
+    """
+
+    def write(body, opset=17, **values):
+        values = {"s": np.float32(0.05), "t": np.float32(0.1), "ws": np.full(8, 0.02, np.float32), **values}
+        lines = []
+
+        def behind_pairs(match):
+            name, *scales = match[0].split("@")
+            for scale in scales:
+                zero = f"{scale}_zero"
+                values.setdefault(zero, np.zeros(np.shape(values[scale]), np.int8))
+                axis = f"axis = {0 if name.startswith('w') else 1}"
+                pair = (
+                    f"{name}_{scale}_q = QuantizeLinear<{axis}>({name}, {scale}, {zero})",
+                    f"{name}_{scale} = DequantizeLinear<{axis}>({name}_{scale}_q, {scale}, {zero})",
+                )
+                lines.extend(line for line in pair if line not in lines)
+                name = f"{name}_{scale}"
+            return name
+
+        for line in body.strip().splitlines():
+            written = re.sub(r"\w+(@\w+)+", behind_pairs, line)
+            lines.append(written)
+        text = "\n".join(lines)
+        weights = {name: (8, 8, 1, 1) for name in re.findall(r"\bw\d+\b", text) if name not in values}
+        constants = {name: value for name, value in values.items() if re.search(rf"\b{name}\b", text)}
+        return fragment(text, outputs="float[1,8,16,16] y", opset=opset, constants=constants, **weights)
+
+    return write
+
+
+@pytest.fixture
+def spec():
+    """Tell what a fragment is."""
+    path, head = Path("fragment.onnx"), Head(HeadKind.NONE)
+    return ModelSpec(path=path, sha256="0" * 64, opset=17, inputs=(), outputs=(), image="x", head=head)
+
+
+@pytest.fixture
+def findings(spec):
+    """Lint a model; give what was found by rule, without the share of INT8."""
+
+    def look(model):
+        *found, _ = lint(model, spec, (16, 16))
+        by_rule = {}
+        for finding in found:
+            by_rule.setdefault(finding.rule.name, []).append(finding)
+        return by_rule
+
+    return look

@@ -9,7 +9,7 @@ from polyyolo.quantization.lint.pairs import Pair
 from polyyolo.quantization.lint.places import conv_behind
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.values import usable
-from polyyolo.quantization.lint.view import View, origin, reaches, title
+from polyyolo.quantization.lint.view import View, reaches, title
 from polyyolo.quantization.topology import CARRIERS, activations, carried, identity
 
 
@@ -36,13 +36,13 @@ def bare_skips(view: View) -> Iterator[Spot]:
 
 
 def untied(view: View) -> Iterator[Spot]:
-    """Tensors that Concat, MaxPool, Resize, Slice or Split hand on as they are, with other scales on both sides."""
+    """Tensors that Concat, MaxPool, Resize, Slice or Split hand on as they are, or one tensor, with several scales."""
     for group in map(frozenset, view.placement.groups):
-        pairs = tuple(pair for pair in view.activations() if origin(pair.source).name in group and _is_plain(pair))
+        pairs = tuple(pair for pair in view.activations() if pair.name in group and _is_plain(pair))
         found = sorted({float(pair.scale.item()) for pair in pairs if pair.scale is not None})
         if len(found) > 1:
             detail = f"{len(found)} scales from {found[0]:g} to {found[-1]:g}"
-            yield Spot(_carriers(view, group), detail, pairs)
+            yield Spot(_carriers(view, group) or (pairs[0].name,), detail, pairs)
 
 
 def _is_plain(pair: Pair) -> bool:

@@ -49,7 +49,10 @@ def decodes(view: View) -> Iterator[Spot]:
         whole = pair.quantize is not None and id(pair.quantize.outputs[0]) in outputs
         if readers or leaves or whole:
             names = tuple(map(title, readers)) or (pair.name,)
-            detail = "a graph output" if leaves else "a graph output of integers" if whole else f"reads {pair.name}"
+            kept = ", stored as integers: what they lost stays lost" if pair.quantize is None else ""
+            detail = (
+                "a graph output" if leaves else "a graph output of integers" if whole else f"reads {pair.name}{kept}"
+            )
             yield Spot(names, detail, (pair,), readers, mendable=not whole)
 
 
@@ -120,7 +123,11 @@ def unused(view: View) -> Iterator[Spot]:
     elsewhere: tuple[Callable[[View], Iterator[Spot]], ...] = (biases, decodes, dfls, heads, between, softmaxes)
     claimed = {id(pair) for rule in elsewhere for spot in rule(view) for pair in spot.pairs}
     for pair in view.pairs:
-        if id(pair) not in claimed and not any(_gains(view, node) for node in _all_readers(pair)):
+        if (
+            id(pair) not in claimed
+            and not _integer_readers(pair)
+            and not any(_gains(view, node) for node in pair.readers)
+        ):
             readers = pair.readers
             yield Spot(
                 (pair.name,), f"read by {_operators(readers)}" if readers else "read by nothing", (pair,), readers
@@ -174,10 +181,10 @@ def _gains(view: View, reader: gs.Node) -> bool:
     return reader.op in _TAKES_INT8
 
 
-def _all_readers(pair: Pair) -> list[gs.Node]:
-    """Give the readers of what comes out, and those of the integers themselves."""
+def _integer_readers(pair: Pair) -> list[gs.Node]:
+    """Give the nodes that read the integers themselves."""
     stored = pair.quantize.outputs[0].outputs if pair.quantize is not None else []
-    return [*pair.readers, *(node for node in stored if node.op != "DequantizeLinear")]
+    return [node for node in stored if node.op != "DequantizeLinear"]
 
 
 def _operators(nodes: tuple[gs.Node, ...]) -> str:

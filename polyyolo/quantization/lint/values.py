@@ -100,11 +100,11 @@ def opsets(view: View) -> Iterator[Spot]:
     """Q/DQ nodes that the model's operator set does not have."""
     opset = view.graph.opset
     for pair in view.pairs:
-        kind = type_name(pair.nodes[0].inputs[1])
+        kind, values = type_name(pair.nodes[0].inputs[1]), type_name(pair.source)
         if kind == "FLOAT16" and opset < HALF_OPSET:
             yield Spot((pair.name,), f"FP16 scale in opset {opset}, allowed from {HALF_OPSET} on", mendable=False)
-        elif pair.quantize is not None and opset < MIXED_OPSET and type_name(pair.source) not in {kind, "UNDEFINED"}:
-            yield Spot((pair.name,), f"{kind} scale for {type_name(pair.source)} values", mendable=False)
+        elif opset < MIXED_OPSET and {kind, values} == {"FLOAT", "FLOAT16"}:
+            yield Spot((pair.name,), f"{kind} scale for {values} values", mendable=False)
         if pair.scale is not None and pair.scale.size > 1 and opset < AXIS_OPSET:
             detail = f"a scale for each channel in opset {opset}, allowed from {AXIS_OPSET} on"
             yield Spot((pair.name,), detail, mendable=False)

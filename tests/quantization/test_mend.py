@@ -1,0 +1,286 @@
+"""What can be put right is put right: the rule is content, ONNX Runtime runs it, and the numbers stay near."""
+
+import re
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import numpy_helper
+
+from polyyolo.images.choose import choose
+from polyyolo.images.presets import preprocessing_for
+from polyyolo.images.sources import find_pictures
+from polyyolo.images.stream import batches
+from polyyolo.models.runtime import open_session
+from polyyolo.models.spec import load, read_spec
+from polyyolo.passes.result import PassResult
+from polyyolo.quantization.graph import imported
+from polyyolo.quantization.lint.pairs import find_pairs
+from polyyolo.quantization.mend import MENDERS, mend, mend_file
+from polyyolo.verification.compare import compare
+
+PICTURE = np.random.default_rng(3).normal(0, 1, (1, 8, 16, 16)).astype(np.float32)
+WEIGHTS = {
+    f"w{number}": np.random.default_rng(number).normal(0, 0.35, (8, 8, 1, 1)).astype(np.float32) for number in range(6)
+}
+# Numbers around 1 everywhere, and scales that hold them: activations up to 3.8, weights up to 1.
+FITTING = {"s": np.float32(0.03), "t": np.float32(0.03), "ws": np.full(8, 0.008, np.float32), **WEIGHTS}
+CLEAN = """
+h = Conv(x, w0)
+a = Relu(h)
+b = Conv(a@s, w1@ws)
+c = Relu(b)
+d = Conv(c@t, w2@ws)
+y = Conv(d, w3)
+"""
+RESIDUAL = """
+a = Conv(x, w0)
+b = Conv(a@s, w1@ws)
+d = Conv(b@t, w2@ws)
+e = Add(a@s, d)
+f = Conv(e@s, w3@ws)
+y = Conv(f, w4)
+"""
+
+
+@pytest.fixture
+def pair_of(qdq):
+    """Write a model with mended and unmended numbers that fit."""
+    return lambda body, **values: qdq(body, **{**FITTING, **values})
+
+
+def ran(model, picture=PICTURE):
+    onnx.checker.check_model(model, full_check=True)
+    name = model.graph.input[0].name
+    return open_session(model.SerializeToString()).run(None, {name: picture})[0]
+
+
+def decibels(reference, other):
+    """Signal over difference."""
+    return 10 * np.log10((reference**2).sum() / max(((reference - other) ** 2).sum(), 1e-30))
+
+
+# Body, other numbers, the rules that are mended, and how near the result is to the unmended one, in dB.
+CASES = {
+    "uint8": (CLEAN, {"t": np.float32(0.015), "t_zero": np.uint8(0)}, ["type"], 30),
+    "zero-point": (CLEAN, {"t": np.float32(0.015), "t_zero": np.int8(-128)}, ["zero-point"], 30),
+    "per-channel activation": (
+        CLEAN,
+        {"t": np.linspace(0.02, 0.03, 8).astype(np.float32)},
+        ["per-channel-activation"],
+        30,
+    ),
+    "per-tensor weights": (CLEAN.replace("w2@ws", "w2@v"), {"v": np.float32(0.008)}, ["per-tensor-weight"], 30),
+    "weight axis": (CLEAN.replace("w2@ws", "w2@v"), {"v": np.full(5, 0.008, np.float32)}, ["weight-axis"], None),
+    "zero scale": (CLEAN.replace("w2@ws", "w2@v"), {"v": np.array([0] + [0.008] * 7, np.float32)}, ["scale"], None),
+    "infinite scale": (CLEAN, {"t": np.float32(np.inf)}, ["scale", "half-quantized"], None),
+    "bias": (CLEAN.replace("w2@ws)", "w2@ws, n@s)"), {"n": np.ones(8, np.float32)}, ["bias"], 30),
+    "head": (CLEAN.replace("Conv(d, w3)", "Conv(d@s, w3@ws)"), {}, ["head"], 25),
+    "activation": (CLEAN.replace("Relu(b)", "Relu(b@t)"), {}, ["conv-activation"], 25),
+    "twice": (CLEAN.replace("c@t", "c@t@u"), {"u": np.float32(0.031)}, ["double"], 25),
+    "activation alone": (CLEAN.replace("w2@ws", "w2"), {}, ["half-quantized"], 30),
+    "weights alone": (CLEAN.replace("c@t", "c"), {}, ["half-quantized"], 30),
+    "softmax": (CLEAN.replace("c = Relu(b)", "n = Relu(b)\nm = Softmax(n@s)\nc = Abs(m)"), {}, ["softmax"], 20),
+    "unused": (CLEAN.replace("c = Relu(b)", "n = Relu(b)\nc = Abs(n@s)"), {}, ["unused"], 25),
+    "convolution and add": (RESIDUAL.replace("Add(a@s, d)", "Add(a@s, d@t)"), {}, ["add-conv-branch"], 25),
+    "skip": (RESIDUAL.replace("Add(a@s, d)", "Add(a, d)"), {}, ["add-skip-branch"], 25),
+    "decode": (CLEAN.replace("y = Conv", "k = Conv") + "m = Mul(k@s, k@s)\ny = Identity(m@t)", {}, ["decode"], None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mended_model_is_clean_and_stays_near(pair_of, findings, case):
+    body, values, rules, near = CASES[case]
+    model = pair_of(body, **values)
+
+    result = mend(model)
+
+    assert [line.partition(":")[0] for line in result.notes] == rules
+    assert findings(result.model) == {}
+    if near is not None:
+        assert decibels(ran(model), ran(result.model)) > near
+    assert decibels(ran(pair_of(re.sub(r"@\w+", "", body), **values)), ran(result.model)) > 10
+
+
+def test_a_clean_model_comes_back_as_it_was(pair_of):
+    model = pair_of(CLEAN)
+
+    assert mend(model) == PassResult(model, changed=False)
+
+
+def test_mending_leaves_the_given_model_as_it_was(pair_of):
+    model = pair_of(CLEAN, t_zero=np.int8(5))
+    before = model.SerializeToString()
+
+    assert mend(model).changed
+    assert model.SerializeToString() == before
+
+
+def test_only_the_named_rules_are_mended(pair_of, findings):
+    model = pair_of(CLEAN.replace("Relu(b)", "Relu(b@t)"), s_zero=np.int8(5))
+
+    assert sorted(findings(model)) == ["conv-activation", "zero-point"]
+    assert list(findings(mend(model, rules=["zero-point"]).model)) == ["conv-activation"]
+
+
+def test_tied_scales_are_the_widest_of_the_group(pair_of, findings):
+    body = """
+    a = Conv(x, w0)
+    b = Conv(a@s, w1@ws)
+    p = MaxPool<kernel_shape = [1, 1]>(b@t)
+    j = Concat<axis = 1>(a@s, p)
+    c = Conv(j@u, w8@ws)
+    y = Conv(c, w3)
+    """
+    wide = np.random.default_rng(9).normal(0, 0.25, (8, 16, 1, 1)).astype(np.float32)
+    model = pair_of(body, u=np.float32(0.03), t=np.float32(0.04), w8=wide)
+
+    mended = mend(model).model
+
+    assert findings(mended) == {}
+    scales = {pair.name: float(pair.scale) for pair in find_pairs(imported(mended)) if pair.stored is None}
+    assert scales == pytest.approx({"a": 0.04, "b": 0.04, "j": 0.04})
+
+
+@given(
+    scale=st.floats(1e-3, 10),
+    zero=st.integers(0, 255),
+    signed=st.booleans(),
+    values=st.lists(st.floats(-1, 1), min_size=1, max_size=20),
+)
+def test_a_symmetric_pair_covers_what_the_asymmetric_one_did(scale, zero, signed, values):
+    low, kind = (-128, np.int8) if signed else (0, np.uint8)
+    shift = zero + low
+    text = """<ir_version: 8, opset_import: ["" : 17]> pair (float[N] x) => (float[N] y)
+    { q = QuantizeLinear(x, s, z)  y = DequantizeLinear(q, s, z) }"""
+    model = onnx.parser.parse_model(text)
+    numbers = {"s": np.float32(scale), "z": kind(shift)}
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items())
+    reach = max(abs(low - shift), abs(low + 255 - shift)) * np.float32(scale)
+    inside = np.array([low - shift + (value + 1) / 2 * 255 for value in values], np.float32) * np.float32(scale)
+
+    mended = mend(model, rules=["type", "zero-point"]).model
+
+    (pair,) = find_pairs(imported(mended))
+    assert pair.type == "INT8"
+    assert not pair.zero_point.any()
+    if mended is not model:
+        assert reach / 127 * (1 - 1e-6) <= float(pair.scale) <= reach / 127 * 1.002
+        assert np.abs(ran(mended, inside) - inside).max() <= float(pair.scale) * 0.5001
+
+
+def quantized_by_onnx_runtime(model, pictures, output, **options):
+    """Quantize as ONNX Runtime does, calibrated on a few pictures; give those as batches."""
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+    class Reader(CalibrationDataReader):
+        def __init__(self, name, fed):
+            self.left = iter([{name: batch} for batch in fed])
+
+        def get_next(self):
+            return next(self.left, None)
+
+    spec = read_spec(model)
+    fed = list(batches(choose(pictures, preprocessing_for(spec, spec.image_input.dims[2:]), count=4, batch=1)))
+    quantize_static(model, output, Reader(spec.image, fed), **options)
+    return fed
+
+
+@pytest.fixture
+def by_onnx_runtime(tmp_path, little_yolo, little_pictures):
+    """Quantize the little YOLO with given options; give the file and one picture as a batch."""
+
+    def write(**options):
+        path = tmp_path / "quantized.onnx"
+        return path, quantized_by_onnx_runtime(little_yolo, little_pictures, path, **options)[0]
+
+    return write
+
+
+def int8(**extra):
+    from onnxruntime.quantization import QuantType
+
+    return {
+        "activation_type": QuantType.QInt8,
+        "weight_type": QuantType.QInt8,
+        "per_channel": True,
+        "extra_options": {
+            "ActivationSymmetric": True,
+            "WeightSymmetric": True,
+            "AddQDQPairToWeight": True,
+            "QuantizeBias": False,
+            **extra,
+        },
+    }
+
+
+def test_onnx_runtimes_default_is_mended_but_for_its_weights(by_onnx_runtime, findings, little_yolo):
+    path, picture = by_onnx_runtime()
+    model = load(path)
+
+    result = mend(model)
+
+    assert {"zero-point", "bias", "decode", "head", "conv-activation", "per-tensor-weight"} <= set(findings(model))
+    assert sorted(findings(result.model)) == ["network-input", "per-tensor-weight"]
+    wanted, before, after = (ran(each, picture)[:, 4:] for each in (load(little_yolo), model, result.model))
+    # Signed steps are twice as wide as the unsigned ones that held positive values.
+    assert decibels(wanted, after) > decibels(wanted, before) - 6
+    assert decibels(wanted, after) > 15
+
+
+def test_onnx_runtimes_tensorrt_settings_are_mended_whole(by_onnx_runtime, findings, little_yolo):
+    path, picture = by_onnx_runtime(**int8())
+    model = load(path)
+
+    result = mend(model)
+
+    found = findings(model)
+    assert {"decode", "head", "conv-activation", "add-conv-branch", "untied"} <= set(found)
+    assert not {"zero-point", "bias", "type", "per-tensor-weight"} & set(found)
+    assert sorted(findings(result.model)) == ["network-input"]
+    wanted, before, after = (ran(each, picture)[:, 4:] for each in (load(little_yolo), model, result.model))
+    assert decibels(wanted, after) > decibels(wanted, before) + 1
+
+
+def test_unsigned_activations_and_weights_become_signed(by_onnx_runtime, findings, little_yolo):
+    from onnxruntime.quantization import QuantType
+
+    path, picture = by_onnx_runtime(activation_type=QuantType.QUInt8, weight_type=QuantType.QUInt8)
+    model = load(path)
+
+    result = mend(model)
+
+    assert len(findings(model)["type"]) > 40
+    assert sorted(findings(result.model)) == ["network-input", "per-tensor-weight"]
+    assert {pair.type for pair in find_pairs(imported(result.model))} == {"INT8"}
+    assert decibels(ran(load(little_yolo), picture), ran(result.model, picture)) > 25
+
+
+def test_the_mended_file_says_so_and_keeps_its_outputs(by_onnx_runtime, tmp_path):
+    path, _ = by_onnx_runtime(**int8())
+    before = read_spec(path)
+
+    after, notes = mend_file(before, tmp_path / "mended.onnx")
+
+    assert (after.inputs, after.outputs) == (before.inputs, before.outputs)
+    assert after.history == (*before.history, "mend Q/DQ")
+    assert {line.partition(":")[0] for line in notes} <= set(MENDERS)
+
+
+@pytest.mark.slow
+def test_a_real_model_that_onnx_runtime_quantized_finds_its_boxes_again(models, train, val, tmp_path):
+    """YOLOv4-tiny, ONNX Runtime's TensorRT settings: boxes that overlap by 0.9 with the float model's."""
+    reference = read_spec(models / "yolov4-tiny-416.onnx")
+    quantized_by_onnx_runtime(reference.path, train / "images", tmp_path / "quantized.onnx", **int8())
+    spoilt = read_spec(tmp_path / "quantized.onnx", head=reference.head.kind)
+    mended, _ = mend_file(spoilt, tmp_path / "mended.onnx")
+    pictures = find_pictures(val / "images")[:8]
+
+    def f1(candidate):
+        found = compare(reference, candidate, preprocessing_for(reference, (416, 416)), pictures=pictures)
+        return next(each.f1 for each in found.agreements if (each.confidence, each.iou) == (0.25, 0.9))
+
+    assert f1(spoilt) < 0.6
+    assert f1(mended) > 0.8
