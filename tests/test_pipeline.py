@@ -16,7 +16,7 @@ from polyyolo.models.spec import load, read_spec
 from polyyolo.passes.apply import PASSES
 from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Run, Toolchain, ToolchainKind
 
-STEPS = ("prepare", "calibrate", "quantize", "cast to FP16", "verify")
+STEPS = ("prepare", "calibrate", "sensitivity", "quantize", "cast to FP16", "verify")
 
 
 class Heard(progress.Silent):
@@ -105,7 +105,9 @@ def test_the_built_model_is_int8_and_fp16_and_keeps_what_fp32_finds(first):
 
     assert first.built.path == first.folder / "model.fp16.onnx"
     assert first.built.sha256 == files.sha256_of(first.built.path)
-    assert kinds(model).count("QuantizeLinear") == 10 + 17, "weights, and tensors that carry INT8"
+    in_int8 = [layer for layer in first.layers if layer.kind == "Conv" and layer.precision is Precision.INT8]
+    weights = [node for node in model.graph.node if node.op_type == "QuantizeLinear" and node.attribute]
+    assert len(in_int8) == len(weights) == 14 - sum(layer.reason != "" for layer in first.layers)
     assert min(first.fidelity.signal_to_noise_db.values()) > 40
     assert {each.iou: each.f1 > 0.85 for each in first.fidelity.agreements} == {0.5: True, 0.9: True}
 
@@ -155,12 +157,12 @@ def test_a_run_from_nothing_gives_the_same_bytes(asked, first, tmp_path):
 @pytest.mark.parametrize(
     ("change", "done"),
     [
-        ({"seed": 1}, {"calibrate", "quantize", "cast to FP16", "verify"}),
-        ({"count": 8}, {"calibrate", "quantize", "cast to FP16", "verify"}),
-        ({"overrides": {"pad": 0}}, {"calibrate", "quantize", "cast to FP16", "verify"}),
-        ({"method": "max"}, {"calibrate", "quantize", "cast to FP16", "verify"}),
-        ({"stem_budget": 0.0}, {"quantize", "cast to FP16", "verify"}),
-        ({"keep_float": ("cv1_conv",)}, {"quantize", "cast to FP16", "verify"}),
+        ({"seed": 1, "count": 6}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
+        ({"count": 8}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
+        ({"overrides": {"pad": 0}}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
+        ({"method": "max"}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
+        ({"budget": 0.0}, {"quantize", "cast to FP16", "verify"}),
+        ({"keep_float": ("auto", "cv1_conv")}, {"sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"half_io": True}, {"cast to FP16", "verify"}),
         ({"limits": Limits(max_drop=9.0)}, set()),
     ],
@@ -221,7 +223,7 @@ def test_after_a_failed_build_the_calibration_is_still_there(again, builder):
 
     run = pipeline.engine(evolve(again, seed=1))
 
-    assert run.reused == ("prepare", "calibrate", "quantize", "cast to FP16")
+    assert run.reused == ("prepare", "calibrate", "sensitivity", "quantize", "cast to FP16")
 
 
 def test_the_log_of_a_failed_build_can_be_read(again, builder):
@@ -314,14 +316,14 @@ def test_a_model_without_anything_to_quantize_says_so(asked, tmp_path):
 
 def test_a_budget_that_leaves_all_in_float_says_what_stays_and_why(asked, tmp_path):
     with pytest.raises(ModelError, match=r"in INT8: 3 head output; 11 nearest the image"):
-        pipeline.engine(evolve(asked, stem_budget=1.0, output=tmp_path / "run"))
+        pipeline.engine(evolve(asked, keep_float=("stem",), budget=1.0, output=tmp_path / "run"))
 
 
 def test_a_model_of_which_only_the_first_convolution_runs_in_int8(asked, tmp_path):
     """Nothing but the picture itself is measured then."""
     names = ("down1_conv", "cv1_conv", "m1_conv", "m2_conv", "cv2_conv", "p3_conv", "p4_conv", "p5_conv", "top_conv")
 
-    run = pipeline.engine(evolve(asked, stem_budget=0.0, keep_float=(*names, "middle_conv"), output=tmp_path / "run"))
+    run = pipeline.engine(evolve(asked, keep_float=(*names, "middle_conv"), output=tmp_path / "run"))
 
     assert kinds(load(run.built.path)).count("QuantizeLinear") == 2
 

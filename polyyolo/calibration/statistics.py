@@ -57,9 +57,9 @@ def lower_edges() -> NDArray[np.float64]:
 
 def magnitudes() -> NDArray[np.float64]:
     """Give the middle of each of the 32768 bins; those of infinity and NaN are infinite."""
-    edges = lower_edges()
+    edges = np.append(lower_edges(), 2.0**128)
     middle = np.full(BINS, np.inf)
-    middle[: _INFINITE - 1] = (edges[:-1] + edges[1:]) / 2
+    middle[:_INFINITE] = (edges[:-1] + edges[1:]) / 2
     middle[0] = 0.0  # zeros, and magnitudes below 1e-40
     return middle
 

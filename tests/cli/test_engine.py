@@ -16,6 +16,7 @@ from polyyolo.engines import toolchain
 from polyyolo.files import locked
 from polyyolo.records import Toolchain, ToolchainKind
 
+STEPS = ("prepare", "calibrate", "sensitivity", "quantize", "cast to FP16", "verify")
 HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None
 
 
@@ -98,9 +99,9 @@ def test_a_second_run_says_that_it_reused_everything(polyyolo, usual):
     _, _, err = polyyolo(*usual)
     _, out, _ = polyyolo(*usual, "--json")
 
-    for step in ("prepare", "calibrate", "quantize", "cast to FP16", "verify"):
+    for step in STEPS:
         assert f"{step}: reused from" in " ".join(err.split())
-    assert json.loads(out)["reused"] == ["prepare", "calibrate", "quantize", "cast to FP16", "verify"]
+    assert json.loads(out)["reused"] == list(STEPS)
 
 
 def test_a_failed_check_exits_1(polyyolo, usual):
@@ -172,7 +173,7 @@ def test_a_truncated_model_exits_2(polyyolo, usual, little_yolo, tmp_path):
     assert "torn.onnx (50,000 bytes) is not an ONNX, or was cut off" in err
 
 
-@pytest.mark.parametrize("words", [("--count", "0"), ("--stem-budget", "2"), ("--precision", "int4"), ("--pad", "300")])
+@pytest.mark.parametrize("words", [("--count", "0"), ("--budget", "2"), ("--precision", "int4"), ("--pad", "300")])
 def test_an_option_out_of_range_exits_2(polyyolo, usual, words):
     code, _, err = polyyolo(*usual, *words)
 

@@ -112,6 +112,7 @@ def run(spec, plan, engine, fidelity, tmp_path):
             Layer("body", "Conv", Precision.INT8, 88),
             Layer("head", "Conv", Precision.FP16, 2, "head output"),
         ),
+        sensitivities=(),
         verdict=judge(engine, fidelity, limits),
         pictures=("pictures/a.jpg",),
         seconds={"calibrate": 12.04, "build": 3.0},
