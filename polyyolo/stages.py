@@ -192,7 +192,8 @@ def write_cache(
         return save(cache, space.path(CACHE), quantized.table, prepared)
 
     progress.note(
-        f"{decisions.folder / CACHE} is for TensorRT {reader}; {INT8} has the same scales, and the engine loses that or a little more"
+        f"{decisions.folder / CACHE} is for TensorRT {reader}; {INT8} has the same scales, and the engine loses that "
+        "or a little more"
     )
     inputs = {
         "model": prepared.sha256,
