@@ -1,0 +1,172 @@
+"""Which nodes cost the most accuracy for what they compute."""
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from polyyolo import progress
+from polyyolo.models.spec import load, read_spec
+from polyyolo.quantization.placement import FloatBudget
+from polyyolo.quantization.quantize import placement_of
+from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
+from polyyolo.quantization.work import macs_of
+from polyyolo.records import Sensitivity
+from polyyolo.verification.gauge import Gauge
+
+SIZE = (64, 64)
+RANGES = {
+    "images": 1.0,
+    "stem": 4.0,
+    "down1": 8.0,
+    "right": 8.0,
+    "m1": 8.0,
+    "split": 16.0,
+    "cv2": 16.0,
+    "p3": 12.0,
+    "p4": 8.0,
+    "pools": 8.0,
+    "top": 8.0,
+    "joined": 8.0,
+    "middle": 8.0,
+}
+
+
+class EverySecond:
+    """A gauge that sees something on every second picture, and counts how often it is asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def see(self, outputs):
+        self.asked += 1
+        return outputs if self.asked % 2 == 0 else None
+
+    def noise(self, sight, outputs):
+        return float(np.abs(sight["output0"] - outputs["output0"]).max())
+
+
+@pytest.fixture
+def spec(little_yolo):
+    return read_spec(little_yolo)
+
+
+@pytest.fixture
+def whole(spec):
+    return placement_of(spec, SIZE, FloatBudget(stem=0))
+
+
+def pictures(count, seed=0):
+    generator = np.random.default_rng(seed)
+    return [generator.random((1, 3, 64, 64), np.float32) for _ in range(count)]
+
+
+def test_a_tensor_with_a_range_far_too_wide_costs_the_most(spec, whole, table):
+    wide = {**RANGES, "m1": 8000.0}
+    trial = Trial(spec, Gauge(spec.head), pictures(3), count=3)
+
+    found = sensitivities(trial, spec, whole, table(wide, spec.sha256), macs_of(spec, SIZE))
+
+    assert found[0].tensor == "m1"
+    assert found[0].nodes == ("m2_conv",)
+    assert found[0].macs == 8 * 8 * 9 * 16 * 16
+    assert [each.noise for each in found] == sorted((each.noise for each in found), reverse=True)
+    assert {node for each in found for node in each.nodes} == set(whole.nodes)
+
+
+def test_one_tensor_alone_makes_less_noise_than_all_together(spec, whole, table):
+    trial = Trial(spec, Gauge(spec.head), pictures(3), count=3)
+    ranges = table(RANGES, spec.sha256)
+
+    found = sensitivities(trial, spec, whole, ranges, macs_of(spec, SIZE))
+
+    assert 0 < max(each.noise for each in found) < trial.noise(whole, ranges)
+
+
+def test_the_model_itself_makes_no_noise(spec, whole, table):
+    trial = Trial(spec, Gauge(spec.head), pictures(2), count=2)
+
+    assert trial.noise(evolve(whole, nodes=(), groups=()), table(RANGES)) == 0
+
+
+def test_every_tensor_counts_as_one_piece_of_progress(spec, whole, table):
+    class Counter(progress.Silent):
+        started_with, advanced_by = 0, 0
+
+        def started(self, step, total):
+            self.started_with = total if step == "sensitivity" else self.started_with
+
+        def advanced(self, step, count):
+            self.advanced_by += count if step == "sensitivity" else 0
+
+    counter = Counter()
+    with progress.listening(counter):
+        trial = Trial(spec, Gauge(spec.head), pictures(1), count=1)
+        found = sensitivities(trial, spec, whole, table(RANGES), {})
+
+    assert counter.started_with == counter.advanced_by == len(found) == 11
+
+
+def test_pictures_without_anything_to_see_are_passed_over(spec):
+    gauge = EverySecond()
+
+    trial = Trial(spec, gauge, iter(pictures(20)), count=3)
+
+    assert trial.pictures == 3
+    assert gauge.asked == 6, "no more than needed"
+
+
+def test_no_more_pictures_are_tried_than_told(spec):
+    gauge = EverySecond()
+
+    assert Trial(spec, gauge, iter(pictures(9)), count=9, tries=5).pictures == 2
+    assert gauge.asked == 5
+
+
+def test_of_a_batch_the_first_picture_serves_where_the_batch_is_open(little_dynamic):
+    spec = read_spec(little_dynamic)
+    batch = np.concatenate(pictures(4))
+
+    trial = Trial(spec, Gauge(spec.head), [batch, batch], count=2)
+
+    assert [picture.shape[0] for picture, _ in trial._sights] == [1, 1]
+
+
+def test_the_file_of_the_model_stays_as_it_is(spec, whole, table):
+    before = load(spec.path).SerializeToString()
+    trial = Trial(spec, Gauge(spec.head), pictures(1), count=1)
+
+    sensitivities(trial, spec, whole, table(RANGES), {})
+
+    assert load(spec.path).SerializeToString() == before
+
+
+def measured(*entries):
+    """Sensitivities of one node each, from (name, noise, work)."""
+    return [Sensitivity(name, (name,), noise, work) for name, noise, work in entries]
+
+
+@pytest.mark.parametrize(
+    ("budget", "chosen"),
+    [
+        (0.0, ()),
+        (0.10, ("dense",)),
+        (0.16, ("dense", "small")),
+        (0.40, ("dense", "large")),
+        (1.0, ("dense", "large", "small", "idle")),
+    ],
+)
+def test_the_most_noise_for_its_work_is_kept_in_float_while_the_budget_lasts(budget, chosen):
+    found = measured(("large", 3.0, 30), ("dense", 2.0, 10), ("small", 0.5, 6), ("idle", 0.01, 20), ("exact", 0.0, 1))
+
+    assert most_costly(found, 100, budget) == chosen
+
+
+def test_all_nodes_that_read_a_tensor_go_together():
+    found = [Sensitivity("x", ("a", "b"), 1.0, 10)]
+
+    assert most_costly(found, 100, 0.10) == ("a", "b")
+    assert most_costly(found, 100, 0.09) == ()
+
+
+def test_nothing_measured_leaves_nothing_in_float():
+    assert most_costly((), 100, 0.5) == ()
