@@ -39,8 +39,8 @@ TABLE, CACHE, HISTOGRAMS, SHEET, PICTURES, LOG = (
 )
 WORST, TYPICAL = 6, 2
 """Pictures drawn side by side: those on which the models differ most, and some on which they differ as usual."""
-TRIED = 12
-"""Pictures that sensitivity is measured on; half as many rank the layers nearly alike."""
+TRIED = 8
+"""Pictures that sensitivity is measured on; twice as many choose hardly better."""
 
 
 @frozen

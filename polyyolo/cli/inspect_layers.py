@@ -1,7 +1,5 @@
 """polyyolo inspect layers: what each layer computes in, how much, and why it stays in float."""
 
-from pathlib import Path
-
 import click
 
 from polyyolo.cli.console import print_json
@@ -17,16 +15,21 @@ from polyyolo.records import Layer, ModelSpec, Precision
     help="height and width for counting the work  [the model's own, or 640 640]",
 )
 @click.option(
-    "--stem-budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="as polyyolo engine has it"
+    "--keep-float",
+    multiple=True,
+    default=("stem",),
+    show_default=True,
+    metavar="stem|none|NODE",
+    help="as polyyolo engine has it; what costs the most cannot be told without pictures",
 )
-@click.option("--keep-float", multiple=True, metavar="NODE", help="as polyyolo engine has it")
+@click.option("--budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="of stem")
 @click.option("--all", "every", is_flag=True, help="layers without work too")
 @click.option("--json", "as_json", is_flag=True, help="print the layers as JSON")
 def layers(  # noqa: PLR0913 - one parameter an option
     model: str,
     size: tuple[int, int] | None,
-    stem_budget: float,
     keep_float: tuple[str, ...],
+    budget: float,
     *,
     every: bool,
     as_json: bool,
@@ -37,13 +40,21 @@ def layers(  # noqa: PLR0913 - one parameter an option
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.quantization.placement import FloatBudget
+    from polyyolo.quantization.quantize import refuse_unknown
     from polyyolo.verification import layers as listing
 
-    spec = read_spec(Path(locate(model)))
+    spec = read_spec(locate(model))
     _refuse_size(spec, size)
     opt = default(spec).optimizations[0][spec.image].opt
     shape = size or (opt[2], opt[3])
-    listed = listing.layers(spec, shape, FloatBudget(stem_budget, keep_float), planned=True)
+    if "auto" in keep_float:
+        raise InputError(
+            "what costs the most is measured on pictures", fix="run polyyolo engine, or use --keep-float stem"
+        )
+    named = tuple(name for name in keep_float if name not in ("stem", "none"))
+    refuse_unknown(spec, named)
+    floats = FloatBudget(budget if "stem" in keep_float else 0, named)
+    listed = listing.layers(spec, shape, floats, planned=True)
     share = listing.int8_share(listed)
     if as_json:
         print_json({"int8_share": share, "size": shape, "layers": plain(listed)})

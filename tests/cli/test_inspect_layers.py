@@ -62,7 +62,7 @@ def test_json_has_the_same_for_scripts(told, little_yolo):
 
 
 def test_options_show_what_a_run_with_them_would_do(told, little_yolo):
-    out = told(little_yolo, "--stem-budget", "0", "--keep-float", "cv1_conv")[1]
+    out = told(little_yolo, "--keep-float", "none", "--keep-float", "cv1_conv")[1]
 
     assert rows(out)["stem_conv"][2] == "int8"
     assert rows(out)["cv1_conv"][5] == "kept by name"
