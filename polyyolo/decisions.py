@@ -118,7 +118,8 @@ def decide(request: Request) -> Decisions:
         InputError: an option, the model, the profile, the pictures or the labels cannot be used.
         ToolchainError: what is asked for cannot be built here.
     """
-    thresholds.threshold(request.method)
+    if request.method != thresholds.AUTO:
+        thresholds.threshold(request.method)
     spec = read_spec(zoo.locate(request.model), head=request.head)
     profile = profiles.load(request.profile, spec) if request.profile else profiles.default(spec)
     found = toolchain.find(request.toolchain)

@@ -5,10 +5,10 @@ import json
 from polyyolo import files, stages
 from polyyolo.decisions import Decisions, decide
 from polyyolo.quantization.placement import FloatBudget
+from polyyolo.quantizing import Quantized, quantize_model
 from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec, Request, Run
 from polyyolo.reports import manifest, markdown
 from polyyolo.reports.verdict import judge
-from polyyolo.stages import Quantized
 from polyyolo.verification.layers import layers
 from polyyolo.workspace import Workspace
 
@@ -24,7 +24,7 @@ def engine(request: Request) -> Run:
     decisions = decide(request)
     with Workspace.open(decisions.folder) as space:
         prepared = stages.prepare(space, decisions)
-        quantized = stages.quantize_model(space, decisions, prepared) if decisions.quantizes else None
+        quantized = quantize_model(space, decisions, prepared) if decisions.quantizes else None
         judged = stages.cast(space, decisions, quantized.spec if quantized else prepared)
         cache = (
             stages.write_cache(space, decisions, prepared, quantized) if quantized and decisions.calibrates else None
@@ -61,7 +61,7 @@ def _gathered(
         route=request.route,
         preprocessing=decisions.preprocessing,
         calibration=decisions.calibration if quantized else None,
-        method=request.method,
+        method=quantized.table.method if quantized else request.method,
         plan=plan,
         engine=made,
         fidelity=fidelity,

@@ -1,46 +1,29 @@
 """The steps of a run: each does its work in the workspace, or takes what is still valid from before."""
 
-from collections import Counter
 from pathlib import Path
 
 from attrs import evolve, frozen
 
-from polyyolo import files, progress
+from polyyolo import progress
 from polyyolo.calibration.cache_manifest import CacheManifest
-from polyyolo.calibration.table import calibrate as measure_ranges
 from polyyolo.decisions import Decisions, digest_of
 from polyyolo.engines.build import build
 from polyyolo.engines.half import read_half
 from polyyolo.errors import ModelError
-from polyyolo.images.preview import contact_sheet
-from polyyolo.images.stream import batches
 from polyyolo.passes.apply import Step, apply
 from polyyolo.quantization.cache_exchange import Header, export_cache, save
-from polyyolo.quantization.cache_tensors import to_measure, typed_graph
-from polyyolo.quantization.placement import FloatBudget, Placement
-from polyyolo.quantization.quantize import cast_to_half, placement_of, quantize, refuse_unknown
-from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
-from polyyolo.quantization.work import macs_of
-from polyyolo.records import BuildPlan, CalibrationTable, Engine, Fidelity, ModelSpec, Sensitivity
+from polyyolo.quantization.quantize import cast_to_half
+from polyyolo.quantizing import INT8, Quantized
+from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec
 from polyyolo.verification.agreement import typical, worst
 from polyyolo.verification.compare import side_by_side
-from polyyolo.verification.gauge import Gauge
 from polyyolo.verification.pictures import write_pairs
 from polyyolo.workspace import Workspace
 
-PREPARED, INT8, HALF, ENGINE = "model.onnx", "model.int8.onnx", "model.fp16.onnx", "model.plan"
-TABLE, CACHE, HISTOGRAMS, SHEET, PICTURES, LOG = (
-    "calibration.json",
-    "calibration.cache",
-    "histograms.npz",
-    "calibration.png",
-    "pictures",
-    "build.log",
-)
+PREPARED, HALF, ENGINE = "model.onnx", "model.fp16.onnx", "model.plan"
+CACHE, PICTURES, LOG = "calibration.cache", "pictures", "build.log"
 WORST, TYPICAL = 6, 2
 """Pictures drawn side by side: those on which the models differ most, and some on which they differ as usual."""
-TRIED = 8
-"""Pictures that sensitivity is measured on; twice as many choose hardly better."""
 
 
 @frozen
@@ -50,29 +33,6 @@ class Built:
     sha256: str
     size_bytes: int
     seconds: float
-
-
-@frozen
-class Quantized:
-    """A model with Q/DQ nodes and what decided them.
-
-    Attributes:
-        spec: its types are all FP32 still.
-        sensitivities: what each tensor costs, where that was measured.
-    """
-
-    spec: ModelSpec
-    table: CalibrationTable
-    budget: FloatBudget
-    placement: Placement
-    sensitivities: tuple[Sensitivity, ...]
-
-
-@frozen
-class Measured:
-    """What the sensitivity step keeps."""
-
-    sensitivities: tuple[Sensitivity, ...]
 
 
 def prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
@@ -91,91 +51,6 @@ def prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
 
     made = space.step("prepare", {"model": spec.sha256, "head": spec.head}, [PREPARED], make, ModelSpec)
     return evolve(made, path=output, head=spec.head)
-
-
-def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) -> Quantized:
-    """Calibrate, find what should stay in float, and put Q/DQ nodes around the rest.
-
-    Raises:
-        ModelError: nothing in the model could run in INT8.
-    """
-    refuse_unknown(prepared, decisions.named_float)
-    size = decisions.preprocessing.size
-    widest = FloatBudget(stem=0, names=decisions.named_float)
-    table = _calibrate(space, decisions, prepared, placement_of(prepared, size, widest))
-    found = _sensitivities(space, decisions, prepared, table) if decisions.spares("auto") else ()
-    budget = evolve(
-        widest,
-        stem=decisions.request.budget if decisions.spares("stem") else 0,
-        sensitive=most_costly(found, sum(macs_of(prepared, size).values()), decisions.request.budget),
-    )
-    placement = placement_of(prepared, size, budget)
-    _refuse_nothing(decisions, placement)
-    output = space.path(INT8)
-    inputs = {"model": prepared.sha256, "table": table, "placement": placement}
-    made = space.step("quantize", inputs, [INT8], lambda: quantize(prepared, table, placement, output), ModelSpec)
-    return Quantized(evolve(made, path=output), table, budget, placement, found)
-
-
-def _refuse_nothing(decisions: Decisions, placement: Placement) -> None:
-    if not placement.nodes:
-        raise ModelError(
-            f"{decisions.spec.path} has nothing that could run in INT8: {_told(placement)}",
-            fix="build it with --precision fp16, or leave less in float",
-        )
-
-
-def _told(placement: Placement) -> str:
-    reasons = Counter(placement.in_float.values())
-    counts = [f"{count} {reason}" for reason, count in reasons.items()]
-    return "; ".join(counts) or "it holds no convolution or matrix product with weights"
-
-
-def _calibrate(space: Workspace, decisions: Decisions, prepared: ModelSpec, placement: Placement) -> CalibrationTable:
-    _refuse_nothing(decisions, placement)
-    chosen = decisions.calibration
-    assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
-    method = decisions.request.method
-    tensors = to_measure(typed_graph(prepared), placement) if decisions.calibrates else placement.observed
-
-    def make() -> CalibrationTable:
-        made = measure_ranges(prepared, chosen, tensors, method, space.path(HISTOGRAMS))
-        files.write_json(space.path(TABLE), made)
-        contact_sheet(chosen, space.path(SHEET))
-        return made
-
-    inputs = {
-        "model": prepared.sha256,
-        "set": chosen.sha256,
-        "batch": chosen.batch,
-        "preprocessing": chosen.preprocessing,
-        "tensors": tensors,
-        "method": method,
-    }
-    return space.step("calibrate", inputs, [TABLE, HISTOGRAMS, SHEET], make, CalibrationTable)
-
-
-def _sensitivities(
-    space: Workspace, decisions: Decisions, prepared: ModelSpec, table: CalibrationTable
-) -> tuple[Sensitivity, ...]:
-    """Measure on calibration pictures what each tensor costs; nothing where the model sees nothing on them."""
-    chosen = decisions.calibration
-    assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
-    size = decisions.preprocessing.size
-    whole = placement_of(prepared, size, FloatBudget(stem=0, names=decisions.named_float))
-
-    def make() -> Measured:
-        trial = Trial(prepared, Gauge(decisions.spec.head), batches(chosen), TRIED)
-        if not trial.pictures:
-            progress.warn(
-                "the model sees nothing on the calibration pictures: what to keep in float cannot be measured",
-                "calibrate with pictures of what it should find, or use --keep-float stem",
-            )
-            return Measured(())
-        return Measured(sensitivities(trial, prepared, whole, table, macs_of(prepared, size)))
-
-    inputs = {"model": prepared.sha256, "table": table, "head": decisions.spec.head, "placement": whole}
-    return space.step("sensitivity", inputs, [], make, Measured).sensitivities
 
 
 def write_cache(

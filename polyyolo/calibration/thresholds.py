@@ -12,6 +12,8 @@ from polyyolo.errors import InputError
 LEVELS = 127
 METHODS = ("max", "mse", "entropy", "percentile-99.99", "percentile-99.999", "percentile-99.9995")
 DEFAULT = "mse"
+AUTO = "auto"
+"""Not a method of its own: the one that measures best on the pictures."""
 
 # An error's weight grows with this power of its size. 2 is the squared error; 2.3 keeps a little more of the rare large
 # values that carry the objects, and agreed better with FP32 on every model measured (docs/benchmarks/int8-accuracy.md).

@@ -34,7 +34,9 @@ PATH = click.Path(path_type=Path)
     "--count", type=click.IntRange(1), default=128, show_default=True, help="pictures to calibrate with, at most"
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="of the choice of pictures")
-@click.option("--method", default="mse", show_default=True, help="max, mse, entropy or percentile-P")
+@click.option(
+    "--method", default="mse", show_default=True, help="max, mse, entropy, percentile-P, or auto: what measures best"
+)
 @click.option(
     "--keep-float",
     multiple=True,

@@ -1,0 +1,177 @@
+"""The steps that make a model INT8: calibrate, find what should stay in float, choose a method, put in Q/DQ nodes."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from attrs import evolve, frozen
+
+from polyyolo import files, progress
+from polyyolo.calibration import thresholds
+from polyyolo.calibration.table import calibrate as measure_ranges
+from polyyolo.decisions import Decisions
+from polyyolo.errors import ModelError
+from polyyolo.images.preview import contact_sheet
+from polyyolo.images.stream import batches
+from polyyolo.quantization.cache_tensors import to_measure, typed_graph
+from polyyolo.quantization.placement import FloatBudget, Placement
+from polyyolo.quantization.quantize import placement_of, quantize, refuse_unknown
+from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
+from polyyolo.quantization.work import macs_of
+from polyyolo.records import CalibrationTable, ModelSpec, Sensitivity
+from polyyolo.verification.gauge import Gauge
+from polyyolo.workspace import Workspace
+
+INT8 = "model.int8.onnx"
+TABLE, HISTOGRAMS, SHEET = "calibration.json", "histograms.npz", "calibration.png"
+TRIED = 8
+"""Pictures that sensitivity is measured on; twice as many choose hardly better."""
+CHOICE = "choose a method"
+TRIED_METHODS = (thresholds.DEFAULT, "percentile-99.999", "percentile-99.9995", "max")
+CLEARLY = 0.9
+"""Another method must have this share of the usual one's noise, or less: 8 pictures do not tell smaller differences."""
+
+
+@frozen
+class Quantized:
+    """A model with Q/DQ nodes and what decided them.
+
+    Attributes:
+        spec: its types are all FP32 still.
+        sensitivities: what each tensor costs, where that was measured.
+    """
+
+    spec: ModelSpec
+    table: CalibrationTable
+    budget: FloatBudget
+    placement: Placement
+    sensitivities: tuple[Sensitivity, ...]
+
+
+@frozen
+class Chosen:
+    """What the step that chooses a method keeps: the noise by method, as power against the signal's."""
+
+    noise: Mapping[str, float]
+    method: str
+
+
+@frozen
+class Measured:
+    """What the sensitivity step keeps."""
+
+    sensitivities: tuple[Sensitivity, ...]
+
+
+def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) -> Quantized:
+    """Calibrate, find what should stay in float, and put Q/DQ nodes around the rest.
+
+    Raises:
+        ModelError: nothing in the model could run in INT8.
+        InputError: a node is to be kept in float that is not there.
+    """
+    refuse_unknown(prepared, decisions.named_float)
+    size = decisions.preprocessing.size
+    widest = FloatBudget(stem=0, names=decisions.named_float)
+    whole = placement_of(prepared, size, widest)
+    table = _calibrate(space, decisions, prepared, whole)
+    found = _sensitivities(space, decisions, prepared, table, whole) if decisions.spares("auto") else ()
+    budget = evolve(
+        widest,
+        stem=decisions.request.budget if decisions.spares("stem") else 0,
+        sensitive=most_costly(found, sum(macs_of(prepared, size).values()), decisions.request.budget),
+    )
+    placement = placement_of(prepared, size, budget)
+    _refuse_nothing(decisions, placement)
+    if decisions.request.method == thresholds.AUTO:
+        table = evolve(table, method=_best_method(space, decisions, prepared, table, placement))
+    output = space.path(INT8)
+    inputs = {"model": prepared.sha256, "table": table, "placement": placement}
+    made = space.step("quantize", inputs, [INT8], lambda: quantize(prepared, table, placement, output), ModelSpec)
+    return Quantized(evolve(made, path=output), table, budget, placement, found)
+
+
+def _refuse_nothing(decisions: Decisions, placement: Placement) -> None:
+    if not placement.nodes:
+        raise ModelError(
+            f"{decisions.spec.path} has nothing that could run in INT8: {_told(placement)}",
+            fix="build it with --precision fp16, or leave less in float",
+        )
+
+
+def _told(placement: Placement) -> str:
+    reasons = Counter(placement.in_float.values())
+    counts = [f"{count} {reason}" for reason, count in reasons.items()]
+    return "; ".join(counts) or "it holds no convolution or matrix product with weights"
+
+
+def _calibrate(space: Workspace, decisions: Decisions, prepared: ModelSpec, placement: Placement) -> CalibrationTable:
+    _refuse_nothing(decisions, placement)
+    chosen = decisions.calibration
+    assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
+    asked = decisions.request.method
+    method = thresholds.DEFAULT if asked == thresholds.AUTO else asked
+    tensors = to_measure(typed_graph(prepared), placement) if decisions.calibrates else placement.observed
+
+    def make() -> CalibrationTable:
+        made = measure_ranges(prepared, chosen, tensors, method, space.path(HISTOGRAMS))
+        files.write_json(space.path(TABLE), made)
+        contact_sheet(chosen, space.path(SHEET))
+        return made
+
+    inputs = {
+        "model": prepared.sha256,
+        "set": chosen.sha256,
+        "batch": chosen.batch,
+        "preprocessing": chosen.preprocessing,
+        "tensors": tensors,
+        "method": method,
+    }
+    return space.step("calibrate", inputs, [TABLE, HISTOGRAMS, SHEET], make, CalibrationTable)
+
+
+def _sensitivities(
+    space: Workspace, decisions: Decisions, prepared: ModelSpec, table: CalibrationTable, whole: Placement
+) -> tuple[Sensitivity, ...]:
+    """Measure on calibration pictures what each tensor costs; nothing where the model sees nothing on them."""
+
+    def make() -> Measured:
+        trial = _trial(decisions, prepared)
+        work = macs_of(prepared, decisions.preprocessing.size)
+        return Measured(sensitivities(trial, prepared, whole, table, work) if trial.pictures else ())
+
+    inputs = {"model": prepared.sha256, "table": table, "head": decisions.spec.head, "placement": whole}
+    return space.step("sensitivity", inputs, [], make, Measured).sensitivities
+
+
+def _best_method(
+    space: Workspace, decisions: Decisions, prepared: ModelSpec, table: CalibrationTable, placement: Placement
+) -> str:
+    """Choose the method with the least noise on calibration pictures, the usual one unless another is far better."""
+
+    def make() -> Chosen:
+        trial = _trial(decisions, prepared)
+        if not trial.pictures:
+            return Chosen({}, thresholds.DEFAULT)
+        noise = {
+            each: trial.noise(placement, evolve(table, method=each)) for each in progress.track(TRIED_METHODS, CHOICE)
+        }
+        best = min(noise, key=lambda each: noise[each])
+        clear = noise[best] < CLEARLY * noise[thresholds.DEFAULT]
+        return Chosen(noise, best if clear else thresholds.DEFAULT)
+
+    inputs = {"model": prepared.sha256, "table": table, "head": decisions.spec.head, "placement": placement}
+    chosen = space.step(CHOICE, inputs, [], make, Chosen)
+    progress.note(f"method {chosen.method}: noise by method {chosen.noise}")
+    return chosen.method
+
+
+def _trial(decisions: Decisions, prepared: ModelSpec) -> Trial:
+    chosen = decisions.calibration
+    assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
+    trial = Trial(prepared, Gauge(decisions.spec.head), batches(chosen), TRIED)
+    if not trial.pictures:
+        progress.warn(
+            "the model sees nothing on the calibration pictures: what INT8 costs cannot be measured",
+            "calibrate with pictures of what it should find, or use --keep-float stem",
+        )
+    return trial
