@@ -30,6 +30,8 @@ format: $(VENV)/dev.stamp  ## format and mend what ruff can
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev.stamp  ## run the benchmarks that need no GPU
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/decode_speed.py
 	$(BIN)/python benchmarks/calibration_speed.py
 
 clean:  ## remove .venv and caches, keep runs/
