@@ -7,7 +7,7 @@ engine_options = $(if $(IMAGES),--images "$(IMAGES)") $(if $(LABELLED),--labelle
 	$(if $(PROFILE),--profile "$(PROFILE)") $(if $(PRECISION),--precision $(PRECISION)) \
 	$(if $(ROUTE),--route $(ROUTE)) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) $(if $(OUT),-o "$(OUT)") $(OPTIONS)
 
-.PHONY: help engine test check format bench clean
+.PHONY: help engine test check format bench docs clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ bench: $(VENV)/dev.stamp  ## run the benchmarks that need no GPU
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/decode_speed.py
 	$(BIN)/python benchmarks/calibration_speed.py
+
+docs: $(VENV)/dev.stamp  ## write docs/reference.md from the code
+	$(BIN)/python docs/make_reference.py
 
 clean:  ## remove .venv and caches, keep runs/
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
