@@ -21,7 +21,7 @@ class Edge(click.Group):
     """The one place that catches our errors: prints them, and exits with their code. A bug keeps its traceback."""
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]  # noqa: ANN401
-        """Run a command line and exit with the code that docs/DESIGN.md gives the outcome."""
+        """Run a command line and exit with the code that docs/design.md gives the outcome."""
         try:
             code = super().main(args, **{**extra, "standalone_mode": False})
         except click.ClickException as error:
