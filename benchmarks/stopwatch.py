@@ -26,22 +26,25 @@ class Stopwatch:
 
     Attributes:
         seconds: of the block.
+        cpu_seconds: that all its threads computed; other programs lengthen them less.
     """
 
     def __enter__(self) -> "Stopwatch":  # noqa: PYI034 - typing.Self came with Python 3.11
         # Some contenders take 16 GB: should memory run out, this process goes and nobody else's.
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-        self._start = time.perf_counter()
+        self._start, self._worked = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.seconds = time.perf_counter() - self._start
+        self.cpu_seconds = time.process_time() - self._worked
 
     def tell(self, **more: object) -> None:
         """Print the figures as the last line."""
-        print(MARK + json.dumps({"seconds": round(self.seconds, 3), "peak_mib": peak_mib(), **more}), flush=True)
+        times = {"seconds": round(self.seconds, 3), "cpu_seconds": round(self.cpu_seconds, 3)}
+        print(MARK + json.dumps({**times, "peak_mib": peak_mib(), **more}), flush=True)
 
 
 def peak_mib() -> int:
@@ -51,13 +54,13 @@ def peak_mib() -> int:
     return round(int(peak.split()[1]) / 1024)
 
 
-def ask(python: Path | str, script: str, *arguments: object) -> dict[str, Any]:
+def ask(python: Path | str, script: Path | str, *arguments: object) -> dict[str, Any]:
     """Run a script that lies beside this one and give what it told.
 
     Raises:
         Failed: it ended without telling.
     """
-    argv = [str(python), str(Path(__file__).with_name(script)), *map(str, arguments)]
+    argv = [str(python), str(Path(__file__).parent / script), *map(str, arguments)]
     done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=PATIENCE)
     told = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
     if done.returncode or not told:
