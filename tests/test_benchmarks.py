@@ -26,9 +26,7 @@ def test_a_childs_peak_is_its_own_and_not_its_parents(tmp_path):
 
     ballast = bytearray(300 << 20)
     ballast[::4096] = b"x" * len(ballast[::4096])
-    few = child(
-        tmp_path, "with Stopwatch() as watch:\n    kept = bytearray(b'x' * (100 << 20))\nwatch.tell(pictures=3)"
-    )
+    few = child(tmp_path, "with Stopwatch() as watch:\n    kept = b'x' * (100 << 20)\nwatch.tell(pictures=3)")
 
     told = ask(here(), few)
 
