@@ -50,6 +50,11 @@ class Case:
     label: str
     subsets: int = 99
 
+    @property
+    def name(self) -> str:
+        """What its row is called."""
+        return f"{self.tool}: {self.label}"
+
 
 CASES = (
     Case("ModelOpt", ("max", "in"), "max", 1),
@@ -74,8 +79,8 @@ CASES = (
 @click.option("--count", default=64, show_default=True, help="pictures of a calibration subset")
 @click.option("--subsets", default=5, show_default=True, help="seeded calibration subsets")
 @click.option("--modelopt", type=Path, help="a Python that has nvidia-modelopt[onnx]; without it ModelOpt is left out")
-@click.option("--again", multiple=True, help="a tool whose rows are measured anew")
-@click.option("--only", multiple=True, help="a tool; others are left as they are")
+@click.option("--again", multiple=True, help="part of the names of the rows to measure anew, as polyyolo")
+@click.option("--only", multiple=True, help="part of the names of the rows to measure; others are left as they are")
 @click.option("--page", type=Path, default=PAGE, help="Markdown page for the result; JSON and plot go beside it")
 def main(  # noqa: PLR0913, PLR0917 - options of a command
     models: Sequence[Path],
@@ -90,7 +95,11 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Measure every case on every model, and write the page."""
     store = Store(page.with_suffix(".json"), again)
-    cases = [case for case in CASES if (not only or case.tool in only) and (modelopt or case.tool != "ModelOpt")]
+    cases = [
+        case
+        for case in CASES
+        if (not only or any(part in case.name for part in only)) and (modelopt or case.tool != "ModelOpt")
+    ]
     if not modelopt:
         click.echo("ModelOpt is left out: name a Python that has it with --modelopt")
     for model in models or [SHARED / "models" / f"{name}.onnx" for name in MODELS]:
@@ -105,7 +114,7 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
                 except Failed as failure:
                     row = {"failed": str(failure)}
             store.add(model.stem, case, seed, row)
-            click.echo(f"{model.stem}, {case.tool} {case.label}, subset {seed}: {row}")
+            click.echo(f"{model.stem}, {case.name}, subset {seed}: {row}")
     there = f"; nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}" if modelopt else ""
     store.note(f"{datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}{there}")
     publish(page, store.told())
@@ -134,23 +143,23 @@ class Store:
     def __init__(self, path: Path, again: Sequence[str]) -> None:
         kept = json.loads(path.read_text("utf-8")) if path.exists() else {"rows": [], "notes": {}}
         self._path = path
-        self.rows: list[Row] = [row for row in kept["rows"] if row["tool"] not in again and "failed" not in row]
+        self.rows: list[Row] = [
+            row for row in kept["rows"] if not any(part in row["name"] for part in again) and "failed" not in row
+        ]
         self._notes: dict[str, str] = kept["notes"]
         self._commit = commit()
 
     def missing(self, model: str, cases: Iterable[Case], subsets: int) -> Iterator[tuple[Case, int]]:
         """Give what is still to be measured, one subset after the other, so that early figures compare."""
-        done = {(row["model"], row["tool"], row["label"], row["seed"]) for row in self.rows}
+        done = {(row["model"], row["name"], row["seed"]) for row in self.rows}
         wanted = [(case, seed) for case in cases for seed in range(min(subsets, case.subsets))]
         for case, seed in sorted(wanted, key=lambda pair: pair[1]):
-            if (model, case.tool, case.label, seed) not in done:
+            if (model, case.name, seed) not in done:
                 yield case, seed
 
     def add(self, model: str, case: Case, seed: int, row: Mapping[str, Any]) -> None:
         """Keep one more."""
-        self.rows.append(
-            {"model": model, "tool": case.tool, "label": case.label, "seed": seed, "commit": self._commit, **row}
-        )
+        self.rows.append({"model": model, "name": case.name, "seed": seed, "commit": self._commit, **row})
         self._save()
 
     def note(self, surroundings: str) -> None:
@@ -171,12 +180,12 @@ class Store:
 def _table(model: str, rows: Sequence[Row]) -> str:
     lines = []
     for case in CASES:
-        found = [row for row in rows if (row["model"], row["tool"], row["label"]) == (model, case.tool, case.label)]
+        found = [row for row in rows if (row["model"], row["name"]) == (model, case.name)]
         good = [row for row in found if "failed" not in row]
         if good:
-            lines.append([f"{case.tool}: {case.label}", *_figures(good)])
+            lines.append([case.name, *_figures(good)])
         elif found:
-            lines.append([f"{case.tool}: {case.label}", found[0]["failed"], *[""] * 6])
+            lines.append([case.name, found[0]["failed"], *[""] * 6])
     head = ("", "mAP50-95", "drop, points", "agreement F1 at IoU 0.9", "MACs in INT8", "seconds", "MiB", "subsets")
     reference = next(row["reference_map50_95"] for row in rows if row["model"] == model and "failed" not in row)
     return f"### {model}\n\nFP32: {100 * reference:.2f}\n\n" + table(head, lines)
@@ -215,14 +224,14 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     shown = [case for case in CASES if case.subsets > 2 or case.tool != "polyyolo"]
     for panel, model in zip(panels[0], models, strict=True):
         for case, marker in zip(shown, "osv^DXP*hd", strict=False):
-            dots = [r for r in good if (r["model"], r["tool"], r["label"]) == (model, case.tool, case.label)]
+            dots = [dot for dot in good if (dot["model"], dot["name"]) == (model, case.name)]
             panel.scatter(
                 [dot["f1"] for dot in dots],
                 [dot["drop"] for dot in dots],
                 c=colours[case.tool],
                 marker=marker,
                 alpha=0.75,
-                label=f"{case.tool}: {case.label}",
+                label=case.name,
             )
         panel.set(title=model, xlabel="box agreement with FP32 (F1 at IoU 0.9)", ylabel="points of mAP50-95 lost")
         panel.axhline(0, color="grey", linewidth=0.8)
