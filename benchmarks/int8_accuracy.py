@@ -64,11 +64,11 @@ CASES = (
     Case("ONNX Runtime", ("defaults",), "quantize_static's defaults", 1),
     Case("ONNX Runtime", ("tensorrt",), "as TensorRT would: symmetric, per channel, Conv inputs", 1),
     Case("ONNX Runtime", ("tensorrt-head-out",), "the same, head in float", 3),
-    Case("polyyolo", ("mse", "none"), "head in float"),
-    Case("polyyolo", ("mse", "auto"), "default: and 10% of the work by measurement"),
-    Case("polyyolo", ("mse", "stem"), "and 10% of the work nearest the image"),
-    Case("polyyolo", ("auto", "none"), "head in float, method chosen by measurement"),
-    *(Case("polyyolo", (method, "none"), f"head in float, {method}", 1) for method in METHODS),
+    Case("polyyolo", ("mse", "none"), "mse, head in float"),
+    Case("polyyolo", ("mse", "auto"), "mse, and 10% of the work by measurement"),
+    Case("polyyolo", ("mse", "stem"), "mse, and 10% of the work nearest the image", 3),
+    Case("polyyolo", ("auto", "none"), "method by measurement, head in float", 3),
+    *(Case("polyyolo", (method, "none"), f"{method}, head in float", 1) for method in METHODS),
 )
 
 
