@@ -8,6 +8,7 @@ from attrs import evolve, frozen
 from polyyolo import files, progress
 from polyyolo.calibration import thresholds
 from polyyolo.calibration.table import calibrate as measure_ranges
+from polyyolo.calibration.table import with_method
 from polyyolo.decisions import Decisions
 from polyyolo.errors import ModelError
 from polyyolo.images.preview import contact_sheet
@@ -18,7 +19,7 @@ from polyyolo.quantization.quantize import placement_of, quantize, refuse_unknow
 from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
 from polyyolo.quantization.work import macs_of
 from polyyolo.records import CalibrationTable, ModelSpec, Sensitivity
-from polyyolo.verification.gauge import Gauge
+from polyyolo.verification.gauge import Gauge, look_of
 from polyyolo.workspace import Workspace
 
 INT8 = "model.int8.onnx"
@@ -26,7 +27,7 @@ TABLE, HISTOGRAMS, SHEET = "calibration.json", "histograms.npz", "calibration.pn
 TRIED = 8
 """Pictures that sensitivity is measured on; twice as many choose hardly better."""
 CHOICE = "choose a method"
-TRIED_METHODS = (thresholds.DEFAULT, "percentile-99.999", "percentile-99.9995", "max")
+TRIED_METHODS = (thresholds.DEFAULT, "mse", "percentile-99.999", "percentile-99.9995")
 CLEARLY = 0.9
 """Another method must have this share of the usual one's noise, or less: 8 pictures do not tell smaller differences."""
 
@@ -86,7 +87,12 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
         table = evolve(table, method=_best_method(space, decisions, prepared, table, placement))
     output = space.path(INT8)
     inputs = {"model": prepared.sha256, "table": table, "placement": placement}
-    made = space.step("quantize", inputs, [INT8], lambda: quantize(prepared, table, placement, output), ModelSpec)
+
+    def make() -> ModelSpec:
+        files.write_json(space.path(TABLE), table)
+        return quantize(prepared, table, placement, output)
+
+    made = space.step("quantize", inputs, [INT8, TABLE], make, ModelSpec)
     return Quantized(evolve(made, path=output), table, budget, placement, found)
 
 
@@ -108,13 +114,11 @@ def _calibrate(space: Workspace, decisions: Decisions, prepared: ModelSpec, plac
     _refuse_nothing(decisions, placement)
     chosen = decisions.calibration
     assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
-    asked = decisions.request.method
-    method = thresholds.DEFAULT if asked == thresholds.AUTO else asked
     tensors = to_measure(typed_graph(prepared), placement) if decisions.calibrates else placement.observed
 
     def make() -> CalibrationTable:
-        made = measure_ranges(prepared, chosen, tensors, method, space.path(HISTOGRAMS))
-        files.write_json(space.path(TABLE), made)
+        look = look_of(decisions.spec.head)
+        made = measure_ranges(prepared, chosen, tensors, thresholds.DEFAULT, space.path(HISTOGRAMS), look=look)
         contact_sheet(chosen, space.path(SHEET))
         return made
 
@@ -124,9 +128,11 @@ def _calibrate(space: Workspace, decisions: Decisions, prepared: ModelSpec, plac
         "batch": chosen.batch,
         "preprocessing": chosen.preprocessing,
         "tensors": tensors,
-        "method": method,
+        "head": decisions.spec.head,
     }
-    return space.step("calibrate", inputs, [TABLE, HISTOGRAMS, SHEET], make, CalibrationTable)
+    table = space.step("calibrate", inputs, [HISTOGRAMS, SHEET], make, CalibrationTable)
+    asked = decisions.request.method
+    return table if asked == thresholds.AUTO else with_method(table, asked, space.path(HISTOGRAMS))
 
 
 def _sensitivities(

@@ -160,7 +160,7 @@ def test_a_run_from_nothing_gives_the_same_bytes(asked, first, tmp_path):
         ({"seed": 1, "count": 6}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"count": 8}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"overrides": {"pad": 0}}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
-        ({"method": "max"}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
+        ({"method": "max"}, {"sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"budget": 0.0}, {"quantize", "cast to FP16", "verify"}),
         ({"keep_float": ("auto", "cv1_conv")}, {"sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"half_io": True}, {"cast to FP16", "verify"}),

@@ -6,15 +6,17 @@ exactly. OpenCV counts 16-bit numbers faster than the model makes them (benchmar
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 import onnx
-from attrs import frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from polyyolo import files
@@ -29,8 +31,12 @@ STEP = "calibrate"
 _INFINITE = 0x7F80  # upper half of float32 infinity: this bin and those above hold no number
 # Values of one tensor and picture that are enough: counting a quarter of more moves the clips by 0.4 percent (median).
 _PLENTY = 1 << 17
+# Cells of one tensor and picture that are enough where something is seen.
+_PLACES = 4096
 
 Counts = NDArray[np.int64]
+Look = Callable[[Mapping[str, NDArray[np.floating]]], Sequence[NDArray[np.floating]]]
+"""From a batch of outputs to the (N, 4) boxes of each picture, corners in pixels of the model's input."""
 
 
 @frozen(eq=False)
@@ -39,15 +45,17 @@ class Histogram:
 
     Attributes:
         counts: (32768,) int64; bin k holds the magnitudes whose float32 begins with the 16 bits k.
-        largest: the largest magnitude seen: exact, while of large tensors only a part is counted.
+        largest: the largest magnitude, exact, while of large tensors only a part is counted.
+        seen: as ``counts``, of the values that lie where the model sees something; all 0 where that is unknown.
     """
 
     counts: Counts
     largest: float
+    seen: Counts = field(factory=lambda: np.zeros(BINS, np.int64))
 
     def __add__(self, other: "Histogram") -> "Histogram":
         """Fold two histograms of the same tensor into one."""
-        return Histogram(self.counts + other.counts, max(self.largest, other.largest))
+        return Histogram(self.counts + other.counts, max(self.largest, other.largest), self.seen + other.seen)
 
 
 def lower_edges() -> NDArray[np.float64]:
@@ -86,7 +94,12 @@ def histogram(values: NDArray[np.floating]) -> Histogram:
 
 
 def measure(
-    spec: ModelSpec, tensors: Sequence[str], batches: Iterable[NDArray[np.generic]], total: int
+    spec: ModelSpec,
+    tensors: Sequence[str],
+    batches: Iterable[NDArray[np.generic]],
+    total: int,
+    *,
+    look: Look | None = None,
 ) -> dict[str, Histogram]:
     """Run the model on every batch in ONNX Runtime and count the magnitudes of the tensors named.
 
@@ -97,20 +110,58 @@ def measure(
         tensors: activations to observe.
         batches: (B, C, H, W) arrays that fit the model's image input.
         total: how many batches are promised.
+        look: tells from the outputs where each picture of a batch holds something.
 
     Raises:
         ModelError: the model cannot be run, or gives NaN or infinity.
     """
-    watched = Watched(spec, [name for name in tensors if name != spec.image])
+    outputs = [output.name for output in spec.outputs] if look else []
+    watched = Watched(spec, [name for name in dict.fromkeys((*tensors, *outputs)) if name != spec.image])
     totals: dict[str, Histogram] = {}
     with ThreadPoolExecutor() as pool, step(STEP, total):
         for number, batch in enumerate(batches):
             for piece in pieces(spec, batch):
-                arrays = {spec.image: piece, **watched.run(piece, number)}
-                for name, found in zip(arrays, pool.map(histogram, arrays.values()), strict=True):
+                arrays: dict[str, NDArray[Any]] = {spec.image: piece, **watched.run(piece, number)}
+                boxes = look({name: arrays[name] for name in outputs}) if look else ()
+                count = partial(_counted, boxes=boxes, size=(piece.shape[2], piece.shape[3]))
+                for name, found in zip(tensors, pool.map(count, [arrays[name] for name in tensors]), strict=True):
                     totals[name] = totals[name] + found if name in totals else found
             advance(STEP)
-    return {name: totals[name] for name in tensors}
+    return totals
+
+
+def _counted(values: NDArray[np.floating], boxes: Sequence[NDArray[np.floating]], size: tuple[int, int]) -> Histogram:
+    """Count all values of a batch, and once more those where something is seen."""
+    found = histogram(values)
+    if values.ndim != 4 or len(values) != len(boxes):
+        return found
+    places = [where(each, size, values.shape[2:]) for each in boxes]
+    seen = [
+        histogram(picture.reshape(len(picture), -1).take(place, axis=1)).counts
+        for picture, place in zip(values, places, strict=True)
+        if len(place)
+    ]
+    return evolve(found, seen=sum(seen, found.seen))
+
+
+def where(boxes: NDArray[np.floating], size: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Find the cells of a feature map that boxes cover, at most 4096 of them, evenly chosen.
+
+    Args:
+        boxes: (N, 4) corners in pixels of the model's input.
+        size: (height, width) of the input.
+        shape: (height, width) of the map.
+
+    Returns:
+        flat indices, ascending.
+    """
+    covered = np.zeros(shape, bool)
+    scale = np.array([shape[1] / size[1], shape[0] / size[0]] * 2)
+    corners = np.clip(boxes * scale, 0, [shape[1], shape[0]] * 2)
+    for left, top, right, bottom in zip(*np.floor(corners[:, :2].T), *np.ceil(corners[:, 2:].T), strict=True):
+        covered[int(top) : int(bottom), int(left) : int(right)] = True
+    found = np.flatnonzero(covered)
+    return found[:: -(-len(found) // _PLACES)] if len(found) else found
 
 
 class Watched:
@@ -176,23 +227,26 @@ def save(histograms: Mapping[str, Histogram], path: Path) -> str:
     Returns:
         the file's sha256.
     """
-    names = list(histograms)
-    filled = [np.flatnonzero(histograms[name].counts) for name in names]
     with files.replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream,
-            names=np.array(names),
-            sizes=np.array([len(bins) for bins in filled]),
-            bins=np.concatenate([np.empty(0, np.int64), *filled]).astype(np.uint16),
-            counts=np.concatenate(
-                [
-                    np.empty(0, np.int64),
-                    *(histograms[name].counts[bins] for name, bins in zip(names, filled, strict=True)),
-                ]
-            ),
-            largest=np.array([histograms[name].largest for name in names], dtype=np.float64),
+            names=np.array(list(histograms)),
+            largest=np.array([each.largest for each in histograms.values()], dtype=np.float64),
+            **_sparse("all", [each.counts for each in histograms.values()]),  # type: ignore[arg-type]
+            **_sparse("seen", [each.seen for each in histograms.values()]),  # type: ignore[arg-type]
         )
     return files.sha256_of(path)
+
+
+def _sparse(name: str, rows: Sequence[Counts]) -> dict[str, NDArray[np.generic]]:
+    """Keep of each row of counts only the bins that hold something."""
+    filled = [np.flatnonzero(row) for row in rows]
+    none = np.empty(0, np.int64)
+    return {
+        f"{name}_sizes": np.array([len(bins) for bins in filled], np.int64),
+        f"{name}_bins": np.concatenate([none, *filled]).astype(np.uint16),
+        f"{name}_counts": np.concatenate([none, *(row[bins] for row, bins in zip(rows, filled, strict=True))]),
+    }
 
 
 def read(path: Path) -> dict[str, Histogram]:
@@ -203,17 +257,18 @@ def read(path: Path) -> dict[str, Histogram]:
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            bins, counts, ends = stored["bins"], stored["counts"], np.cumsum(stored["sizes"])
-            rows = zip(stored["names"], ends - stored["sizes"], ends, stored["largest"], strict=True)
-            return {
-                str(name): Histogram(_dense(bins[start:end], counts[start:end]), float(top))
-                for name, start, end, top in rows
-            }
+            rows = zip(stored["names"], _dense("all", stored), stored["largest"], _dense("seen", stored), strict=True)
+            return {str(name): Histogram(counts, float(top), seen) for name, counts, top, seen in rows}
     except (OSError, LookupError, ValueError, TypeError, AttributeError, EOFError, BadZipFile, zlib.error) as error:
         raise TableError(f"cannot read the histograms in {path}: {error}", fix="calibrate again") from error
 
 
-def _dense(bins: NDArray[np.uint16], counts: Counts) -> Counts:
-    dense = np.zeros(BINS, np.int64)
-    dense[bins] = counts
-    return dense
+def _dense(name: str, stored: Mapping[str, NDArray[np.generic]]) -> list[Counts]:
+    """Give the rows of counts that ``_sparse`` packed."""
+    bins, counts, sizes = stored[f"{name}_bins"], stored[f"{name}_counts"], stored[f"{name}_sizes"]
+    rows = []
+    for start, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
+        row = np.zeros(BINS, np.int64)
+        row[bins[start : start + size]] = counts[start : start + size]
+        rows.append(row)
+    return rows

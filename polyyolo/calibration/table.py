@@ -7,14 +7,20 @@ from attrs import evolve
 
 from polyyolo import files
 from polyyolo.calibration import statistics, thresholds
-from polyyolo.calibration.statistics import Histogram
+from polyyolo.calibration.statistics import Histogram, Look
 from polyyolo.errors import TableError
 from polyyolo.images.stream import batches
 from polyyolo.records import CalibrationSet, CalibrationTable, ModelSpec
 
 
-def calibrate(
-    spec: ModelSpec, chosen: CalibrationSet, tensors: Sequence[str], method: str, histograms: Path
+def calibrate(  # noqa: PLR0913 - what is measured, on what, and where it goes
+    spec: ModelSpec,
+    chosen: CalibrationSet,
+    tensors: Sequence[str],
+    method: str,
+    histograms: Path,
+    *,
+    look: Look | None = None,
 ) -> CalibrationTable:
     """Run the pictures through the FP32 model once and make the table.
 
@@ -24,13 +30,14 @@ def calibrate(
         tensors: names of the activations.
         method: whose ranges the table will use; all others are kept in it too.
         histograms: where the histograms go (.npz), so that another method needs no second calibration.
+        look: tells from the model's outputs where pictures hold something, for the method mse-seen.
 
     Raises:
         InputError: no such method.
         ModelError: the model cannot be run, or gives NaN or infinity.
     """
     thresholds.threshold(method)
-    found = statistics.measure(spec, tensors, batches(chosen), chosen.batches)
+    found = statistics.measure(spec, tensors, batches(chosen), chosen.batches, look=look)
     return CalibrationTable(
         model_sha256=spec.sha256,
         set_sha256=chosen.sha256,

@@ -4,20 +4,24 @@ import re
 from collections.abc import Callable
 
 import numpy as np
+from attrs import evolve
 from numpy.typing import NDArray
 
 from polyyolo.calibration.statistics import Histogram, lower_edges, magnitudes
 from polyyolo.errors import InputError
 
 LEVELS = 127
-METHODS = ("max", "mse", "entropy", "percentile-99.99", "percentile-99.999", "percentile-99.9995")
-DEFAULT = "mse"
+METHODS = ("mse-seen", "mse", "max", "entropy", "percentile-99.99", "percentile-99.999", "percentile-99.9995")
+DEFAULT = "mse-seen"
 AUTO = "auto"
 """Not a method of its own: the one that measures best on the pictures."""
 
 # An error's weight grows with this power of its size. 2 is the squared error; 2.3 keeps a little more of the rare large
 # values that carry the objects, and agreed better with FP32 on every model measured (docs/benchmarks/int8-accuracy.md).
 ERROR_POWER = 2.3
+
+ENOUGH_SEEN = 10_000
+"""Values of a tensor where something is seen that are enough to choose a clip from them alone."""
 
 Magnitudes = NDArray[np.float64]
 Threshold = Callable[[Histogram], float]
@@ -64,6 +68,15 @@ def mse(found: Histogram) -> float:
     clips = found.largest * np.geomspace(0.03, 1.0, 160)
     values, counts = _filled(found)
     return float(clips[np.argmin([_error(values, counts, clip) for clip in clips])])
+
+
+def mse_seen(found: Histogram) -> float:
+    """Give the clip with the least expected error on what lies where the model sees something.
+
+    Background fills most of a picture and decides nothing; objects have the large values. Where too little was seen,
+    all values count.
+    """
+    return mse(evolve(found, counts=found.seen) if found.seen.sum() >= ENOUGH_SEEN else found)
 
 
 def _error(values: Magnitudes, counts: Magnitudes, clip: float) -> float:
@@ -122,4 +135,4 @@ def _filled(found: Histogram) -> tuple[Magnitudes, Magnitudes]:
     return np.minimum(magnitudes()[bins], found.largest), found.counts[bins].astype(np.float64)
 
 
-_FIXED: dict[str, Threshold] = {"max": largest, "mse": mse, "entropy": entropy}
+_FIXED: dict[str, Threshold] = {"mse-seen": mse_seen, "mse": mse, "max": largest, "entropy": entropy}

@@ -35,7 +35,10 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="of the choice of pictures")
 @click.option(
-    "--method", default="mse", show_default=True, help="max, mse, entropy, percentile-P, or auto: what measures best"
+    "--method",
+    default="mse-seen",
+    show_default=True,
+    help="mse-seen, mse, max, entropy, percentile-P, or auto: what measures best",
 )
 @click.option(
     "--keep-float",

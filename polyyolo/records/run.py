@@ -59,7 +59,7 @@ class Request:
     program: str | None = None
     count: int = 128
     seed: int = 0
-    method: str = "mse"
+    method: str = "mse-seen"
     keep_float: tuple[str, ...] = ("auto",)
     budget: float = 0.10
     half_io: bool = False

@@ -4,14 +4,14 @@ Background fills nearly all of a picture, so that the error of all raw outputs s
 Adding how far boxes miss (1 - IoU) was tried and made no better choice of layers on any of three models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from attrs import frozen
 
 from polyyolo.records import Head, HeadKind
 from polyyolo.verification.boxes import Array
-from polyyolo.verification.decode import scores_of_cells
+from polyyolo.verification.decode import decode, scores_of_cells
 
 SEEN = 0.05
 """Class scores above this count as something seen: what detection shows, and what nearly shows."""
@@ -53,3 +53,10 @@ class Gauge:
         if self.head.kind in _CELLS:
             return scores_of_cells(outputs, self.head).ravel().astype(np.float64)
         return np.concatenate([np.asarray(value, np.float64).ravel() for value in outputs.values()])
+
+
+def look_of(head: Head) -> Callable[[Mapping[str, Array]], list[Array]] | None:
+    """Give what tells from a batch of outputs where each picture holds something; None without a head."""
+    if head.kind is HeadKind.NONE:
+        return None
+    return lambda outputs: [boxes.xyxy for boxes in decode(outputs, head, confidence=SEEN)]

@@ -290,3 +290,44 @@ def test_a_model_that_gives_nan_is_refused(little_yolo, tmp_path):
 
     with pytest.raises(ModelError, match="activations hold NaN"):
         measure(read_spec(tmp_path / "broken.onnx"), OBSERVED, [pictures_of(1)], 1)
+
+
+def test_a_box_covers_the_cells_of_a_map_that_it_touches():
+    box = np.array([[16.0, 8.0, 40.0, 24.0]])  # left, top, right, bottom in pixels of a 64x64 picture
+
+    found = statistics.where(box, (64, 64), (8, 8))
+
+    assert sorted({int(cell) // 8 for cell in found}) == [1, 2], "rows of 8 pixels"
+    assert sorted({int(cell) % 8 for cell in found}) == [2, 3, 4], "columns of 8 pixels"
+
+
+@pytest.mark.parametrize("box", [[-50, -50, 500, 500], [0, 0, 64, 64]], ids=["beyond the picture", "the whole picture"])
+def test_of_a_large_map_at_most_4096_cells_are_taken_and_evenly(box):
+    found = statistics.where(np.array([box], np.float32), (64, 64), (320, 320))
+
+    assert 2048 < len(found) <= 4096
+    assert len(set(np.diff(found))) == 1
+
+
+def test_nothing_seen_is_no_cell():
+    assert not len(statistics.where(np.empty((0, 4)), (64, 64), (8, 8)))
+
+
+def test_values_where_something_is_seen_are_counted_once_more(little_yolo):
+    spec = read_spec(little_yolo)
+    batch = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
+    left_half = np.array([[0.0, 0.0, 32.0, 64.0]])
+
+    found = statistics.measure(spec, ["images"], [batch], 1, look=lambda _: [left_half])["images"]
+
+    assert found.counts.sum() == batch.size
+    assert found.seen.sum() == batch.size // 2
+    assert np.array_equal(found.seen, histogram(batch[..., :32]).counts)
+
+
+def test_without_a_look_nothing_counts_as_seen(little_yolo):
+    spec = read_spec(little_yolo)
+
+    found = statistics.measure(spec, ["images"], [np.ones((1, 3, 64, 64), np.float32)], 1)["images"]
+
+    assert not found.seen.any()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from polyyolo.calibration.statistics import histogram
+from polyyolo.calibration.statistics import Histogram, histogram
 from polyyolo.calibration.thresholds import DEFAULT, ERROR_POWER, LEVELS, METHODS, percentile, threshold
 from polyyolo.errors import InputError
 
@@ -128,9 +128,25 @@ def test_an_unknown_method_is_refused_with_those_there_are(method):
     with pytest.raises(InputError, match="no calibration method") as refused:
         threshold(method)
 
-    assert "mse, entropy" in refused.value.fix
+    assert "mse, max, entropy" in refused.value.fix
 
 
 @pytest.mark.parametrize("method", ["percentile-50.1", "percentile-100", "percentile-99.9999"])
 def test_any_percentile_above_fifty_may_be_asked_for(method):
     assert threshold(method)(histogram(np.ones(4, np.float32))) == pytest.approx(1.0, rel=0.008)
+
+
+def test_what_is_seen_decides_the_clip_and_not_the_background():
+    background = histogram(np.random.default_rng(0).normal(0, 1, 200_000).astype(np.float32))
+    objects = histogram(np.random.default_rng(1).normal(0, 20, 50_000).astype(np.float32))
+    found = Histogram(background.counts + objects.counts, objects.largest, objects.counts)
+
+    assert threshold("mse-seen")(found) == pytest.approx(threshold("mse")(objects), rel=0.01)
+    assert threshold("mse-seen")(found) > threshold("mse")(found)
+
+
+def test_where_too_little_is_seen_all_values_decide():
+    found = histogram(np.random.default_rng(0).normal(0, 1, 200_000).astype(np.float32))
+    few = Histogram(found.counts, found.largest, found.counts // 1000)
+
+    assert threshold("mse-seen")(few) == threshold("mse")(found)
