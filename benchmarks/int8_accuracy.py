@@ -7,7 +7,7 @@ goes on where it stopped, and ``--again polyyolo`` measures only polyyolo anew.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import mean, stdev
@@ -25,7 +25,6 @@ from surroundings import DOCS, SHARED, commit, machine, publish, table, version_
 
 from polyyolo.images.stream import batches
 from polyyolo.models.spec import read_spec
-from polyyolo.verification.labelled import read_labelled
 
 MODELS = ("yolov5s-640", "yolov8n-640", "yolov4-tiny-416")
 METHODS = ("max", "entropy", "percentile-99.99", "percentile-99.999", "percentile-99.9995")
@@ -103,22 +102,28 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     if not modelopt:
         click.echo("ModelOpt is left out: name a Python that has it with --modelopt")
     for model in models or [SHARED / "models" / f"{name}.onnx" for name in MODELS]:
-        spec = read_spec(model)
-        judge = Judge(spec, read_labelled(labelled, spec.names, classes=spec.head.classes))
-        for case, seed in store.missing(model.stem, cases, subsets):
-            with TemporaryDirectory() as folder:
-                made = Path(folder) / "int8.onnx"
-                try:
-                    cost = _make(case, (model, images, count, seed), made, modelopt)
-                    row = {**cost, **judge.judge(made)}
-                except Failed as failure:
-                    row = {"failed": str(failure)}
+        missing = store.missing(model.stem, cases, subsets)
+        if missing:
+            judge = Judge(model, labelled)
+        for case, seed in missing:
+            row = _row(case, (model, images, count, seed), judge, modelopt)
             store.add(model.stem, case, seed, row)
             click.echo(f"{model.stem}, {case.name}, subset {seed}: {row}")
-    there = f"; nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}" if modelopt else ""
-    store.note(f"{datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}{there}")
+    store.note("machine", f"{datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}")
+    if modelopt:
+        store.note("modelopt", f"nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}")
     publish(page, store.told())
     draw(store.rows, page.with_suffix(".svg"))
+
+
+def _row(case: Case, given: tuple[Path, Path, int, int], judge: Judge, modelopt: Path | None) -> Row:
+    """Make one INT8 model and measure it; a tool that fails is part of the result."""
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / "int8.onnx"
+        try:
+            return {**_make(case, given, made, modelopt), **judge.judge(made)}
+        except Failed as failure:
+            return {"failed": str(failure)}
 
 
 def _make(case: Case, given: tuple[Path, Path, int, int], made: Path, modelopt: Path | None) -> Mapping[str, Any]:
@@ -149,28 +154,29 @@ class Store:
         self._notes: dict[str, str] = kept["notes"]
         self._commit = commit()
 
-    def missing(self, model: str, cases: Iterable[Case], subsets: int) -> Iterator[tuple[Case, int]]:
+    def missing(self, model: str, cases: Iterable[Case], subsets: int) -> list[tuple[Case, int]]:
         """Give what is still to be measured, one subset after the other, so that early figures compare."""
         done = {(row["model"], row["name"], row["seed"]) for row in self.rows}
         wanted = [(case, seed) for case in cases for seed in range(min(subsets, case.subsets))]
-        for case, seed in sorted(wanted, key=lambda pair: pair[1]):
-            if (model, case.name, seed) not in done:
-                yield case, seed
+        ordered = sorted(wanted, key=lambda pair: pair[1])
+        return [(case, seed) for case, seed in ordered if (model, case.name, seed) not in done]
 
     def add(self, model: str, case: Case, seed: int, row: Mapping[str, Any]) -> None:
         """Keep one more."""
         self.rows.append({"model": model, "name": case.name, "seed": seed, "commit": self._commit, **row})
         self._save()
 
-    def note(self, surroundings: str) -> None:
-        """Keep what it was measured on."""
-        self._notes["machine"] = surroundings
+    def note(self, subject: str, text: str) -> None:
+        """Keep what it was measured on or with."""
+        self._notes[subject] = text
         self._save()
 
     def told(self) -> str:
         """Write everything as Markdown, a table for each model."""
         models = dict.fromkeys(row["model"] for row in self.rows)
-        return "\n\n".join([self._notes.get("machine", ""), *(_table(model, self.rows) for model in models)])
+        commits = dict.fromkeys(row["commit"] for row in self.rows if row["name"].startswith("polyyolo"))
+        notes = [*self._notes.values(), f"polyyolo at {', '.join(commits)}"]
+        return "\n\n".join(["; ".join(notes), *(_table(model, self.rows) for model in models)])
 
     def _save(self) -> None:
         data = {"notes": self._notes, "rows": self.rows}

@@ -9,7 +9,7 @@ from polyyolo.records import ModelSpec
 from polyyolo.verification.accuracy import score
 from polyyolo.verification.agreement import Pair, agreement
 from polyyolo.verification.inference import DISPLAY, Findings, Runner, batches
-from polyyolo.verification.labelled import Labelled
+from polyyolo.verification.labelled import read_labelled
 from polyyolo.verification.layers import int8_share, layers
 
 
@@ -19,7 +19,9 @@ class Judge:
     The same functions in the same order as ``polyyolo.verification.compare``, which runs both models each time.
     """
 
-    def __init__(self, reference: ModelSpec, labelled: Labelled) -> None:
+    def __init__(self, model: Path, source: Path) -> None:
+        reference = read_spec(model)
+        labelled = read_labelled(source, reference.names, classes=reference.head.classes)
         height, width = (dim if isinstance(dim, int) else 640 for dim in reference.image_input.dims[2:])
         self._reference = reference
         self._labelled = labelled
