@@ -1,12 +1,17 @@
 """Where tests find real models and pictures: ``POLYYOLO_SHARED``, else ``../shared`` beside the project."""
 
 import os
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background without Ctrl-C, and children inherit that; some tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
