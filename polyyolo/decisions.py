@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from polyyolo import progress
+from polyyolo import premises, progress
 from polyyolo.calibration import thresholds
 from polyyolo.engines import profiles, toolchain
 from polyyolo.engines.half import Half
@@ -124,6 +124,7 @@ def decide(request: Request) -> Decisions:
     profile = profiles.load(request.profile, spec) if request.profile else profiles.default(spec)
     found = toolchain.find(request.toolchain)
     folder = request.output or Path("runs") / f"{Path(request.model).stem}-{request.precision.value}"
+    premises.check(request, spec, folder)
     _refuse_build(request, spec, profile, found, folder)
     opt = profile.optimizations[0][spec.image].opt
     preprocessing = preprocessing_for(spec, (opt[2], opt[3]), **request.overrides)
@@ -246,4 +247,4 @@ def digest_of(paths: Sequence[Path], labelled: Labelled | None) -> str:
     lines = [f"{path.name}:{sha256_of(path)}" for path in paths]
     if labelled:
         lines += [repr(truths) for truths in labelled.truths]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()

@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -60,12 +62,31 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.chmod(0o644)
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            remove(temporary)
+
+
+def remove(place: Path) -> None:
+    """Remove a file or a folder with all that is in it; nothing there is well too."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE),
+)
 
 
 @contextmanager
-def writable(folder: Path) -> Iterator[None]:
+def writable(folder: Path, *, elsewhere: str = "with -o") -> Iterator[None]:
     """Turn the operating system's refusals to write below ``folder`` into errors that say what to do.
+
+    Args:
+        folder: what is written to.
+        elsewhere: how the user names another folder.
 
     Raises:
         ToolchainError: the disk or the quota is full.
@@ -75,18 +96,19 @@ def writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise ToolchainError(
-                f"no space is left to write below {folder}", fix="free some space, or choose another folder with -o"
+                f"no space is left to write below {folder}",
+                fix=f"free some space, or choose another folder {elsewhere}",
             ) from error
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno not in REFUSED:
             raise
         if not _concerns(error, folder):
             raise InputError(
                 f"cannot use {error.filename}: {error.strerror}", fix="give yourself permission, or name another file"
             ) from error
         raise InputError(
-            f"cannot write below {folder}: {error.strerror}", fix="choose a folder that you may write to with -o"
+            f"cannot write below {folder}: {error.strerror}", fix=f"choose a folder that you may write to {elsewhere}"
         ) from error
 
 
@@ -99,9 +121,20 @@ def _concerns(error: OSError, folder: Path) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
+    """Write ``text`` as UTF-8, whole or not at all; bytes of file names that are no UTF-8 are spelt out."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def refuse_endless(path: Path) -> None:
+    """Refuse to read a pipe or a device: that might never end.
+
+    Raises:
+        OSError: ``path`` is one, or is not there.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, no file", str(path))
 
 
 def plain(record: object) -> Any:  # noqa: ANN401 - JSON is what JSON is
@@ -142,7 +175,7 @@ def read_json(path: Path, kind: type[Record]) -> Record:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}", fix="write it again, or name another file") from error
     return structure(data, kind)
 
@@ -155,7 +188,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}", fix="correct the file, or name another") from error
 
 

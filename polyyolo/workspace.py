@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from attrs import field, frozen
@@ -21,6 +21,7 @@ from polyyolo.errors import InputError
 
 Result = TypeVar("Result")
 LEDGER = "steps.json"
+PARTIAL = ".partial"
 
 
 @frozen
@@ -35,9 +36,16 @@ class StepEntry:
     """
 
     key: str
-    outputs: Mapping[str, str]
+    outputs: Mapping[str, str] = field()
     result: Any
     seconds: float
+
+    @outputs.validator
+    def _stay_inside(self, _: object, outputs: Mapping[str, str]) -> None:
+        """Refuse names that lead out of the folder: files of a run are replaced and removed by name."""
+        for place in map(PurePath, outputs):
+            if place.is_absolute() or ".." in place.parts:
+                raise ValueError(f"{place} is outside the run's folder")
 
 
 @frozen
@@ -58,7 +66,7 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.reused: list[str] = []
-        self._partial = folder / ".partial"
+        self._partial = folder / PARTIAL
         self._earlier = _read_ledger(folder / LEDGER)
         self._begun = _read_ledger(self._partial / LEDGER)
         self._steps: dict[str, StepEntry] = {}
@@ -69,9 +77,10 @@ class Workspace:
         """Hold the folder for one run.
 
         Raises:
-            InputError: another run holds it, or it cannot be written to.
+            InputError: another run holds it, it holds other things than a run, or it cannot be written to.
             ToolchainError: the disk is full.
         """
+        _refuse_foreign(folder)
         with files.locked(folder), files.writable(folder):
             space = cls(folder)
             space._partial.mkdir(exist_ok=True)
@@ -130,6 +139,7 @@ class Workspace:
         """
         files.write_json(self.path(LEDGER), Ledger(self._steps))
         kept = {each for entry in self._steps.values() for each in entry.outputs} | set(more)
+        self._refuse_blocked([*kept, LEDGER])
         for name in [*sorted(kept), LEDGER]:
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +149,16 @@ class Workspace:
             (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self._partial)
 
+    def _refuse_blocked(self, names: Sequence[str]) -> None:
+        """Refuse to publish where that would fail half-way: a folder is where a file goes, or a file where a folder."""
+        for name in names:
+            places = [self.folder / each for each in (PurePath(name), *PurePath(name).parents)]
+            wrong = [place for place in places if place.exists() and place.is_dir() is (place == places[0])]
+            if wrong:
+                raise InputError(
+                    f"{wrong[0]} is in the way of the results", fix="move it away, or choose another folder with -o"
+                )
+
     def _record(self, name: str, entry: StepEntry) -> None:
         self._steps[name] = entry
         files.write_json(self.path(LEDGER), Ledger({**self._begun.steps, **self._steps}))
@@ -146,10 +166,7 @@ class Workspace:
     def _clear(self, outputs: Sequence[str]) -> None:
         """Remove what an interrupted run left: it is no result of this one, and may be a link to a published file."""
         for place in map(self.path, outputs):
-            if place.is_dir():
-                shutil.rmtree(place)
-            else:
-                place.unlink(missing_ok=True)
+            files.remove(place)
 
     def _below(self, name: str) -> list[str]:
         place = self.path(name)
@@ -168,12 +185,27 @@ class Workspace:
         if not source.is_file() or files.sha256_of(source) != digest:
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
+        files.remove(target)
         try:
             os.link(source, target)
         except OSError:  # not every file system has links
             shutil.copy2(source, target)
         return True
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder in which results might take the place of files that no run wrote.
+
+    Raises:
+        InputError: it is neither new, nor empty, nor a run's.
+    """
+    found = {place.name for place in folder.iterdir()} if folder.is_dir() else set()
+    foreign = sorted(name for name in found if not name.startswith("."))
+    if foreign and not found & {LEDGER, PARTIAL}:
+        raise InputError(
+            f"{folder.absolute()} holds other things than a run, as {foreign[0]}",
+            fix="choose a new or an empty folder with -o",
+        )
 
 
 def _digest(name: str, inputs: Mapping[str, object]) -> str:

@@ -1,7 +1,9 @@
 """The edge between polyyolo and a terminal: errors become two lines and an exit code, progress becomes bars."""
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +17,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 INTERRUPTED = 130
+GOODBYES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that ask a program to end; each is taken as Ctrl-C is, so that nothing half-written is left."""
+
+
+class Stopped(BaseException):
+    """The process was asked to end; no ``except Exception`` on the way out may hold that up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
 
 
 class Edge(click.Group):
@@ -23,7 +35,8 @@ class Edge(click.Group):
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]  # noqa: ANN401
         """Run a command line and exit with the code that docs/design.md gives the outcome."""
         try:
-            code = super().main(args, **{**extra, "standalone_mode": False})
+            with stoppable():
+                code = super().main(args, **{**extra, "standalone_mode": False})
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
@@ -33,7 +46,31 @@ class Edge(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted: nothing half-written was left", err=True)
             sys.exit(INTERRUPTED)
+        except Stopped as stopped:
+            click.echo(f"stopped by {stopped}: nothing half-written was left", err=True)
+            sys.exit(stopped.exit_code)
         sys.exit(code if isinstance(code, int) else 0)  # what a command gave to ctx.exit
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let the signals that ask to end raise ``Stopped`` inside the block, except those that are ignored (nohup)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    earlier = {number: signal.getsignal(number) for number in GOODBYES}
+    taken = {number: handler for number, handler in earlier.items() if handler is signal.SIG_DFL}
+    for number in taken:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in taken.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    raise Stopped(number)
 
 
 def show_error(error: PolyYoloError) -> None:

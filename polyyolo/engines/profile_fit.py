@@ -8,6 +8,8 @@ from polyyolo.engines.profile_file import Draft, Optimizations
 from polyyolo.records import HeadKind, ModelSpec, ShapeRange, TensorSpec
 
 IMAGE = "*"
+LONGEST = 2**31 - 1
+"""What TensorRT's 32-bit dimensions take."""
 AXES = ("batch", "channels", "height", "width")
 
 
@@ -51,6 +53,9 @@ def _in_order(draft: Draft, where: str, mistakes: Mistakes) -> bool:
             f"{where}: {_axis(axis, draft)} goes {low} -> {mid} -> {high}",
             "TensorRT needs 1 <= min <= opt <= max on every axis: raise max, or lower min and opt",
         )
+    for axis, longest in enumerate(draft.max):
+        if longest > LONGEST:
+            mistakes.add(f"{where}: {_axis(axis, draft)} reaches {longest}", f"TensorRT takes {LONGEST} at most")
     return not disordered
 
 

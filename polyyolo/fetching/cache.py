@@ -8,6 +8,8 @@ from pathlib import Path
 from polyyolo import files
 
 VARIABLE = "POLYYOLO_CACHE"
+ELSEWHERE = f"with {VARIABLE}"
+"""How another folder is named, for ``files.writable``."""
 
 
 def folder() -> Path:
@@ -30,7 +32,7 @@ def holding(path: Path) -> Iterator[None]:
     """
     import fcntl
 
-    with files.writable(path.parent):
+    with files.writable(path.parent, elsewhere=ELSEWHERE):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.with_name(f".{path.name}.lock").open("w")
     with stream:

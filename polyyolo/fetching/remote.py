@@ -76,7 +76,7 @@ def obtain(remotes: Sequence[Remote], group: str) -> tuple[Path, ...]:
     if all(_is_right(remote, target) for remote, target in zip(remotes, targets, strict=True)):
         return targets  # before anything is written: a cache may be read-only
     folder = cache.folder() / group
-    with files.writable(folder):
+    with files.writable(folder, elsewhere=cache.ELSEWHERE):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=".packages-") as packages:
             for remote, target in zip(remotes, targets, strict=True):

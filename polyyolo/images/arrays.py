@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyyolo.errors import PictureError
+from polyyolo.files import refuse_endless
 from polyyolo.images.letterbox import Tensor, normalise
 from polyyolo.records import Preprocessing
 
@@ -67,6 +68,7 @@ def entry_tensor(entries: Entries, index: int, preprocessing: Preprocessing) -> 
 
 def _mapped(path: Path) -> Entries:
     try:
+        refuse_endless(path)
         entries = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise PictureError(

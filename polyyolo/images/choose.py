@@ -63,7 +63,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
     if not usable:
         raise PictureError(
             f"none of the {found} pictures in {source} can be used: {naming(skipped)}",
-            fix="give pictures that open in an image viewer",
+            fix="write other values into it" if is_array(source) else "give pictures that open in an image viewer",
         )
     chosen = CalibrationSet(
         sources=(source,) if is_array(source) else tuple(each.path for each in usable),
@@ -149,7 +149,7 @@ def _look_at_entry(path: Path, entries: Entries, preprocessing: Preprocessing, i
 def _digest(usable: list[Candidate]) -> str:
     """Hash names and bytes in order; folders are left out, so that a moved set keeps its hash."""
     named = "".join(f"{each.path.name}:{each.index}:{each.digest}\n" for each in usable)
-    return hashlib.sha256(named.encode()).hexdigest()
+    return hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()
 
 
 def _tell(chosen: CalibrationSet, usable: list[Candidate]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polyyolo.errors import PictureError
+from polyyolo.files import refuse_endless
 from polyyolo.images.headers import declared_size, is_cut_short
 
 Picture = npt.NDArray[np.uint8]
@@ -44,6 +45,7 @@ def read_bytes(path: Path) -> bytes:
         PictureError: it cannot be opened.
     """
     try:
+        refuse_endless(path)
         return path.read_bytes()
     except OSError as error:
         raise PictureError(

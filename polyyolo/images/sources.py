@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from polyyolo.errors import PictureError
+from polyyolo.files import refuse_endless
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif .gif".split()  # noqa: SIM905 - readable
@@ -97,6 +98,11 @@ def _in_data_yaml(source: Path, split: str) -> tuple[Path, ...]:
         )
     found: list[Path] = []
     for entry in entries if isinstance(entries, list) else [entries]:
+        if not isinstance(entry, str | int):
+            raise PictureError(
+                f"{split!r} in {source} holds a {type(entry).__name__}, no path",
+                fix="write one path, or a list of paths",
+            )
         found += _in_place(split_place(source, data, str(entry)))
     return tuple(found)
 
@@ -109,7 +115,7 @@ def read_data_yaml(source: Path) -> Mapping[str, Any]:
     """
     try:
         data = yaml.safe_load(_text(source))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise PictureError(f"{source} is no YAML: {' '.join(str(error).split())}", fix="correct the file") from error
     if not isinstance(data, Mapping):
         raise PictureError(f"{source} is no data.yaml: it holds no keys", fix="it needs at least 'train' and 'val'")
@@ -122,7 +128,8 @@ def split_place(source: Path, data: Mapping[str, Any], entry: str) -> Path:
     It may lie below ``path`` (itself relative to the file's folder or the current one), or below the file's folder;
     exporters such as Roboflow write a ``../`` too many, which is dropped where only that leads somewhere.
     """
-    root = _first_existing(Path(str(data.get("path") or "")), source.parent, Path())
+    named = data.get("path")
+    root = _first_existing(Path(named if isinstance(named, str) else ""), source.parent, Path())
     shorter = Path(entry.removeprefix("../"))
     candidates = [root / entry, source.parent / entry, root / shorter, source.parent / shorter, Path(entry)]
     return next((place for place in candidates if place.exists()), candidates[0])
@@ -134,6 +141,7 @@ def _first_existing(path: Path, *bases: Path) -> Path:
 
 def _text(source: Path) -> str:
     try:
+        refuse_endless(source)
         return source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PictureError(f"cannot read {source}: {error}", fix="it must be a UTF-8 text file") from error

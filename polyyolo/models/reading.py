@@ -27,6 +27,11 @@ def load(path: Path) -> onnx.ModelProto:
             f"{path} uses ONNX opset {opset}, and polyyolo needs {OLDEST_OPSET} or newer",
             fix="export again with opset 13 to 17 (for YOLOv5 and Ultralytics: opset=17)",
         )
+    if opset > onnx.defs.onnx_opset_version():
+        raise ModelError(
+            f"{path} uses ONNX opset {opset}; the onnx that is installed knows {onnx.defs.onnx_opset_version()}",
+            fix="export again with opset 13 to 17 (for YOLOv5 and Ultralytics: opset=17), or upgrade onnx",
+        )
     for tensor in external_tensors(model):
         _fetch(tensor, path)
     try:

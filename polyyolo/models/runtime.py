@@ -1,10 +1,16 @@
 """The one place that opens ONNX Runtime: on the CPU, computing what the graph says."""
 
+import os
+import re
 from pathlib import Path
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it writes to the home folder and complains where it cannot
 
 import onnxruntime
 
 from polyyolo.errors import ModelError
+
+CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
 def open_session(model: Path | bytes, *, threads: int = 0, optimised: bool = True) -> onnxruntime.InferenceSession:
@@ -37,5 +43,6 @@ def open_session(model: Path | bytes, *, threads: int = 0, optimised: bool = Tru
     except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
         named = model if isinstance(model, Path) else "the model"
         raise ModelError(
-            f"ONNX Runtime cannot load {named}: {error}", fix="export the model again, or upgrade onnxruntime"
+            f"ONNX Runtime cannot load {named}: {CODE.sub('', str(error))}",
+            fix="export the model again, or upgrade onnxruntime",
         ) from error

@@ -29,13 +29,15 @@ def locate(model: str, how: Conversion = USUAL) -> Path:
     path = Path(model)
     if path.is_file():
         return converted(path, how) if path.suffix in CONVERTED else path
-    if path.suffix in (".onnx", *CONVERTED):
+    if path.suffix in (".onnx", *CONVERTED) and not path.is_dir():
         raise ModelError(f"there is no model file {path}", fix=_advice_on_path(path))
     candidates = tuple(folder / f"{model}.onnx" for folder in _folders())
     for candidate in candidates:
         if candidate.is_file():
             return candidate
     entry = catalogue.find(model)
+    if entry is None and path.is_dir():
+        raise ModelError(f"{path.absolute()} is a folder, no model", fix="name a file in it, or another model")
     if entry is None:
         raise ModelError(
             f"no model is called {model!r}; looked for {', '.join(map(str, candidates))} and in the catalogue",

@@ -48,7 +48,7 @@ def _read(source: Path) -> Mapping[str, Any]:
     """Read the file and check its outline."""
     try:
         data = json.loads(source.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise LabelError(f"cannot read {source}: {error}", fix="give a COCO instances JSON") from error
     for key, fields in OUTLINE.items():
         rows = data.get(key) if isinstance(data, dict) else None

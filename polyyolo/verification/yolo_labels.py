@@ -51,13 +51,13 @@ def _yaml_names(source: Path) -> Mapping[int, str]:
     if source.suffix.lower() not in {".yaml", ".yml"}:
         return {}
     names = read_data_yaml(source).get("names") or []
-    pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
-    try:
-        return {int(key): str(name) for key, name in sorted(pairs)}
-    except (TypeError, ValueError) as error:
+    pairs = names if isinstance(names, Mapping) else dict(enumerate(names if isinstance(names, list) else [None]))
+    if not all(str(key).isdecimal() and isinstance(name, str | int | float) for key, name in pairs.items()):
         raise LabelError(
-            f"the names in {source} are no list or mapping of classes: {error}", fix="correct it"
-        ) from error
+            f"the names in {source} are no list or mapping of classes",
+            fix="write names: [person, bicycle], or a line as 0: person for each",
+        )
+    return dict(sorted((int(key), str(name)) for key, name in pairs.items()))
 
 
 def _label_file(picture: Path) -> Path:
