@@ -19,6 +19,7 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from stopwatch import Stopwatch
 
 from polyyolo.calibration.table import calibrate
+from polyyolo.calibration.thresholds import DEFAULT
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.stream import batches
@@ -27,6 +28,7 @@ from polyyolo.models.spec import read_spec
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of
 from polyyolo.records import CalibrationSet, ModelSpec
+from polyyolo.verification.gauge import look_of
 
 ORT = {f"ort-{method.name.lower()}": method for method in CalibrationMethod if method.name != "Distribution"}
 
@@ -40,7 +42,7 @@ def main(way: str, model: Path, images: Path, count: int, pictures: int) -> None
         if way == "plain":
             plain(spec, chosen)
         elif way == "polyyolo":
-            calibrate(spec, chosen, tensors, "mse", Path(folder) / "histograms.npz")
+            calibrate(spec, chosen, tensors, DEFAULT, Path(folder) / "histograms.npz", look=look_of(spec.head))
         else:
             onnx_runtimes_own(spec, chosen, ORT[way], Path(folder) / "augmented.onnx")
     watch.tell(tensors=len(tensors))
