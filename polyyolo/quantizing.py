@@ -76,9 +76,10 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     whole = placement_of(prepared, size, widest)
     table = _calibrate(space, decisions, prepared, whole)
     found = _sensitivities(space, decisions, prepared, table, whole) if decisions.spares("auto") else ()
+    by_place = decisions.spares("stem") or (decisions.spares("auto") and not found)
     budget = evolve(
         widest,
-        stem=decisions.request.budget if decisions.spares("stem") else 0,
+        stem=decisions.request.budget if by_place else 0,
         sensitive=most_costly(found, sum(macs_of(prepared, size).values()), decisions.request.budget),
     )
     placement = placement_of(prepared, size, budget)
@@ -167,7 +168,8 @@ def _best_method(
 
     inputs = {"model": prepared.sha256, "table": table, "head": decisions.spec.head, "placement": placement}
     chosen = space.step(CHOICE, inputs, [], make, Chosen)
-    progress.note(f"method {chosen.method}: noise by method {chosen.noise}")
+    told = ", ".join(f"{each} {noise:.2g}" for each, noise in chosen.noise.items())
+    progress.note(f"method {chosen.method}: noise against the signal, as power: {told or 'not measured'}")
     return chosen.method
 
 
@@ -178,6 +180,6 @@ def _trial(decisions: Decisions, prepared: ModelSpec) -> Trial:
     if not trial.pictures:
         progress.warn(
             "the model sees nothing on the calibration pictures: what INT8 costs cannot be measured",
-            "calibrate with pictures of what it should find, or use --keep-float stem",
+            "calibrate with pictures of what it should find; what is nearest the image stays in float meanwhile",
         )
     return trial

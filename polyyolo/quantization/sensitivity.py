@@ -1,7 +1,8 @@
 """Which nodes cost the most accuracy for what they compute: each quantized alone, measured at the model's outputs.
 
-Noise of tensors quantized alone adds up to that of all of them together (within 20 percent on YOLOv5s, YOLOv8n and
-YOLOv4-tiny), so that the best nodes to keep in float under a budget are those with the most noise for their work.
+Noise of tensors quantized alone adds up to about that of all of them together (0.022 against 0.018 on YOLOv8n, 0.0104
+against 0.0097 on YOLOv4-tiny), so that the best nodes to keep in float under a budget are those with the most noise for
+their work.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

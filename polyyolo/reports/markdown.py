@@ -8,6 +8,7 @@ from polyyolo.engines.plan import shell_line
 from polyyolo.records import Check, Fidelity, Outcome, Run
 from polyyolo.verification.layers import int8_share
 
+MOST_COSTLY = 8
 ANSWERS = {
     Outcome.PASS: "Every check passed.",
     Outcome.FAIL: "A check failed: do not ship this engine as it is.",
@@ -28,6 +29,7 @@ def render(run: Run) -> str:
         "## Layers",
         f"{int8_share(run.layers):.1%} of the multiply-accumulates run in INT8.",
         table(("stays in float because", "layers", "share of the work"), _reasons(run)),
+        *_costs(run),
         *_pictures(run),
         "## Steps",
         table(("step", "seconds", ""), _steps(run)),
@@ -131,6 +133,22 @@ def _reasons(run: Run) -> list[tuple[str, int, str]]:
             counted[layer.reason] += 1
             work[layer.reason] += layer.macs
     return [(reason, count, f"{work[reason] / total:.1%}") for reason, count in counted.items()]
+
+
+def _costs(run: Run) -> list[str]:
+    """Tell which tensors cost the most, each quantized alone."""
+    if not run.sensitivities:
+        return []
+    noise = sum(each.noise for each in run.sensitivities) or 1
+    work = sum(layer.macs for layer in run.layers) or 1
+    rows = [
+        (each.tensor, f"{each.noise / noise:.1%}", f"{each.macs / work:.1%}")
+        for each in run.sensitivities[:MOST_COSTLY]
+    ]
+    return [
+        f"What INT8 costs, each tensor alone: the first {len(rows)} of {len(run.sensitivities)}.",
+        table(("tensor", "share of the noise", "share of the work"), rows),
+    ]
 
 
 def _pictures(run: Run) -> list[str]:

@@ -4,7 +4,7 @@ import re
 
 from attrs import evolve
 
-from polyyolo.records import Agreement
+from polyyolo.records import Agreement, Sensitivity
 from polyyolo.reports.markdown import render, table
 
 
@@ -90,3 +90,13 @@ def test_every_table_is_as_wide_as_its_head(run):
     for block in render(run).split("\n\n"):
         if block.startswith("| "):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+def test_what_int8_costs_is_told_with_its_share_of_noise_and_work(run):
+    costs = (Sensitivity("stem", ("stem",), 0.03, run.layers[0].macs), Sensitivity("neck", ("neck",), 0.01, 0))
+
+    text = render(evolve(run, sensitivities=costs))
+
+    assert "| stem | 75.0% |" in text
+    assert "| neck | 25.0% | 0.0% |" in text
+    assert "What INT8 costs" not in render(evolve(run, sensitivities=()))
