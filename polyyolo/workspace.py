@@ -80,7 +80,8 @@ class Workspace:
             InputError: another run holds it, it holds other things than a run, or it cannot be written to.
             ToolchainError: the disk is full.
         """
-        _refuse_foreign(folder)
+        with files.writable(folder):
+            _refuse_foreign(folder)
         with files.locked(folder), files.writable(folder):
             space = cls(folder)
             space._partial.mkdir(exist_ok=True)

@@ -5,7 +5,7 @@ import signal
 
 from polyyolo.engines.running import Ended
 
-DISK_FULL = re.compile(r"No space left on device|Errno 28|Disk quota exceeded", re.IGNORECASE)
+DISK_FULL = re.compile(r"No space left on device|Errno 28|Disk quota exceeded|File too large", re.IGNORECASE)
 
 KNOWN = (
     (

@@ -34,7 +34,7 @@ def open_session(model: Path | bytes, *, threads: int = 0, optimised: bool = Tru
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         return onnxruntime.InferenceSession(
-            str(model) if isinstance(model, Path) else model,
+            _named(model) if isinstance(model, Path) else model,
             options,
             providers=["CPUExecutionProvider"],
             # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
@@ -46,3 +46,12 @@ def open_session(model: Path | bytes, *, threads: int = 0, optimised: bool = Tru
             f"ONNX Runtime cannot load {named}: {CODE.sub('', str(error))}",
             fix="export the model again, or upgrade onnxruntime",
         ) from error
+
+
+def _named(path: Path) -> str | bytes:
+    """Name a file as ONNX Runtime takes it; one whose name is no UTF-8 is read here."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return str(path)

@@ -154,7 +154,7 @@ def _costs(run: Run) -> list[str]:
 def _pictures(run: Run) -> list[str]:
     if not run.pictures:
         return []
-    return ["## Pictures", *(f"![{name}]({quote(name)})" for name in run.pictures)]
+    return ["## Pictures", *(f"![{name}]({quote(name, errors='surrogateescape')})" for name in run.pictures)]
 
 
 def _steps(run: Run) -> list[tuple[str, str, str]]:
