@@ -27,6 +27,8 @@ def open_session(model: Path | bytes, *, threads: int = 0, optimised: bool = Tru
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
+    # What is done with the results needs the cores that idle threads would spin on.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Q/DQ nodes are computed as written. Fused, they become integer kernels that round and saturate differently on
