@@ -37,9 +37,11 @@ def version_there(python: Path, package: str) -> str:
 
 
 def commit() -> str:
-    """Name the project's commit, with a mark where the package differs from it."""
-    argv = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+"]
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+    """Name the project's commit, with a + where the package differs from it."""
+    git = ["git", "-C", str(ROOT)]
+    name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "polyyolo"], check=False).returncode
+    return name.strip() + "+" * bool(changed)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
