@@ -19,7 +19,7 @@ import click
 import numpy as np
 from calibrators import chosen_from
 from stopwatch import Failed, ask, here
-from surroundings import SHARED, machine, publish, table, version_there, versions
+from surroundings import SHARED, commit, machine, publish, table, version_there, versions
 
 from polyyolo.images.stream import batches
 from polyyolo.models.spec import read_spec
@@ -77,7 +77,7 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     long = {total: _ours("polyyolo", model, images, FEW, total) for total in (FEW, many)} if many else {}
     text = "\n\n".join(
         [
-            f"{model.name}, {count} pictures; {datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}"
+            f"{model.name}, {count} pictures; {datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}; polyyolo at {commit()}"
             + (f"; nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}" if modelopt else ""),
             _compared(costs),
             _ratios(costs),
