@@ -77,7 +77,8 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     long = {total: _ours("polyyolo", model, images, FEW, total) for total in (FEW, many)} if many else {}
     text = "\n\n".join(
         [
-            f"{model.name}, {count} pictures; {datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}; polyyolo at {commit()}"
+            f"{model.name}, {count} pictures; {datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}"
+            + f"; polyyolo at {commit()}"
             + (f"; nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}" if modelopt else ""),
             _compared(costs),
             _ratios(costs),
