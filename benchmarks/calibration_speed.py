@@ -78,7 +78,7 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     text = "\n\n".join(
         [
             f"{model.name}, {count} pictures; {datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}"
-            + f"; polyyolo at {commit()}"
+            f"; polyyolo at {commit()}"
             + (f"; nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}" if modelopt else ""),
             _compared(costs),
             _ratios(costs),
