@@ -13,10 +13,8 @@ PolyYoloError
 A verdict of FAIL exits 1 and UNPROVEN exits 5: those are results, not errors.
 """
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 
 class PolyYoloError(Exception):
@@ -89,18 +87,3 @@ class ToolFailed(PolyYoloError):  # noqa: N818 - named for what happened, as the
         self.status = status
         self.tail = tail
         self.log_path = log_path
-
-
-def need(module: str, *, extra: str) -> ModuleType:
-    """Import an optional module, or say which extra brings it.
-
-    Raises:
-        ToolchainError: ``module`` is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ToolchainError(
-            f"this needs {module}, which cannot be imported ({error})",
-            fix=f"pip install 'polyyolo[{extra}]'",
-        ) from error

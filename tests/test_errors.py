@@ -3,7 +3,7 @@
 import pytest
 
 from polyyolo import errors
-from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFailed, need
+from polyyolo.errors import InputError, PolyYoloError, ToolFailed
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,3 @@ def test_a_failed_tool_keeps_its_command():
     error = ToolFailed("failed", argv=["trtexec", "--int8"], status=-9, tail="last words")
 
     assert (error.argv, error.status, error.tail, error.log_path) == (("trtexec", "--int8"), -9, "last words", None)
-
-
-def test_an_optional_module_is_asked_for_politely():
-    assert need("json", extra="dev").__name__ == "json"
-
-    with pytest.raises(ToolchainError, match="needs no_such_module") as refused:
-        need("no_such_module", extra="sweep")
-    assert refused.value.fix == "pip install 'polyyolo[sweep]'"

@@ -9,7 +9,6 @@ from polyyolo.models.outline import Outline, outline_of
 from polyyolo.models.raw import not_decodable, raw_head
 from polyyolo.records import Head, HeadKind
 
-DECODED = (HeadKind.V5, HeadKind.V8)
 RAW = (HeadKind.V5_RAW, HeadKind.DARKNET_RAW)
 
 
