@@ -8,14 +8,21 @@ from polyyolo import __version__
 from polyyolo.cli.console import Edge
 
 COMMANDS = {
+    "bench": "measure how fast an engine is",
     "build": "build an engine from a prepared ONNX",
+    "bundle": "pack what a machine needs that has trtexec and nothing else",
     "cache": "show, check, compare and convert TensorRT calibration caches",
+    "compare": "one table of FP32, FP16 and INT8: size, speed, accuracy",
+    "detect": "draw what a model sees on pictures or a video",
+    "doctor": "tell what this machine can do, and what is missing",
     "engine": "model and pictures in, a proven INT8 engine out",
     "images": "get pictures for a first run",
     "inspect": "look at a model, its layers, or what calibration sees",
     "models": "list the models that can be had by name, or get one as ONNX",
     "plan": "print the exact commands that a build runs",
+    "report": "write a run's report again, or read what came back from another machine",
     "surgeon": "apply one graph pass to an ONNX",
+    "verify": "measure what a model or an engine keeps of its accuracy, and judge it",
 }
 
 

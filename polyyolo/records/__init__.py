@@ -1,5 +1,6 @@
 """The nouns: frozen records that every stage takes and returns. Arrays are never fields; paths and hashes are."""
 
+from polyyolo.records.benchmark import Benchmark, Latency
 from polyyolo.records.engine import (
     BuildPlan,
     Command,
@@ -13,6 +14,7 @@ from polyyolo.records.engine import (
     Toolchain,
     ToolchainKind,
 )
+from polyyolo.records.layers import EngineLayer
 from polyyolo.records.model import Head, HeadKind, ModelSpec, TensorSpec
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
 from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Verdict
@@ -21,15 +23,18 @@ from polyyolo.records.run import Limits, Request, Run
 __all__ = [
     "Accuracy",
     "Agreement",
+    "Benchmark",
     "BuildPlan",
     "CalibrationSet",
     "CalibrationTable",
     "Check",
     "Command",
     "Engine",
+    "EngineLayer",
     "Fidelity",
     "Head",
     "HeadKind",
+    "Latency",
     "Layer",
     "Limits",
     "ModelSpec",

@@ -39,12 +39,14 @@ class Accuracy:
 
     Attributes:
         per_class: class name -> mAP50-95, for the classes that the labels hold.
+        per_size: "small", "medium", "large" -> mAP50-95, COCO's areas; only sizes that the labels hold.
     """
 
     map50_95: float
     map50: float
     pictures: int
     per_class: Mapping[str, float] = field(factory=dict)
+    per_size: Mapping[str, float] = field(factory=dict)
 
 
 @frozen

@@ -6,7 +6,9 @@ from typing import Any
 
 from attrs import field, frozen
 
+from polyyolo.records.benchmark import Benchmark
 from polyyolo.records.engine import BuildPlan, Engine, Layer, Precision, Profile, Route, Sensitivity
+from polyyolo.records.layers import EngineLayer
 from polyyolo.records.model import HeadKind, ModelSpec
 from polyyolo.records.pictures import CalibrationSet, Preprocessing
 from polyyolo.records.proof import Fidelity, Verdict
@@ -86,6 +88,8 @@ class Run:
         pictures: side-by-side pictures and the contact sheet, below ``folder``.
         seconds: step -> how long it took when it was done.
         reused: steps that were not done again.
+        benchmarks: of the engine, one for each batch or shape; empty where it was not run.
+        engine_layers: of the engine; empty where they were not asked for or cannot be had.
     """
 
     folder: Path
@@ -107,3 +111,5 @@ class Run:
     pictures: tuple[str, ...]
     seconds: Mapping[str, float]
     reused: tuple[str, ...]
+    benchmarks: tuple[Benchmark, ...] = ()
+    engine_layers: tuple[EngineLayer, ...] = ()
