@@ -1,18 +1,16 @@
 """The sentence that polyyolo is: a model and pictures in, an engine and its proof out."""
 
-import json
+from attrs import evolve
 
-from polyyolo import files, stages
+from polyyolo import progress, stages
 from polyyolo.decisions import Decisions, decide
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantizing import Quantized, quantize_model
 from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec, Request, Run
-from polyyolo.reports import manifest, markdown
+from polyyolo.reports import manifest, writing
 from polyyolo.reports.verdict import judge
 from polyyolo.verification.layers import layers
 from polyyolo.workspace import Workspace
-
-REPORTS = ("report.json", "report.md", "manifest.json")
 
 
 def engine(request: Request) -> Run:
@@ -21,24 +19,23 @@ def engine(request: Request) -> Run:
     Raises:
         PolyYoloError: whatever stops the run; results of earlier runs stay as they were.
     """
-    decisions = decide(request)
-    with Workspace.open(decisions.folder) as space:
-        prepared = stages.prepare(space, decisions)
-        quantized = quantize_model(space, decisions, prepared) if decisions.quantizes else None
-        judged = stages.cast(space, decisions, quantized.spec if quantized else prepared)
-        cache = (
-            stages.write_cache(space, decisions, prepared, quantized) if quantized and decisions.calibrates else None
-        )
-        built = prepared if cache else judged
-        plan, made = stages.build_engine(space, decisions, built, cache)
-        fidelity = stages.compare(space, decisions, judged)
-        run = _gathered(space, decisions, quantized, built, (plan, made, fidelity))
-        files.write_text(space.path("report.md"), markdown.render(run))
-        files.write_json(space.path("report.json"), run)
-        files.write_text(
-            space.path("manifest.json"), json.dumps(manifest.of(run, decisions.toolchain), indent=2) + "\n"
-        )
-        space.publish(*REPORTS)
+    with progress.recording() as told:
+        decisions = decide(request)
+        with Workspace.open(decisions.folder) as space:
+            prepared = stages.prepare(space, decisions)
+            quantized = quantize_model(space, decisions, prepared) if decisions.quantizes else None
+            judged = stages.cast(space, decisions, quantized.spec if quantized else prepared)
+            cache = (
+                stages.write_cache(space, decisions, prepared, quantized)
+                if quantized and decisions.calibrates
+                else None
+            )
+            built = prepared if cache else judged
+            plan, made = stages.build_engine(space, decisions, built, cache)
+            fidelity = stages.compare(space, decisions, judged)
+            gathered = _gathered(space, decisions, quantized, built, (plan, made, fidelity))
+            run = evolve(gathered, warnings=tuple(told.warnings))
+            space.publish(*writing.write(run, space.path(""), manifest.of(run, decisions.toolchain)))
     return run
 
 
@@ -78,4 +75,6 @@ def _gathered(
         ),
         seconds={name: entry.seconds for name, entry in space.steps.items()},
         reused=tuple(space.reused),
+        request=request,
+        in_float=quantized.placement.in_float if quantized else {},
     )

@@ -8,7 +8,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
+from attrs import frozen
+
 Item = TypeVar("Item")
+
+
+@frozen
+class Warned:
+    """Something the user should know that did not stop the work, and what to do about it."""
+
+    message: str
+    fix: str = ""
 
 
 class Listener(Protocol):
@@ -49,6 +59,24 @@ class Silent:
         """Ignore it."""
 
 
+class Recorder:
+    """Pass everything on to a listener, and keep the warnings."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.warnings: list[Warned] = []
+        self.started = listener.started
+        self.advanced = listener.advanced
+        self.finished = listener.finished
+        self.noted = listener.noted
+        self._listener = listener
+
+    def warned(self, message: str, fix: str) -> None:
+        """Keep it, once, and pass it on."""
+        if Warned(message, fix) not in self.warnings:
+            self.warnings.append(Warned(message, fix))
+        self._listener.warned(message, fix)
+
+
 _listener: ContextVar[Listener] = ContextVar("listener", default=Silent())  # noqa: B039 - it holds no state
 
 
@@ -60,6 +88,14 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def recording() -> Iterator[Recorder]:
+    """Keep the warnings of everything inside the block; whoever listens hears them as before."""
+    recorder = Recorder(_listener.get())
+    with listening(recorder):
+        yield recorder
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from polyyolo.passes.apply import Step, apply
 from polyyolo.quantization.cache_exchange import Header, export_cache, save
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized
-from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec
-from polyyolo.verification.agreement import typical, worst
+from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec, Shown
+from polyyolo.verification.agreement import Pair, disagreement, match, typical, worst
 from polyyolo.verification.compare import side_by_side
 from polyyolo.verification.pictures import write_pairs
 from polyyolo.workspace import Workspace
@@ -136,10 +136,11 @@ def compare(space: Workspace, decisions: Decisions, built: ModelSpec) -> Fidelit
             held_out=decisions.held_out,
         )
         shown = list(dict.fromkeys([*worst(found.pairs, WORST), *typical(found.pairs, TYPICAL)]))
-        write_pairs(
+        drawn = write_pairs(
             shown, decisions.spec.names, space.path(PICTURES), titles=("FP32", decisions.request.precision.name)
         )
-        return found.fidelity
+        told = (_shown(pair, f"{PICTURES}/{path.name}") for pair, path in zip(shown, drawn, strict=True))
+        return evolve(found.fidelity, shown=tuple(told))
 
     inputs = {
         "reference": decisions.spec.sha256,
@@ -149,3 +150,8 @@ def compare(space: Workspace, decisions: Decisions, built: ModelSpec) -> Fidelit
         "pictures": digest_of(pictures, decisions.labelled),
     }
     return space.step("verify", inputs, [PICTURES], make, Fidelity)
+
+
+def _shown(pair: Pair, file: str) -> Shown:
+    matched = len(match(pair.reference, pair.candidate, 0.5)[0])
+    return Shown(file, pair.picture.name, len(pair.reference), len(pair.candidate), matched, disagreement(pair))

@@ -33,12 +33,14 @@ class StepEntry:
         outputs: file name below the folder -> sha256.
         result: what it gave, as plain data.
         seconds: how long it took when it was really done.
+        warnings: what the user was told meanwhile; told again when the step is reused.
     """
 
     key: str
     outputs: Mapping[str, str] = field()
     result: Any
     seconds: float
+    warnings: tuple[progress.Warned, ...] = ()
 
     @outputs.validator
     def _stay_inside(self, _: object, outputs: Mapping[str, str]) -> None:
@@ -121,15 +123,18 @@ class Workspace:
                 progress.note(
                     f"{name}: reused from {entry.seconds:.1f} s of earlier work, nothing that goes into it changed"
                 )
+                for each in entry.warnings:
+                    progress.warn(each.message, each.fix)
                 self.reused.append(name)
                 self._record(name, entry)
                 return result
         self._clear(outputs)
         started = time.perf_counter()
-        result = make()
+        with progress.recording() as told:
+            result = make()
         seconds = time.perf_counter() - started
         made = {each: files.sha256_of(self.path(each)) for output in outputs for each in self._below(output)}
-        self._record(name, StepEntry(key, made, files.plain(result), round(seconds, 3)))
+        self._record(name, StepEntry(key, made, files.plain(result), round(seconds, 3), tuple(told.warnings)))
         return result
 
     def publish(self, *more: str) -> None:

@@ -76,3 +76,16 @@ def test_without_a_listener_everything_is_silent(capsys):
         progress.note("seen")
 
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_recorder_keeps_each_warning_once_and_the_listener_hears_all_as_before():
+    listener = Recorder()
+
+    with progress.listening(listener), progress.recording() as told:
+        progress.warn("odd", "look")
+        progress.warn("odd", "look")
+        progress.warn("few pictures")
+        progress.note("seen")
+
+    assert told.warnings == [progress.Warned("odd", "look"), progress.Warned("few pictures", "")]
+    assert [heard[0] for heard in listener.heard] == ["warned", "warned", "warned", "noted"]

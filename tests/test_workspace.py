@@ -322,3 +322,21 @@ def test_a_picture_that_may_not_be_read_is_not_blamed_on_the_folder(folder):
 
     with pytest.raises(InputError, match=r"cannot use /elsewhere/picture\.jpg"), Workspace.open(folder) as space:
         space.step("read", {}, [], refuse, Made)
+
+
+def test_a_reused_step_tells_again_what_it_warned_of(folder):
+    """A second run rests on the same work, and so on the same doubts."""
+
+    def make():
+        progress.warn("few pictures", "give more")
+        return Made("x")
+
+    def told():
+        with Workspace.open(folder) as space, progress.recording() as heard:
+            space.step("count", {}, [], make, Made)
+            space.publish()
+        return space.reused, heard.warnings
+
+    warning = progress.Warned("few pictures", "give more")
+    assert told() == ([], [warning])
+    assert told() == (["count"], [warning])

@@ -17,7 +17,7 @@ from polyyolo.records.engine import (
 from polyyolo.records.layers import EngineLayer
 from polyyolo.records.model import Head, HeadKind, ModelSpec, TensorSpec
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
-from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Verdict
+from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Shown, Verdict
 from polyyolo.records.run import Limits, Request, Run
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Run",
     "Sensitivity",
     "ShapeRange",
+    "Shown",
     "Skipped",
     "TensorSpec",
     "Toolchain",

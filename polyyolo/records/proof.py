@@ -50,6 +50,27 @@ class Accuracy:
 
 
 @frozen
+class Shown:
+    """One picture that is drawn with both models' boxes, and what they found on it above the usual confidence.
+
+    Attributes:
+        file: the side-by-side picture, below the run's folder.
+        picture: name of the file that the models saw.
+        reference_boxes: found by the FP32 model.
+        candidate_boxes: found by the other.
+        matched: found by both, of the same class and at IoU 0.5.
+        disagreement: sum of the scores of boxes that only one of them has.
+    """
+
+    file: str
+    picture: str
+    reference_boxes: int
+    candidate_boxes: int
+    matched: int
+    disagreement: float
+
+
+@frozen
 class Fidelity:
     """What a quantized model keeps of its FP32 original, on the same pictures, run in ONNX Runtime.
 
@@ -61,6 +82,7 @@ class Fidelity:
         reference: accuracy of the FP32 model, where labels were given.
         candidate: accuracy of the quantized model, where labels were given.
         drop_error: standard error of the drop in points, from leaving out an eighth of the pictures at a time.
+        shown: the pictures that are drawn, those on which the models differ most first.
     """
 
     pictures: int
@@ -70,6 +92,7 @@ class Fidelity:
     reference: Accuracy | None = None
     candidate: Accuracy | None = None
     drop_error: float | None = None
+    shown: tuple[Shown, ...] = ()
 
     @property
     def drop_points(self) -> float | None:

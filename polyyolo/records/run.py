@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from polyyolo.progress import Warned
 from polyyolo.records.benchmark import Benchmark
 from polyyolo.records.engine import BuildPlan, Engine, Layer, Precision, Profile, Route, Sensitivity
 from polyyolo.records.layers import EngineLayer
@@ -90,6 +91,9 @@ class Run:
         reused: steps that were not done again.
         benchmarks: of the engine, one for each batch or shape; empty where it was not run.
         engine_layers: of the engine; empty where they were not asked for or cannot be had.
+        request: what was asked for; None in records of before it was kept.
+        warnings: what the user was told during the run, in order.
+        in_float: identity of each weighted node that stays in float -> why.
     """
 
     folder: Path
@@ -113,3 +117,6 @@ class Run:
     reused: tuple[str, ...]
     benchmarks: tuple[Benchmark, ...] = ()
     engine_layers: tuple[EngineLayer, ...] = ()
+    request: Request | None = None
+    warnings: tuple[Warned, ...] = ()
+    in_float: Mapping[str, str] = field(factory=dict)
