@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -158,3 +160,22 @@ def little_labelled(tmp_path_factory: pytest.TempPathFactory, little_pictures: P
         cv2.imwrite(str(folder / "images" / f"held-{number}.png"), image[:, ::-1])
         (folder / "labels" / f"held-{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.4 0.6\n")
     return folder
+
+
+@pytest.fixture
+def fake_trtexec(tmp_path: Path) -> Callable[..., Path]:
+    """Install a program that plays trtexec of a release, or tensorrt_rtx; see tests/fakes/trtexec.py."""
+    script = Path(__file__).resolve().parent / "fakes" / "trtexec.py"
+
+    def install(version: str, fail: str | None = None, name: str = "") -> Path:
+        name = name or ("tensorrt_rtx" if version.startswith("rtx-") else "trtexec")
+        program = tmp_path / f"tensorrt-{version}" / "bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(
+            f"#!/bin/sh\nFAKE_TRTEXEC_VERSION='{version}'\nFAKE_TRTEXEC_FAIL=${{FAKE_TRTEXEC_FAIL-{fail or ''}}}\n"
+            f"export FAKE_TRTEXEC_VERSION FAKE_TRTEXEC_FAIL\nexec '{sys.executable}' '{script}' \"$@\"\n"
+        )
+        program.chmod(0o755)
+        return program
+
+    return install
