@@ -71,13 +71,19 @@ def default(spec: ModelSpec) -> Profile:
     Raises:
         ProfileError: another input than the image has open axes: its shapes cannot be guessed.
     """
-    image = spec.image_input
-    usual = _exported_shape(spec.metadata)
-    shape = tuple(dim if isinstance(dim, int) else guess for dim, guess in zip(image.dims, usual, strict=True))
+    image, shape = spec.image_input, own_shape(spec)
     told = "x".join(str(size) for size in shape)
     if image.is_dynamic:
         progress.note(f"no profile was given: {image.name} will take {told} and nothing else")
     return resolve(Profile(f"default-{told}", ({image.name: ShapeRange(shape, shape, shape)},)), spec)
+
+
+def own_shape(spec: ModelSpec) -> tuple[int, ...]:
+    """Give the (N, C, H, W) that a model takes by itself: what it fixes, else ``imgsz``, else one picture of 640."""
+    usual = _exported_shape(spec.metadata)
+    return tuple(
+        dim if isinstance(dim, int) else guess for dim, guess in zip(spec.image_input.dims, usual, strict=True)
+    )
 
 
 def dynamic_inputs(spec: ModelSpec) -> tuple[TensorSpec, ...]:
