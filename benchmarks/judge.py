@@ -5,12 +5,13 @@ from pathlib import Path
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.placement import FloatBudget
-from polyyolo.records import ModelSpec
+from polyyolo.records import Accuracy, ModelSpec
 from polyyolo.verification.accuracy import score
 from polyyolo.verification.agreement import Pair, agreement
-from polyyolo.verification.inference import DISPLAY, Findings, Runner, batches
+from polyyolo.verification.inference import DISPLAY
 from polyyolo.verification.labelled import read_labelled
 from polyyolo.verification.layers import int8_share, layers
+from polyyolo.verification.sightings import Sighting, View, look
 
 
 class Judge:
@@ -26,8 +27,8 @@ class Judge:
         self._reference = reference
         self._labelled = labelled
         self._preprocessing = preprocessing_for(reference, (height, width))
-        self._found = self._findings(reference)
-        self._accuracy = score(labelled, self._found.sizes, self._found.evaluated)
+        self._found = self._seen(reference)
+        self._accuracy = self._scored(self._found)
         self._judged: dict[str, dict[str, float]] = {}
 
     def judge(self, candidate: Path) -> dict[str, float]:
@@ -43,9 +44,10 @@ class Judge:
         return self._judged[spec.sha256]
 
     def _measured(self, spec: ModelSpec) -> dict[str, float]:
-        found = self._findings(spec)
-        accuracy = score(self._labelled, found.sizes, found.evaluated)
-        pairs = list(map(Pair, self._labelled.pictures, self._found.shown, found.shown))
+        seen = self._seen(spec)
+        accuracy = self._scored(seen)
+        both = zip(self._labelled.pictures, self._found, seen, strict=True)
+        pairs = [Pair(path, ours.shown[0], theirs.shown[0]) for path, ours, theirs in both]
         agreed = {iou: agreement(pairs, confidence=DISPLAY.confidence, iou=iou).f1 for iou in (0.9, 0.5)}
         listed = layers(spec, self._preprocessing.size, FloatBudget(stem=0))
         return {
@@ -58,9 +60,8 @@ class Judge:
             "int8_share": int8_share(listed),
         }
 
-    def _findings(self, spec: ModelSpec) -> Findings:
-        findings = Findings(spec.head, evaluate=True)
-        with Runner(spec) as runner:
-            for tensors, fits in batches(self._labelled.pictures, self._preprocessing, runner.batch, "measure"):
-                findings.add(runner.infer(tensors), fits)
-        return findings
+    def _seen(self, spec: ModelSpec) -> list[Sighting]:
+        return look(View((spec,), self._preprocessing, evaluate=True), self._labelled.pictures)
+
+    def _scored(self, seen: list[Sighting]) -> Accuracy:
+        return score(self._labelled, [each.size for each in seen], [each.evaluated[0] for each in seen])

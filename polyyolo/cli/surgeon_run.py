@@ -88,14 +88,14 @@ def _kept(source: Path, output: Path) -> Iterator[Path]:
 def _measure(before: "ModelSpec", after: "ModelSpec", images: Path, count: int) -> "Fidelity":
     from polyyolo.images.presets import preprocessing_for
     from polyyolo.images.sources import find_pictures
-    from polyyolo.verification.compare import compare
+    from polyyolo.verification.compare import side_by_side
 
     height, width = (
         dim if isinstance(dim, int) else usual
         for dim, usual in zip(before.image_input.dims[2:], USUAL_SIZE, strict=True)
     )
     pictures = find_pictures(images)[:count]
-    return compare(before, after, preprocessing_for(before, (height, width)), pictures=pictures)
+    return side_by_side(before, after, preprocessing_for(before, (height, width)), pictures=pictures).fidelity
 
 
 def _plain(

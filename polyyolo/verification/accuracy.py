@@ -1,31 +1,46 @@
 """COCO's mean average precision, computed by faster-coco-eval."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from polyyolo.records import Accuracy, ModelSpec, Preprocessing
+from polyyolo.errors import ModelError
+from polyyolo.records import Accuracy, HeadKind, ModelSpec, Preprocessing
 from polyyolo.verification.boxes import Array, Boxes
-from polyyolo.verification.inference import Findings, Runner, batches
+from polyyolo.verification.sightings import Kept, View, look
 from polyyolo.verification.truth import Labelled, Truth
 
 DETECTIONS = 100
 """Boxes of a class that count on a picture, as in COCO's own evaluation."""
 
+ALL = {"all": (0.0, 1e5**2)}
+SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e5**2)}
+"""COCO's areas in square pixels; the ends belong to both."""
 
-def measure(spec: ModelSpec, preprocessing: Preprocessing, labelled: Labelled) -> Accuracy:
-    """Measure one model alone, in ONNX Runtime.
+Areas = Mapping[str, tuple[float, float]]
+
+
+def measure(spec: ModelSpec, preprocessing: Preprocessing, labelled: Labelled, kept: Kept | None = None) -> Accuracy:
+    """Measure one model alone.
+
+    Args:
+        spec: an ONNX or an engine, with a recognised head.
+        preprocessing: of the model.
+        labelled: the pictures and their objects.
+        kept: what an earlier run saw.
 
     Raises:
         ModelError: the model does not run, or has no recognised head.
         PictureError: a picture cannot be used.
     """
-    findings = Findings(spec.head, evaluate=True)
-    with Runner(spec) as runner:
-        for tensors, fits in batches(labelled.pictures, preprocessing, runner.batch, "measure"):
-            findings.add(runner.infer(tensors), fits)
-    return score(labelled, findings.sizes, findings.evaluated)
+    if spec.head.kind is HeadKind.NONE:
+        raise ModelError(
+            f"no YOLO head was recognised in {spec.path.name}, so that no boxes can be read from it",
+            fix="name the head's family with --head",
+        )
+    seen = look(View((spec,), preprocessing, evaluate=True), labelled.pictures, kept)
+    return score(labelled, [each.size for each in seen], [each.evaluated[0] for each in seen])
 
 
 def score(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[Boxes]) -> Accuracy:
@@ -39,42 +54,66 @@ def score(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[
     Returns:
         Accuracy; mAP is 0 where the labels hold no object.
     """
-    truths = [(number, truth) for number, objects in enumerate(labelled.truths, 1) for truth in objects]
-    rows = np.concatenate([_rows(number, boxes) for number, boxes in enumerate(found, 1)])
-    # One class at a time: the evaluation makes a kilobyte of dictionaries of every detection.
-    precision = {
-        label: _precision(
-            _dataset([pair for pair in truths if pair[1].label == label], sizes, relative=labelled.relative),
-            rows[rows[:, 6] == label],
-        )
-        for label in sorted({truth.label for _, truth in truths if not truth.crowd})
+    precision = _by_class(labelled, sizes, found, {**ALL, **SIZES})
+    whole = {label: values[..., 0] for label, values in precision.items()}
+    per_size = {
+        name: [values[..., place] for values in precision.values() if values[0, 0, place] >= 0]
+        for place, name in enumerate(SIZES, 1)
     }
     return Accuracy(
-        map50_95=_mean(precision.values()),
-        map50=_mean(by_overlap[:1] for by_overlap in precision.values()),
+        map50_95=_mean(whole.values()),
+        map50=_mean(by_overlap[:1] for by_overlap in whole.values()),
         pictures=len(labelled.pictures),
-        per_class={labelled.name(label): float(values.mean()) for label, values in precision.items()},
+        per_class={labelled.name(label): float(values.mean()) for label, values in whole.items()},
+        per_size={name: _mean(values) for name, values in per_size.items() if values},
     )
 
 
-def _precision(dataset: dict[str, Any], rows: Array) -> Array:
-    """Evaluate one class.
+def map50_95(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[Boxes]) -> float:
+    """Compute that figure of ``score`` alone, which is quicker."""
+    return _mean(_by_class(labelled, sizes, found, ALL).values())
+
+
+def _by_class(
+    labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[Boxes], areas: Areas
+) -> dict[int, Array]:
+    """Evaluate one class at a time: the evaluation makes a kilobyte of dictionaries of every detection.
 
     Returns:
-        (10, 101) precision by IoU and recall.
+        Class -> (10, 101, areas) precision by IoU and recall; -1 where the labels hold none of that size.
     """
+    truths = [(number, truth) for number, objects in enumerate(labelled.truths, 1) for truth in objects]
+    rows = np.concatenate([_rows(number, boxes) for number, boxes in enumerate(found, 1)])
+    return {
+        label: _precision(
+            _dataset([pair for pair in truths if pair[1].label == label], sizes, relative=labelled.relative),
+            rows[rows[:, 6] == label],
+            areas,
+        )
+        for label in sorted({truth.label for _, truth in truths if not truth.crowd})
+    }
+
+
+def _precision(dataset: dict[str, Any], rows: Array, areas: Areas) -> Array:
+    """Evaluate one class; shapes as for ``_by_class``."""
     from faster_coco_eval import COCO, COCOeval_faster
 
     if not len(rows):  # faster-coco-eval 1.6 fails without detections
-        return np.zeros((10, 101))
+        return np.broadcast_to([_nothing_found(dataset, *ends) for ends in areas.values()], (10, 101, len(areas)))
     truth = COCO(dataset, print_function=_silent)
     evaluation = COCOeval_faster(truth, truth.loadRes(rows), "bbox", print_function=_silent)
     evaluation.params.maxDets = [DETECTIONS]
-    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = list(areas.values()), list(areas)
     evaluation.evaluate()
     evaluation.accumulate()
-    precision: Array = evaluation.eval["precision"][:, :, 0, 0, 0]
+    precision: Array = evaluation.eval["precision"][:, :, 0, :, 0]
     return precision
+
+
+def _nothing_found(dataset: dict[str, Any], low: float, high: float) -> float:
+    """Precision where objects of these areas were there to be found, else COCO's -1 for nothing to find."""
+    there = any(low <= each["area"] <= high and not each["iscrowd"] for each in dataset["annotations"])
+    return 0.0 if there else -1.0
 
 
 def _dataset(

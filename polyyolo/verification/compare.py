@@ -8,11 +8,12 @@ from attrs import evolve, frozen
 
 from polyyolo import progress
 from polyyolo.errors import ModelError, PictureError
-from polyyolo.records import Fidelity, HeadKind, ModelSpec, Preprocessing
+from polyyolo.records import Fidelity, ModelSpec, Preprocessing
 from polyyolo.verification.accuracy import score
 from polyyolo.verification.agreement import Pair, agreement
-from polyyolo.verification.inference import DISPLAY, Findings, Runner, batches
-from polyyolo.verification.noise import Noise, pair_outputs
+from polyyolo.verification.inference import DISPLAY
+from polyyolo.verification.noise import decibels
+from polyyolo.verification.sightings import Kept, Sighting, View, look
 from polyyolo.verification.truth import Labelled
 from polyyolo.verification.uncertainty import drop_error
 
@@ -28,21 +29,6 @@ class Comparison:
     pairs: tuple[Pair, ...]
 
 
-def compare(  # noqa: PLR0913 - two models, and what they are compared on
-    reference: ModelSpec,
-    candidate: ModelSpec,
-    preprocessing: Preprocessing,
-    *,
-    pictures: Sequence[Path] = (),
-    labelled: Labelled | None = None,
-    held_out: bool = False,
-) -> Fidelity:
-    """Compare two models; ``side_by_side`` has the arguments and also gives the boxes."""
-    return side_by_side(
-        reference, candidate, preprocessing, pictures=pictures, labelled=labelled, held_out=held_out
-    ).fidelity
-
-
 def side_by_side(  # noqa: PLR0913 - two models, and what they are compared on
     reference: ModelSpec,
     candidate: ModelSpec,
@@ -51,6 +37,7 @@ def side_by_side(  # noqa: PLR0913 - two models, and what they are compared on
     pictures: Sequence[Path] = (),
     labelled: Labelled | None = None,
     held_out: bool = False,
+    kept: Kept | None = None,
 ) -> Comparison:
     """Run both models over the same pictures, once.
 
@@ -63,52 +50,54 @@ def side_by_side(  # noqa: PLR0913 - two models, and what they are compared on
         pictures: what to compare on where there are no labels.
         labelled: pictures whose labels give the accuracy of both models too.
         held_out: whether the pictures were kept out of the calibration; recorded.
+        kept: what an earlier run saw.
 
     Raises:
         ModelError: a model does not run, or the two have no outputs that can be compared.
         PictureError: there is no picture, or one cannot be used.
     """
     chosen = labelled.pictures if labelled else tuple(pictures)
-    outputs = pair_outputs(reference, candidate)
-    has_boxes = HeadKind.NONE not in (reference.head.kind, candidate.head.kind)
-    _refuse_nothing(chosen, comparable=has_boxes or bool(outputs))
-    if labelled and not has_boxes:
+    view = View((reference, candidate), preprocessing, evaluate=labelled is not None)
+    _refuse_nothing(chosen, view)
+    if labelled and not view.has_boxes:
         progress.warn("labels are not used: no YOLO head was recognised", fix="name the head's family")
-    sides = [Findings(spec.head, evaluate=labelled is not None) for spec in (reference, candidate) if has_boxes]
-    noise = Noise(outputs)
-    with Runner(reference) as first, Runner(candidate) as second:
-        for tensors, fits in batches(chosen, preprocessing, max(first.batch, second.batch), "verify"):
-            raw = first.infer(tensors), second.infer(tensors)
-            noise.add(*raw)
-            for side, found in zip(sides, raw, strict=False):
-                side.add(found, fits)
-    pairs = tuple(map(Pair, chosen, *(side.shown for side in sides))) if sides else ()
+    seen = look(view, chosen, kept)
+    pairs = tuple(Pair(path, *each.shown) for path, each in zip(chosen, seen, strict=True) if view.has_boxes)
     fidelity = Fidelity(
         pictures=len(chosen),
         held_out=held_out,
-        signal_to_noise_db=noise.decibels(),
-        agreements=tuple(agreement(pairs, confidence=DISPLAY.confidence, iou=iou) for iou in OVERLAPS) if sides else (),
+        signal_to_noise_db=decibels(view.outputs, (each.powers for each in seen)),
+        agreements=tuple(agreement(pairs, confidence=DISPLAY.confidence, iou=iou) for iou in OVERLAPS) if pairs else (),
     )
-    if labelled and sides:
-        fidelity = evolve(fidelity, **_accuracies(labelled, *sides))
+    if labelled and view.has_boxes:
+        fidelity = evolve(fidelity, **_accuracies(labelled, seen))
     return Comparison(fidelity, pairs)
 
 
-def _accuracies(labelled: Labelled, reference: Findings, candidate: Findings) -> dict[str, Any]:
+def _accuracies(labelled: Labelled, seen: Sequence[Sighting]) -> dict[str, Any]:
     """The fields of ``Fidelity`` that need labels."""
+    sizes = [each.size for each in seen]
+    reference, candidate = ([each.evaluated[side] for each in seen] for side in (0, 1))
     return {
-        "reference": score(labelled, reference.sizes, reference.evaluated),
-        "candidate": score(labelled, candidate.sizes, candidate.evaluated),
-        "drop_error": drop_error(labelled, reference.sizes, reference.evaluated, candidate.evaluated),
+        "reference": score(labelled, sizes, reference),
+        "candidate": score(labelled, sizes, candidate),
+        "drop_error": drop_error(labelled, sizes, reference, candidate),
     }
 
 
-def _refuse_nothing(chosen: Sequence[Path], *, comparable: bool) -> None:
-    """Refuse to compare nothing: that would look like agreement."""
+def _refuse_nothing(chosen: Sequence[Path], view: View) -> None:
+    """Refuse to compare nothing: that would look like agreement; and models that know other classes."""
     if not chosen:
         raise PictureError("there is no picture to compare the models on", fix="give pictures with --images")
-    if not comparable:
+    if not view.has_boxes and not view.outputs:
         raise ModelError(
             "the models share no output, by name or by shape, and no head was recognised in both",
             fix="compare a model with one that was made from it",
+        )
+    reference, candidate = view.models
+    if view.has_boxes and reference.head.classes != candidate.head.classes:
+        raise ModelError(
+            f"{candidate.path.name} has {candidate.head.classes} classes, and {reference.path.name} "
+            f"{reference.head.classes}: their boxes cannot be compared",
+            fix="compare a model with the one that it was made from",
         )

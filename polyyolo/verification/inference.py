@@ -122,27 +122,3 @@ def _on_picture(boxes: Boxes, fit: Fit) -> Boxes:
     """Map boxes back; those that lie in the padding have no area on the picture, and are left out."""
     xyxy = fit.to_source(boxes.xyxy)
     return Boxes(xyxy, boxes.scores, boxes.classes).take(areas(xyxy) > 0)
-
-
-class Findings:
-    """What one model found, picture by picture.
-
-    Attributes:
-        sizes: (height, width) of each picture in pixels.
-        shown: boxes above 0.25, the best class of each.
-        evaluated: all that mAP counts; empty unless asked for.
-    """
-
-    def __init__(self, head: Head, *, evaluate: bool) -> None:
-        self._head = head
-        self._evaluate = evaluate
-        self.sizes: list[tuple[int, int]] = []
-        self.shown: list[Boxes] = []
-        self.evaluated: list[Boxes] = []
-
-    def add(self, outputs: Mapping[str, Array], fits: Sequence[Fit]) -> None:
-        """Add a batch of raw outputs."""
-        self.sizes += [fit.source for fit in fits]
-        self.shown += find(outputs, self._head, fits, DISPLAY)
-        if self._evaluate:
-            self.evaluated += find(outputs, self._head, fits, EVALUATION)

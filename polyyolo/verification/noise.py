@@ -1,7 +1,7 @@
 """How far a model's raw outputs are from another's, as a signal-to-noise ratio."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -12,33 +12,44 @@ LIMIT_DB = 200.0
 """What equal outputs get: JSON has no infinity, and float32 ends near 150 dB. Its negative is for NaN and overflow."""
 
 
-class Noise:
-    """The power of one model's outputs and of the other's error, summed in float64 batch by batch.
+def powers(
+    pairs: Mapping[str, str], reference: Mapping[str, Array], candidate: Mapping[str, Array], count: int
+) -> Array:
+    """Measure each picture of a batch by itself, so that figures do not depend on where a run was interrupted.
 
     Args:
-        pairs: output of the reference -> output of the candidate.
+        pairs: output of the reference -> output of the candidate; arrays of a pair have equal shapes.
+        reference: one model's outputs for the batch.
+        candidate: the other's.
+        count: pictures of the batch; outputs lie in their order.
+
+    Returns:
+        (``count``, pairs, 2) float64: power of the reference's output and of the candidate's error.
     """
+    found = np.zeros((count, len(pairs), 2))
+    for place, (name, other) in enumerate(pairs.items()):
+        error = np.subtract(candidate[other], reference[name], dtype=np.float64)
+        for which, values in enumerate((reference[name], error)):
+            found[:, place, which] = [_power(part) for part in np.array_split(np.ravel(values), count)]
+    return found
 
-    def __init__(self, pairs: Mapping[str, str]) -> None:
-        self._pairs = dict(pairs)
-        self._sums = dict.fromkeys(pairs, (0.0, 0.0))
 
-    def add(self, reference: Mapping[str, Array], candidate: Mapping[str, Array]) -> None:
-        """Add a batch; arrays of a pair have equal shapes."""
-        for name, other in self._pairs.items():
-            signal, noise = self._sums[name]
-            self._sums[name] = (
-                signal + _power(reference[name]),
-                noise + _power(np.subtract(candidate[other], reference[name], dtype=np.float64)),
-            )
+def decibels(pairs: Mapping[str, str], found: Iterable[Array]) -> dict[str, float]:
+    """Sum the powers of all pictures.
 
-    def decibels(self) -> dict[str, float]:
-        """Reference output -> 10 log10(signal power / error power), within +-200 dB."""
-        return {name: _ratio(signal, noise) for name, (signal, noise) in self._sums.items()}
+    Args:
+        pairs: as for ``powers``.
+        found: (pairs, 2) of each picture.
+
+    Returns:
+        Reference output -> 10 log10(signal power / error power), within +-200 dB.
+    """
+    sums = sum(found, np.zeros((len(pairs), 2)))
+    return {name: _ratio(*each) for name, each in zip(pairs, sums.tolist(), strict=True)}
 
 
 def _power(values: Array) -> float:
-    flat = np.asarray(values, np.float64).ravel()
+    flat = np.asarray(values, np.float64)
     return float(flat @ flat)
 
 

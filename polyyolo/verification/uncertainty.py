@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from polyyolo import progress
-from polyyolo.verification.accuracy import score
+from polyyolo.verification.accuracy import map50_95
 from polyyolo.verification.boxes import Boxes
 from polyyolo.verification.truth import Labelled
 
@@ -40,9 +40,9 @@ def drop_error(
             truths=tuple(labelled.truths[place] for place in kept),
         )
         first, second = (
-            score(part, [sizes[place] for place in kept], [found[place] for place in kept])
+            map50_95(part, [sizes[place] for place in kept], [found[place] for place in kept])
             for found in (reference, candidate)
         )
-        drops.append(100 * (first.map50_95 - second.map50_95))
+        drops.append(100 * (first - second))
     mean = sum(drops) / GROUPS
     return math.sqrt((GROUPS - 1) / GROUPS * sum((drop - mean) ** 2 for drop in drops))

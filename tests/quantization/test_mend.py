@@ -19,7 +19,7 @@ from polyyolo.passes.result import PassResult
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.lint.pairs import find_pairs
 from polyyolo.quantization.mend import MENDERS, mend, mend_file
-from polyyolo.verification.compare import compare
+from polyyolo.verification.compare import side_by_side
 
 PICTURE = np.random.default_rng(3).normal(0, 1, (1, 8, 16, 16)).astype(np.float32)
 WEIGHTS = {
@@ -279,7 +279,7 @@ def test_a_real_model_that_onnx_runtime_quantized_finds_its_boxes_again(models, 
     pictures = find_pictures(val / "images")[:8]
 
     def f1(candidate):
-        found = compare(reference, candidate, preprocessing_for(reference, (416, 416)), pictures=pictures)
+        found = side_by_side(reference, candidate, preprocessing_for(reference, (416, 416)), pictures=pictures).fidelity
         return next(each.f1 for each in found.agreements if (each.confidence, each.iou) == (0.25, 0.9))
 
     assert f1(spoilt) < 0.6

@@ -11,7 +11,7 @@ from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.sources import find_pictures
 from polyyolo.models.spec import read_spec
 from polyyolo.records import Preprocessing
-from polyyolo.verification.compare import compare, side_by_side
+from polyyolo.verification.compare import side_by_side
 from polyyolo.verification.labelled import Labelled, read_labelled
 
 
@@ -42,7 +42,7 @@ def few(val):
 
 
 def test_a_model_agrees_with_itself_in_everything(tiny, few):
-    fidelity = compare(tiny, tiny, preprocessing_for(tiny, (416, 416)), labelled=few, held_out=True)
+    fidelity = side_by_side(tiny, tiny, preprocessing_for(tiny, (416, 416)), labelled=few, held_out=True).fidelity
 
     assert fidelity.pictures == 12
     assert fidelity.held_out
@@ -71,7 +71,7 @@ def test_a_coarser_model_agrees_less_and_less_where_more_is_asked(tiny, coarse, 
 def test_without_labels_there_is_agreement_but_no_accuracy(tiny, val):
     pictures = find_pictures(val / "images")[:2]
 
-    fidelity = compare(tiny, tiny, preprocessing_for(tiny, (416, 416)), pictures=pictures)
+    fidelity = side_by_side(tiny, tiny, preprocessing_for(tiny, (416, 416)), pictures=pictures).fidelity
 
     assert fidelity.pictures == 2
     assert fidelity.agreements[1].f1 == 1
@@ -113,9 +113,9 @@ def test_models_that_share_nothing_are_refused(tmp_path, models, few):
     tiny = read_spec(models / "yolov4-tiny-416.onnx")
 
     with pytest.raises(ModelError, match="share no output"):
-        compare(tiny, stranger, Preprocessing((416, 416)), pictures=few.pictures)
+        side_by_side(tiny, stranger, Preprocessing((416, 416)), pictures=few.pictures)
 
 
 def test_no_picture_is_no_agreement(tiny):
     with pytest.raises(PictureError, match="there is no picture"):
-        compare(tiny, tiny, Preprocessing((416, 416)))
+        side_by_side(tiny, tiny, Preprocessing((416, 416)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from polyyolo.records import Head, HeadKind, ModelSpec, TensorSpec
-from polyyolo.verification.noise import Noise, pair_outputs
+from polyyolo.verification.noise import decibels, pair_outputs, powers
 
 
 def spec(*outputs):
@@ -15,24 +15,31 @@ def spec(*outputs):
     return ModelSpec(Path("m.onnx"), "0" * 64, 17, (image,), tensors, "images", Head(HeadKind.NONE))
 
 
-def test_ten_percent_error_is_20_db_however_the_batches_are_cut():
-    signal = np.random.default_rng(0).normal(size=(6, 100)).astype(np.float32)
-    noise = Noise({"a": "b"})
-    for start in (0, 2, 5):
-        part = signal[start : {0: 2, 2: 5, 5: 6}[start]]
-        noise.add({"a": part}, {"b": part * np.float32(1.1)})
+SAME = {"a": "a"}
 
-    assert noise.decibels() == {"a": pytest.approx(20, abs=1e-4)}
+
+def measured(signal, other, cuts=()):
+    """The ratio of one output, its pictures cut into batches."""
+    ours, theirs = (np.split(each, cuts) for each in (signal, other))
+    parts = [powers(SAME, {"a": one}, {"a": two}, len(one)) for one, two in zip(ours, theirs, strict=True)]
+    return decibels(SAME, np.concatenate(parts))["a"]
+
+
+def test_ten_percent_error_is_20_db_and_to_the_bit_the_same_however_the_batches_are_cut():
+    signal = np.random.default_rng(0).normal(size=(6, 10, 10)).astype(np.float32)
+    ratio = measured(signal, signal * np.float32(1.1))
+
+    assert ratio == pytest.approx(20, abs=1e-4)
+    assert measured(signal, signal * np.float32(1.1), cuts=(2, 5)) == ratio
+    assert measured(signal, signal * np.float32(1.1), cuts=(1, 2, 3, 4, 5)) == ratio
 
 
 def test_sums_stay_exact_in_float64():
     """In float32 a million small errors beside large values would vanish."""
-    signal = np.full(2_000_000, 4096, np.float32)
-    noise = Noise({"a": "a"})
-    noise.add({"a": signal}, {"a": signal + np.float32(0.001)})
+    signal = np.full((1, 2_000_000), 4096, np.float32)
 
     step = float(np.float32(4096) + np.float32(0.001)) - 4096
-    assert noise.decibels()["a"] == pytest.approx(20 * np.log10(4096 / step), abs=1e-9)
+    assert measured(signal, signal + np.float32(0.001)) == pytest.approx(20 * np.log10(4096 / step), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +47,15 @@ def test_sums_stay_exact_in_float64():
     [(1.0, 1.0, 200), (0.0, 0.0, 200), (0.0, 1.0, -200), (1.0, np.nan, -200), (1.0, np.inf, -200)],
 )
 def test_equal_outputs_are_200_and_broken_ones_minus_200(signal, other, wanted):
-    noise = Noise({"a": "a"})
-    noise.add({"a": np.full(4, signal)}, {"a": np.full(4, other)})
+    assert measured(np.full((2, 4), signal), np.full((2, 4), other)) == wanted
 
-    assert noise.decibels() == {"a": wanted}
+
+def test_each_output_has_a_ratio_of_its_own():
+    ours = {"p3": np.ones((2, 8)), "p4": np.ones((2, 3))}
+    theirs = {"x": np.full((2, 8), 1.1), "p4": np.full((2, 3), 2.0)}
+    pairs = {"p3": "x", "p4": "p4"}
+
+    assert decibels(pairs, powers(pairs, ours, theirs, 2)) == {"p3": pytest.approx(20), "p4": pytest.approx(0)}
 
 
 def test_outputs_pair_by_name_and_then_by_order_where_shapes_fit():
