@@ -1,18 +1,26 @@
 """polyyolo inspect layers: what each layer computes in, how much, and why it stays in float."""
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from polyyolo.cli.console import print_json
+from polyyolo.cli.inspect_layers_engine import Asked, is_engine, show
 from polyyolo.errors import InputError
 from polyyolo.records import Layer, ModelSpec, Precision
 
+PATH = click.Path(path_type=Path)
+OF_MODELS = ("size", "keep_float", "budget")
+OF_ENGINES = ("profile", "log", "against", "against_profile", "plot")
+
 
 @click.command()
-@click.argument("model")
+@click.argument("model", metavar="MODEL|ENGINE|layers.json")
 @click.option(
     "--size",
     type=(click.IntRange(1), click.IntRange(1)),
-    help="height and width for counting the work  [the model's own, or 640 640]",
+    help="model: height and width for counting the work  [its own, or 640 640]",
 )
 @click.option(
     "--keep-float",
@@ -20,21 +28,46 @@ from polyyolo.records import Layer, ModelSpec, Precision
     default=("stem",),
     show_default=True,
     metavar="stem|none|NODE",
-    help="as polyyolo engine has it; what costs the most cannot be told without pictures",
+    help="model: as polyyolo engine has it; what costs the most cannot be told without pictures",
 )
-@click.option("--budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="of stem")
-@click.option("--all", "every", is_flag=True, help="layers without work too")
+@click.option("--budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="model: of stem")
+@click.option("--profile", type=PATH, help="engine: times of its layers, from trtexec --exportProfile")
+@click.option("--log", type=PATH, help="engine: log of its build, which tells of tensors without a scale")
+@click.option("--against", type=PATH, metavar="ENGINE|layers.json", help="engine: tell what is different in this one")
+@click.option("--against-profile", type=PATH, help="engine: times of the other one")
+@click.option("--plot", type=PATH, metavar="SVG", help="engine: draw the time of each layer")
+@click.option("--all", "every", is_flag=True, help="layers without work or time too")
 @click.option("--json", "as_json", is_flag=True, help="print the layers as JSON")
-def layers(  # noqa: PLR0913 - one parameter an option
+@click.pass_context
+def layers(ctx: click.Context, /, model: str, *, every: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
+    """List the layers of a model as they are or would be quantized, or what TensorRT made of them.
+
+    MODEL is an ONNX or a name. ENGINE needs a GPU and its TensorRT; layers.json is what trtexec --exportLayerInfo wrote
+    for an engine built with --profilingVerbosity=detailed, and can be read anywhere.
+    """
+    given = {name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    engine = is_engine(Path(model))
+    foreign = given & set(OF_MODELS if engine else OF_ENGINES)
+    if foreign:
+        raise InputError(
+            f"--{min(foreign).replace('_', '-')} is for {'models' if engine else 'engines'}, but {model} is none",
+            fix="leave it out",
+        )
+    if engine:
+        show(Path(model), Asked(**{name: options[name] for name in OF_ENGINES}, every=every, as_json=as_json))
+    else:
+        _list(model, **{name: options[name] for name in OF_MODELS}, every=every, as_json=as_json)
+
+
+def _list(  # noqa: PLR0913 - one parameter an option
     model: str,
+    *,
     size: tuple[int, int] | None,
     keep_float: tuple[str, ...],
     budget: float,
-    *,
     every: bool,
     as_json: bool,
 ) -> None:
-    """List the layers of MODEL as they are or, for an FP32 model, as they would be quantized."""
     from polyyolo.engines.profiles import default
     from polyyolo.files import plain
     from polyyolo.models.spec import read_spec

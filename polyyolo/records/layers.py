@@ -15,6 +15,7 @@ class EngineLayer:
         nodes: of the ONNX that it was made from, where the export tells.
         time_ms: median or average of a run; None where no profile was given.
         share: of the time of all layers, 0 to 1; None likewise.
+        reason: why it computes in float, where others compute in INT8; else empty.
     """
 
     name: str
@@ -25,3 +26,4 @@ class EngineLayer:
     nodes: tuple[str, ...] = ()
     time_ms: float | None = None
     share: float | None = None
+    reason: str = ""
