@@ -31,7 +31,9 @@ def first_gpu() -> Gpu:
         return Gpu(missing="no NVIDIA GPU: nvidia-smi is not installed")
     argv = [program, "--query-gpu=name,compute_cap", "--format=csv,noheader"]
     try:
-        asked = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=True)  # noqa: S603 - fixed arguments
+        asked = subprocess.run(  # noqa: S603 - fixed arguments
+            argv, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=True
+        )
     except subprocess.TimeoutExpired:
         return Gpu(missing=f"no NVIDIA GPU: nvidia-smi gave no answer within {PATIENCE_S:.0f} s")
     except (OSError, subprocess.CalledProcessError) as error:

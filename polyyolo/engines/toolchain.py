@@ -10,6 +10,8 @@ from polyyolo.engines.versions import OLDEST, checked, refuse_too_old, release
 from polyyolo.errors import InputError, ToolchainError
 from polyyolo.records import Toolchain, ToolchainKind
 
+TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
+RTX_PACKAGES = ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12")
 INSTALL = {
     ToolchainKind.RTX: "pip install 'polyyolo[rtx]'",
     ToolchainKind.TENSORRT: "with an NVIDIA GPU: pip install 'polyyolo[tensorrt]', or NVIDIA's packages; "
@@ -67,7 +69,7 @@ def named(tensorrt: str, *, kind: ToolchainKind = ToolchainKind.TENSORRT, comput
 
 def _tensorrt(gpu: Gpu) -> Toolchain:
     program = find_trtexec()
-    python = version_of("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
+    python = version_of(*TENSORRT_PACKAGES)
     polygraphy = find_polygraphy()
     missing = [sentence for sentence in (gpu.missing, program.missing) if sentence]
     if not python:
@@ -93,7 +95,7 @@ def _tensorrt(gpu: Gpu) -> Toolchain:
 
 
 def _rtx(gpu: Gpu) -> Toolchain:
-    version = version_of("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12")
+    version = version_of(*RTX_PACKAGES)
     polygraphy = find_polygraphy()
     absent = [name for name, there in (("tensorrt_rtx", version), ("polygraphy", polygraphy.version)) if not there]
     return Toolchain(
