@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ENGINES = (".engine", ".plan", ".trt")
 MAGIC = (b"ftrt", b"vtrt")
 MOST_CHANGES = 25
+WIDTH = 50
 STYLES = {"INT8": "green", "FP8": "green", "FP16": "yellow", "BF16": "yellow", "FP32": "red"}
 
 
@@ -108,10 +109,9 @@ def _print(found: "Findings", compared: "tuple[Change, ...] | None", *, every: b
 
 def _table(found: "Findings", *, every: bool) -> Any:  # noqa: ANN401 - rich is imported when it is used
     from rich.markup import escape
-    from rich.table import Column, Table
+    from rich.table import Table
 
-    name = Column("layer", no_wrap=True, overflow="ellipsis")
-    table = Table(name, "kind", "in", "out", "us", "share", "in float because")
+    table = Table("layer", "kind", "in", "out", "us", "share", "in float because")
     for layer in found.layers:
         idle = layer.time_ms == 0 or layer.kind in ("Constant", "NoOp")
         if idle and not every:
@@ -132,8 +132,9 @@ def _table(found: "Findings", *, every: bool) -> Any:  # noqa: ANN401 - rich is 
 def _short(layer: "EngineLayer") -> str:
     """Name a layer by its first node, for whole names fill lines."""
     more = len(layer.nodes) - 1
-    if layer.kind == "Reformat" or not layer.nodes:
-        return layer.name
+    if layer.move or not layer.nodes:
+        name = layer.name.replace("Reformatting CopyNode for", "reformat")
+        return name if len(name) <= WIDTH else f"{name[: WIDTH - 1]}…"
     return layer.nodes[0] + (f" +{more}" if more else "")
 
 

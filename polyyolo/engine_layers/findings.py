@@ -106,6 +106,7 @@ def record(layer: Exported, time: float | None, total: float | None, reason: str
         nodes=layer.nodes,
         time_ms=time,
         share=time / total if time is not None and total else None,
+        move=layer.move,
         reason=reason,
     )
 

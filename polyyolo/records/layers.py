@@ -15,6 +15,7 @@ class EngineLayer:
         nodes: of the ONNX that it was made from, where the export tells.
         time_ms: median or average of a run; None where no profile was given.
         share: of the time of all layers, 0 to 1; None likewise.
+        move: what it moves or converts data for, as "copy into a Concat"; empty where it computes.
         reason: why it computes in float, where others compute in INT8; else empty.
     """
 
@@ -26,4 +27,5 @@ class EngineLayer:
     nodes: tuple[str, ...] = ()
     time_ms: float | None = None
     share: float | None = None
+    move: str = ""
     reason: str = ""

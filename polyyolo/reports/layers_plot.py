@@ -46,7 +46,7 @@ def layers_plot(found: Findings, path: Path, title: str) -> None:
 
 
 def _kind(layer: EngineLayer) -> str:
-    if layer.kind == "Reformat":
+    if layer.move:
         return "moves"
     whole = {each.split(" ")[0] for each in layer.inputs}
     return INT8 if whole == {INT8} else layer.precision or "unknown"
