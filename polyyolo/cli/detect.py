@@ -1,0 +1,110 @@
+"""polyyolo detect: boxes on pictures or a video."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.preprocessing import preprocessing_options
+from polyyolo.records import HeadKind
+
+if TYPE_CHECKING:
+    from polyyolo.detection.detector import Look
+    from polyyolo.detection.order import Order
+    from polyyolo.detection.result import Detected
+
+PATH = click.Path(path_type=Path)
+FORMS = ("pictures", "json", "yolo", "coco")
+SHOWN = 8
+
+
+def listed(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """Split at commas."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def forms(context: click.Context, option: click.Parameter, text: str) -> tuple[str, ...]:
+    """Split at commas, and refuse what is no form."""
+    chosen = listed(context, option, text)
+    wrong = [each for each in chosen if each not in FORMS]
+    if wrong or not chosen:
+        raise click.BadParameter(f"{(wrong or [text])[0]!r} is not one of {', '.join(FORMS)}")
+    return chosen
+
+
+@click.command()
+@click.argument("model")
+@click.argument("source", type=PATH)
+@click.option("-o", "--output", type=PATH, help="folder of the results  [runs/detect/MODEL-SOURCE]")
+@click.option("--save", default="pictures,json", show_default=True, callback=forms, help=f"any of {','.join(FORMS)}")
+@click.option("--confidence", type=click.FloatRange(0, 1), default=0.25, show_default=True, help="least score of a box")
+@click.option("--iou", type=click.FloatRange(0, 1), default=0.45, show_default=True, help="overlap that NMS allows")
+@click.option("--limit", type=click.IntRange(1), default=300, show_default=True, help="boxes a picture, at most")
+@click.option("--classes", metavar="NAME,...", callback=listed, help="only these, by name or number  [all]")
+@click.option("--against", metavar="MODEL", help="draw what this model finds beside it")
+@click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
+@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="height and width  [the model's own]")
+@click.option("--split", default="val", show_default=True, help="key of a data.yaml to read")
+@click.option("--coco-ids", type=PATH, help="ground truth whose image and category ids COCO results use  [from 1]")
+@click.option("--json", "as_json", is_flag=True, help="print the summary as JSON")
+@click.option("--quiet", is_flag=True, help="no progress display")
+@preprocessing_options
+def detect(model: str, source: Path, *, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's
+    """Draw what MODEL (a path or a name) sees on SOURCE: a picture, a folder, a list, a data.yaml or a video."""
+    from polyyolo.detection.detect import detect as run
+    from polyyolo.files import plain
+
+    with bars(quiet=quiet or as_json) as drawn:
+        summary, folder = run(_order(model, source, options))
+    if as_json:
+        rate = round(summary.per_second, 2)
+        print_json({**plain(summary), "per_second": rate, "folder": str(folder), "warnings": drawn.warnings})
+    else:
+        click.echo("\n".join(_lines(summary, folder)))
+
+
+def _order(model: str, source: Path, options: dict[str, Any]) -> "Order":
+    from polyyolo.detection.order import Form, Order
+
+    looks = tuple(_look(each, options) for each in (model, options["against"]) if each)
+    usual = Path("runs", "detect", f"{looks[0].spec.path.stem}-{source.resolve().stem}")
+    return Order(
+        looks,
+        source,
+        options["output"] or usual,
+        frozenset(map(Form, options["save"])),
+        split=options["split"],
+        coco_ids=options["coco_ids"],
+    )
+
+
+def _look(model: str, options: dict[str, Any]) -> "Look":
+    from polyyolo.detection.classes import choose_classes
+    from polyyolo.detection.detector import Look
+    from polyyolo.engines.profiles import own_shape
+    from polyyolo.images.presets import preprocessing_for
+    from polyyolo.models.spec import read_spec
+    from polyyolo.models.zoo import locate
+    from polyyolo.verification.inference import Selection
+
+    spec = read_spec(locate(model), head=HeadKind(options["head"]) if options["head"] else None)
+    height, width = options["size"] or own_shape(spec)[2:]
+    preprocessing = preprocessing_for(spec, (height, width), **options["overrides"])
+    selection = Selection(options["confidence"], options["iou"], multi_label=False, limit=options["limit"])
+    return Look(spec, preprocessing, selection, choose_classes(options["classes"], spec))
+
+
+def _lines(summary: "Detected", folder: Path) -> list[str]:
+    """Say what was found, in lines for a terminal."""
+    most = list(summary.per_class.items())
+    found = ", ".join(f"{count} {name}" for name, count in most[:SHOWN])
+    more = f" and {len(most) - SHOWN} more classes" if len(most) > SHOWN else ""
+    unit = "frames" if summary.is_video else "pictures"
+    lines = [
+        f"{summary.shots} {unit} in {summary.seconds:.1f} s: {summary.per_second:.1f} {unit}/s",
+        f"{summary.boxes} boxes" + (f": {found}{more}" if found else ""),
+    ]
+    if summary.skipped:
+        lines.append(f"{len(summary.skipped)} pictures could not be used")
+    return [*lines, f"results: {folder}"]

@@ -1,0 +1,156 @@
+"""What a detection came to, and the folder that it lies in."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+
+from attrs import evolve, field, frozen
+
+from polyyolo import files
+from polyyolo.errors import InputError
+from polyyolo.records import Preprocessing, Skipped
+
+SUMMARY = "summary.json"
+PARTIAL = ".partial"
+
+
+@frozen
+class Detected:
+    """``summary.json`` of a detection.
+
+    Attributes:
+        model: whose boxes these are; ``against`` is drawn beside it.
+        classes: names of the classes that were asked for; empty for all.
+        is_video: whether ``source`` is one.
+        shots: pictures or frames that were looked at.
+        skipped: pictures that could not be used, and why.
+        boxes: on all shots together; ``per_class`` by name, the commonest first.
+        seconds: from the first shot to the last.
+        complete: False where it was stopped before its end.
+        written: everything that it wrote beside this file, below the folder.
+    """
+
+    model: Path
+    against: Path | None
+    source: Path
+    preprocessing: Preprocessing
+    confidence: float
+    iou: float
+    limit: int
+    classes: tuple[str, ...]
+    is_video: bool
+    shots: int
+    skipped: tuple[Skipped, ...]
+    boxes: int
+    per_class: Mapping[str, int]
+    seconds: float
+    complete: bool
+    written: tuple[str, ...] = field(default=())
+
+    @written.validator
+    def _stay_inside(self, _: object, names: tuple[str, ...]) -> None:
+        """Refuse names that lead out of the folder: files of a detection are removed by name."""
+        for place in map(PurePath, names):
+            if place.is_absolute() or ".." in place.parts:
+                raise ValueError(f"{place} is outside the folder")
+
+    @property
+    def per_second(self) -> float:
+        """Shots a second, all work included."""
+        return self.shots / self.seconds if self.seconds else 0.0
+
+
+class Results:
+    """The folder of one detection, held by this process; ``Results.open`` makes it.
+
+    Everything is made in ``.partial`` below it, so that what an earlier detection left is not mixed with it.
+
+    Attributes:
+        partial: where files are made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.partial = folder / PARTIAL
+        self._earlier = _earlier(folder)
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path) -> Iterator["Results"]:
+        """Hold the folder; what was made and not published is removed at the end.
+
+        Raises:
+            InputError: another run holds it, it holds other things than a detection, or it cannot be written to.
+            ToolchainError: the disk is full.
+        """
+        with files.writable(folder):
+            results = cls(folder)
+        with files.locked(folder), files.writable(folder):
+            files.remove(results.partial)
+            results.partial.mkdir()
+            try:
+                yield results
+            finally:
+                files.remove(results.partial)
+
+    def publish(self, summary: Detected) -> Path:
+        """Let the results take the place of an earlier detection's.
+
+        Those of a detection that was stopped do not replace earlier ones: they go beside them, into a folder with
+        ``-stopped`` at the end of its name.
+
+        Returns:
+            Where they are.
+        """
+        if not self._earlier or summary.complete:
+            return self._take_place(summary)
+        with Results.open(self.folder.with_name(f"{self.folder.name}-stopped")) as beside:
+            self.partial.replace(beside.partial)
+            return beside._take_place(summary)  # noqa: SLF001 - another of this class
+
+    def _take_place(self, summary: Detected) -> Path:
+        made = sorted(path.relative_to(self.partial) for path in self.partial.rglob("*") if path.is_file())
+        written = tuple(path.as_posix() for path in made)
+        files.write_json(self.partial / SUMMARY, evolve(summary, written=written))
+        self._remove_earlier()
+        self._refuse_blocked(made)
+        for name in [*made, Path(SUMMARY)]:
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (self.partial / name).replace(target)
+        return self.folder
+
+    def _remove_earlier(self) -> None:
+        """Remove what the earlier detection wrote, and the folders that are empty without it."""
+        for name in self._earlier.written if self._earlier else ():
+            (self.folder / name).unlink(missing_ok=True)
+        for place in sorted(self.folder.rglob("*"), reverse=True):
+            if place.is_dir() and self.partial not in (place, *place.parents) and not any(place.iterdir()):
+                place.rmdir()
+
+    def _refuse_blocked(self, names: list[Path]) -> None:
+        blocked = [name for name in names if (self.folder / name).exists()]
+        if blocked:
+            raise InputError(
+                f"{self.folder / blocked[0]} is in the way of the results",
+                fix="move it away, or choose another folder with -o",
+            )
+
+
+def _earlier(folder: Path) -> Detected | None:
+    """Read what an earlier detection left; refuse a folder in which results would be mixed with other files.
+
+    Raises:
+        InputError: the folder is neither new, nor empty, nor a detection's.
+    """
+    if (folder / SUMMARY).is_file():
+        return files.read_json(folder / SUMMARY, Detected)
+    foreign = sorted(
+        place.name for place in (folder.iterdir() if folder.is_dir() else ()) if not place.name.startswith(".")
+    )
+    if foreign:
+        raise InputError(
+            f"{folder.absolute()} holds other things than a detection, as {foreign[0]}",
+            fix="choose a new or an empty folder with -o",
+        )
+    return None
