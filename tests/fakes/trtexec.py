@@ -198,6 +198,8 @@ def build(here, given):
             "17179869184 bytes.)\nEngine could not be created from network\nBuilding engine failed\n"
             "Failed to create engine from model or file.\nEngine set up failed"
         )
+    if "--calib" in given and Path(given["--calib"][-1]).is_file():
+        info("[TRT] Reading Calibration Cache for calibrator: EntropyCalibration2")
     engine = {**model, "profile": profile, "precision": precision(here, given, model), "gpu": here.gpu}
     info("Engine built in 12.5 sec.")
     if target:
@@ -454,7 +456,9 @@ def outputs(given, engine, taken):
     import numpy as np
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(engine["onnx"], providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")  # FP16 scales cannot be fused
+    session = onnxruntime.InferenceSession(engine["onnx"], options, providers=["CPUExecutionProvider"])
     files = dict(re.findall(r"(?:'?([^,:']+)'?):([^,]+)", given.get("--loadInputs", [""])[-1]))
     types = {each.name: np.float16 if "float16" in each.type else np.float32 for each in session.get_inputs()}
     feed = {
