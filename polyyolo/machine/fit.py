@@ -10,8 +10,8 @@ BUILDERS = ("tensorrt", "tensorrt-rtx")
 EXTRAS = ("tensorrt", "rtx")
 ONE_MODULE = (("opencv-python", "opencv-python-headless"), ("onnxruntime", "onnxruntime-gpu"))
 """Each pair writes to the same folder: whichever is removed or updated last breaks the other."""
-ASKS_FOR_BOOL, BOOL_IS_GONE = Wanted("tensorrt", "<8.6"), Wanted("numpy", ">=1.24")
-"""tensorrt.nptype asked for numpy.bool, which NumPy took away: NVIDIA/TensorRT#2557."""
+ASKS_FOR_CALIBRATOR, WITHOUT_CALIBRATOR = Wanted("polygraphy", "<=0.53.6"), Wanted("tensorrt", ">=11")
+"""With --int8 this Polygraphy looks for a class that TensorRT 11 took away, for models with Q/DQ nodes too."""
 
 
 def look_at_versions() -> Iterator[Finding]:
@@ -67,7 +67,8 @@ def _doubled(installed: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _known_bad(installed: Mapping[str, str]) -> Iterator[Finding]:
-    tensorrt, numpy = installed.get("tensorrt", ""), installed.get("numpy", "")
-    if tensorrt and numpy and ASKS_FOR_BOOL.takes(tensorrt) and BOOL_IS_GONE.takes(numpy):
-        told = f"tensorrt {tensorrt} asks for numpy.bool, which numpy {numpy} no longer has"
-        yield Finding(AREA, "tensorrt", State.FLAWED, told, "tensorrt", "pip install 'tensorrt>=8.6'")
+    polygraphy, tensorrt = installed.get("polygraphy", ""), installed.get("tensorrt", "")
+    if polygraphy and tensorrt and ASKS_FOR_CALIBRATOR.takes(polygraphy) and WITHOUT_CALIBRATOR.takes(tensorrt):
+        told = f"polygraphy {polygraphy} fails on --int8 with tensorrt {tensorrt}, which has no calibrator"
+        fix = "polyyolo engine goes without that option; by hand: give polygraphy a Q/DQ model, and no --int8"
+        yield Finding(AREA, "polygraphy", State.FLAWED, told, "polygraphy convert --int8", fix)

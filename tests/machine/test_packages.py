@@ -1,0 +1,69 @@
+import platform
+
+import pytest
+
+from polyyolo.machine import packages as subject
+from polyyolo.machine.distributions import Wanted
+from polyyolo.machine.finding import State
+from polyyolo.machine.packages import look_at_packages, look_at_python
+
+
+@pytest.fixture
+def wanting(monkeypatch):
+    def set_requirements(*names):
+        monkeypatch.setattr(subject, "requirements", lambda _: [Wanted(name, "") for name in names])
+
+    return set_requirements
+
+
+def test_every_package_that_polyyolo_declares_is_here_and_imports():
+    found = list(look_at_packages())
+
+    assert {"attrs", "numpy", "onnx", "opencv-python", "polygraphy"} <= {each.name for each in found}
+    assert [each for each in found if each.state is not State.FOUND] == []
+
+
+def test_a_missing_package_comes_with_the_command_that_installs_it(wanting):
+    wanting("a-package-of-nobody")
+
+    (found,) = look_at_packages()
+
+    assert (found.state, found.fix, found.blocks) == (State.MISSING, "pip install a-package-of-nobody", True)
+
+
+def test_a_package_that_fails_to_import_says_why(wanting, packages):
+    packages("onnxruntime", "1.20.0", module="raise ImportError('libcudart.so.12: no such file')")
+    wanting("onnxruntime")
+
+    (found,) = look_at_packages()
+
+    assert found.state is State.FLAWED
+    assert found.got == "1.20.0 cannot be imported: ImportError: libcudart.so.12: no such file"
+    assert found.blocks
+
+
+def test_a_package_for_a_sideline_keeps_no_engine_from_being_built(wanting, packages):
+    packages("pooch", "1.8.2", module="raise ImportError('torn')")
+    wanting("pooch")
+
+    (found,) = look_at_packages()
+
+    assert (found.state, found.blocks, found.enables) == (State.FLAWED, False, "models by name, and sample pictures")
+
+
+def test_a_module_is_known_where_it_has_another_name_than_its_package(wanting, packages):
+    packages("opencv-python", "4.10")
+    wanting("opencv-python")
+
+    assert [each.state for each in look_at_packages()] == [State.FOUND]
+
+
+@pytest.mark.parametrize(("version", "state"), [("3.9.18", State.FLAWED), ("3.13.1", State.FOUND)])
+def test_a_python_too_old_is_named(monkeypatch, version, state):
+    monkeypatch.setattr(platform, "python_version", lambda: version)
+    monkeypatch.setattr(platform, "python_version_tuple", lambda: tuple(version.split(".")))
+
+    (found,) = look_at_python()
+
+    assert found.state is state
+    assert found.got.startswith(version)
