@@ -162,3 +162,8 @@ def bars(*, quiet: bool = False) -> Iterator[Bars]:
 def print_json(value: object) -> None:
     """Print plain data as indented JSON on standard output."""
     click.echo(json.dumps(value, indent=2))
+
+
+def printable(text: str) -> str:
+    """Replace what could move the cursor or change colours: the text is of a file that somebody else wrote."""
+    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)

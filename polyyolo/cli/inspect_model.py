@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, printable
 
 if TYPE_CHECKING:
     from polyyolo.records import Head, ModelSpec, TensorSpec
@@ -43,7 +43,7 @@ def _show(spec: "ModelSpec") -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for label, value in _rows(spec):
-        table.add_row(Text(_printable(label)), Text(_printable(value)))
+        table.add_row(Text(printable(label)), Text(printable(value)))
     Console().print(table)
 
 
@@ -61,11 +61,6 @@ def _rows(spec: "ModelSpec") -> Iterator[tuple[str, str]]:
     yield "quantized", "yes, Q/DQ nodes are in the graph" if spec.quantized else "no"
     for key, value in spec.metadata.items():
         yield f"metadata: {key}", value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}..."
-
-
-def _printable(text: str) -> str:
-    """Replace what could move the cursor or change colours: the text is an exporter's."""
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
 
 
 def _tensor(tensor: "TensorSpec") -> str:

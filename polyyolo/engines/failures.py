@@ -1,47 +1,140 @@
-"""What builders print when they fail, and what to do about it."""
+"""What TensorRT's programs and libraries print when they fail, and what to do about it."""
 
 import re
 import signal
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
 
 from polyyolo.engines.running import Ended
+from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFailed
 
-DISK_FULL = re.compile(r"No space left on device|Errno 28|Disk quota exceeded|File too large", re.IGNORECASE)
+DISK_FULL = re.compile(
+    r"No space left on device|Errno 28|Disk quota exceeded|File too large|Saving engine to file failed", re.IGNORECASE
+)
+
+
+@frozen
+class Cause:
+    """Why something failed, told by its words.
+
+    Attributes:
+        pattern: in what was printed; its named groups can be used in the texts.
+        what: a sentence's end after the name of an engine that was to be loaded; empty for failures of builds.
+        turn: whose turn it is then, as the kind of error.
+    """
+
+    pattern: str
+    fix: str
+    what: str = ""
+    turn: type[PolyYoloError] = ToolFailed
+
 
 KNOWN = (
-    (
+    Cause(
+        r"expecting library version (?P<here>[\d.]+) got (?P<built>[\d.]+)",
+        "rebuild it here: polyyolo build MODEL.onnx, or install TensorRT {built}",
+        "was built with TensorRT {built}, and {here} is here: engines do not move between versions",
+        ToolchainError,
+    ),
+    Cause(
+        r"expecting compute (?P<here>[\d.]+) got compute (?P<built>[\d.]+)",
+        "rebuild it on this GPU: polyyolo build MODEL.onnx",
+        "was built on a GPU of compute capability {built}, and this one has {here}: engines do not move between GPUs",
+        ToolchainError,
+    ),
+    Cause(
+        r"VersionRead == \w*serializationVersion|Version tag does not match|magic tag .* version",
+        "rebuild it here: polyyolo build MODEL.onnx; polyyolo inspect engine tells what it was built with",
+        "was built with another version of TensorRT than the one here",
+        ToolchainError,
+    ),
+    Cause(
+        r"magicTag == rt::kPLAN_MAGIC_TAG|Failed to verify a plan tag",
+        "name an engine; polyyolo inspect engine tells what a file is",
+        "is no engine of TensorRT",
+        InputError,
+    ),
+    Cause(
+        r"header\.size == blobSize|Plan file is incorrect|Failed to read plan file",
+        "it was cut or damaged: copy or build it again",
+        "is not as long as its header promises",
+        InputError,
+    ),
+    Cause(r"Error opening engine file", "name the file that the build wrote", "cannot be opened", InputError),
+    Cause(
+        r"satisfyProfile|does not satisfy any optimization profile|do not match the static shapes",
+        "polyyolo inspect engine shows what it takes, on a machine with its TensorRT; or build it with a wider profile",
+        "does not take these shapes: they are outside its profiles",
+        InputError,
+    ),
+    Cause(
+        r'Cannot find input tensor with name "(?P<what>[^"]*)" in the engine',
+        "name one of its own inputs; polyyolo inspect model shows those of the ONNX that it was built from",
+        "has no input {what!r}",
+        InputError,
+    ),
+    Cause(
         r"does not support this compute capability|Compute capability \S+ .*not supported|no kernel image",
         "this TensorRT does not know that GPU: install a release that does, or name another GPU",
+        "cannot be run: this TensorRT does not know the GPU here",
+        ToolchainError,
     ),
-    (
+    Cause(
         r"CUDA driver version is insufficient|CUDA initialization failure|no CUDA-capable device",
-        "building with TensorRT needs a working NVIDIA driver and GPU; --toolchain rtx builds without",
+        "TensorRT needs a working NVIDIA driver and GPU, also to run engines; --toolchain rtx builds without",
+        "cannot be run: CUDA finds no GPU that it can use",
+        ToolchainError,
     ),
-    (
+    Cause(
         r"out of memory|OutOfMemory|Cannot allocate memory|bad_alloc|MemoryError",
-        "free memory, or lower max in the profile",
+        "free memory (other programs may hold the GPU's), or lower max in the profile or the batch",
+        "does not fit into the memory that is free",
+        ToolchainError,
     ),
-    (r"No module named '?tensorrt_rtx", "pip install 'polyyolo[rtx]'"),
-    (r"No module named '?tensorrt", "pip install 'polyyolo[tensorrt]'"),
-    (r"Unknown option: (?P<what>\S+)", "this trtexec does not know {what}: build with its own release of TensorRT"),
-    (
+    Cause(r"No module named '?tensorrt_rtx", "pip install 'polyyolo[rtx]'"),
+    Cause(r"No module named '?tensorrt", "pip install 'polyyolo[tensorrt]'"),
+    Cause(
+        r"Unknown option: (?P<what>\S+)", "this trtexec does not know {what}: build with its own release of TensorRT"
+    ),
+    Cause(
         r"No importer registered for op|Unsupported operator|UNSUPPORTED_NODE|Plugin not found",
         "the model holds an operator that this TensorRT does not know: polyyolo surgeon simplify may remove it",
     ),
-    (
+    Cause(
         r"Cannot find input tensor with name",
         "the profile names another model's inputs: polyyolo inspect model shows this one's",
+    ),
+    Cause(
+        r"Could not open file|Failed to open file",
+        "the model is not where it was said to be, or may not be read",
+    ),
+    Cause(
+        r"Failed to parse ONNX model|Failed to parse onnx file",
+        "the ONNX is damaged or holds what this TensorRT does not know: polyyolo inspect model tells which",
+    ),
+    Cause(
+        r"Static model does not take explicit shapes",
+        "the model's shapes are fixed: leave the shapes out",
     ),
 )
 
 
-def fix_for(lines: tuple[str, ...]) -> str:
-    """Find what to do about a failure whose words are known; else point to the log."""
+def cause_of(lines: Sequence[str]) -> Cause | None:
+    """Find a failure whose words are known; its texts are filled in."""
     text = "\n".join(lines)
-    for pattern, fix in KNOWN:
-        found = re.search(pattern, text, re.IGNORECASE)
+    for cause in KNOWN:
+        found = re.search(cause.pattern, text, re.IGNORECASE)
         if found:
-            return fix.format(**found.groupdict())
-    return "the log holds all that it said"
+            told = found.groupdict()
+            return evolve(cause, fix=cause.fix.format(**told), what=cause.what.format(**told))
+    return None
+
+
+def fix_for(lines: Sequence[str]) -> str:
+    """Find what to do about a failure whose words are known; else point to the log."""
+    cause = cause_of(lines)
+    return cause.fix if cause else "the log holds all that it said"
 
 
 def end_of(ended: Ended) -> str:

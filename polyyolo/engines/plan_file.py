@@ -1,15 +1,44 @@
 """The first bytes of an engine: enough to tell a whole one from a broken one without a GPU.
 
-Read from plans of TensorRT for RTX 1.7 and from NVIDIA's sampleEngines.cpp (10.16): magic in bytes 0 to 3, for RTX the
-size of the file as a little-endian number in bytes 16 to 23, major, minor, patch and build in bytes 24 to 27.
+Read from plans of TensorRT for RTX 1.7 and from NVIDIA's sampleEngines.cpp (10.16): magic in bytes 0 to 3, version of
+the serialisation in bytes 4 to 7, for RTX the size of the file as a little-endian number in bytes 16 to 23, major,
+minor, patch and build in bytes 24 to 27.
 """
 
 from pathlib import Path
+
+from attrs import frozen
 
 from polyyolo.records import ToolchainKind
 
 MAGIC = {ToolchainKind.TENSORRT: b"ftrt", ToolchainKind.RTX: b"vtrt"}
 HEADER_BYTES = 28
+
+
+@frozen
+class PlanHeader:
+    """What a plan says of itself.
+
+    Attributes:
+        version: of the TensorRT or TensorRT for RTX that built it, as "8.6.0.12"; empty where the header is of a
+            serialisation that nobody documents.
+        promised_bytes: size of the whole plan; None where the header is not known to tell.
+    """
+
+    kind: ToolchainKind
+    version: str
+    promised_bytes: int | None
+
+
+def read_header(data: bytes) -> PlanHeader | None:
+    """Read the first ``HEADER_BYTES`` of a plan; None where they are no plan's."""
+    kind = next((kind for kind, magic in MAGIC.items() if data[:4] == magic), None)
+    if kind is None or len(data) < HEADER_BYTES:
+        return None
+    known = int.from_bytes(data[4:8], "little") == 0
+    version = ".".join(map(str, data[24:HEADER_BYTES])) if known else ""
+    promised = int.from_bytes(data[16:24], "little") if kind is ToolchainKind.RTX else None
+    return PlanHeader(kind, version, promised)
 
 
 def fault_of(path: Path, kind: ToolchainKind) -> str:
@@ -22,12 +51,17 @@ def fault_of(path: Path, kind: ToolchainKind) -> str:
     if size == 0:
         return "is missing or empty"
     with path.open("rb") as stream:
-        header = stream.read(HEADER_BYTES)
-    if len(header) < HEADER_BYTES:
+        data = stream.read(HEADER_BYTES)
+    if len(data) < HEADER_BYTES:
         return f"has {size} bytes, too few for an engine"
-    if header[:4] != MAGIC[kind]:
-        return f"begins with {header[:4]!r}, an engine with {MAGIC[kind]!r}"
-    promised = int.from_bytes(header[16:24], "little")
-    if kind is ToolchainKind.RTX and promised != size:
-        return f"has {size} bytes of the {promised} that its header promises"
-    return ""
+    if data[:4] != MAGIC[kind]:
+        return f"begins with {data[:4]!r}, an engine with {MAGIC[kind]!r}"
+    header = read_header(data)
+    return cut_short(header, size) if header else ""
+
+
+def cut_short(header: PlanHeader, size: int) -> str:
+    """Say that a plan of ``size`` bytes is not as long as its header promises; nothing where it is."""
+    if header.promised_bytes in (None, size):
+        return ""
+    return f"has {size} bytes of the {header.promised_bytes} that its header promises"
