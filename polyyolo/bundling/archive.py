@@ -1,0 +1,93 @@
+"""A folder as a bundle: it appears whole or not at all, and as an archive with the same bytes every time."""
+
+import gzip
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from polyyolo.errors import InputError
+from polyyolo.files import remove, replacing, sha256_of, writable, write_text
+
+SUFFIXES = (".tar.gz", ".tgz")
+STAMP = 315532800
+"""1980-01-01 in seconds: an archive must not tell when it was made, and tar calls 1970 implausible."""
+RUNNABLE = ".sh"
+
+
+def is_archive(output: Path) -> bool:
+    """Whether the name asks for an archive; else it is a folder's."""
+    return output.name.lower().endswith(SUFFIXES)
+
+
+def refuse_target(output: Path, run: Path) -> None:
+    """Refuse to write over something, or into the run.
+
+    Raises:
+        InputError: as above.
+    """
+    if run.resolve() in (output.resolve(), *output.resolve().parents):
+        raise InputError(
+            f"{output} is inside the run's folder {run}, which holds a run and nothing else",
+            fix="choose a place outside of it with -o",
+        )
+    empty = output.is_dir() and not is_archive(output) and not any(output.iterdir())
+    if output.exists() and not empty:
+        raise InputError(f"{output} exists already", fix="remove it, or choose another name with -o")
+
+
+@contextmanager
+def appearing(output: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; when the block ends well, it becomes the bundle at ``output``.
+
+    Raises:
+        ToolchainError: the disk is full.
+        InputError: the place cannot be written to.
+    """
+    with writable(output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+        try:
+            yield scratch
+            if is_archive(output):
+                _archive(scratch, output)
+            else:
+                _place(scratch, output)
+        finally:
+            remove(scratch)
+
+
+def write_sums(folder: Path, name: str) -> None:
+    """List the SHA-256 of every file, as ``sha256sum -c`` reads it."""
+    write_text(folder / name, "".join(f"{sha256_of(path)}  {path.relative_to(folder)}\n" for path in _files(folder)))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _mode(path: Path) -> int:
+    return 0o755 if path.suffix == RUNNABLE or path.is_dir() else 0o644
+
+
+def _place(scratch: Path, output: Path) -> None:
+    for path in (scratch, *scratch.rglob("*")):
+        path.chmod(_mode(path))
+    scratch.replace(output)
+
+
+def _archive(scratch: Path, output: Path) -> None:
+    """Pack below a folder of the archive's own name, so that unpacking makes one folder."""
+    top = output.name[: -len(next(suffix for suffix in SUFFIXES if output.name.lower().endswith(suffix)))]
+    with (
+        replacing(output) as temporary,
+        temporary.open("wb") as stream,
+        gzip.GzipFile("", "wb", fileobj=stream, mtime=0) as packed,
+        tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path in _files(scratch):
+            entry = tarfile.TarInfo(f"{top}/{path.relative_to(scratch)}")
+            entry.size, entry.mode, entry.mtime = path.stat().st_size, _mode(path), STAMP
+            with path.open("rb") as content:
+                archive.addfile(entry, content)

@@ -1,0 +1,151 @@
+"""The forms of one INT8 model that the generations of TensorRT need: typed by the builder, by the graph, by a cache."""
+
+import shutil
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from polyyolo.calibration.cache_manifest import beside
+from polyyolo.calibration.exchange import read_table
+from polyyolo.engines.half import Half, read_half
+from polyyolo.engines.job import Typing
+from polyyolo.errors import InputError
+from polyyolo.files import read_json, sha256_of
+from polyyolo.models.spec import read_spec
+from polyyolo.quantization.cache_exchange import Header, export_cache, fitted, save
+from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget
+from polyyolo.quantization.quantize import cast_to_half
+from polyyolo.quantizing import INT8, TABLE
+from polyyolo.records import ModelSpec, Precision, Route, Run
+from polyyolo.stages import CACHE, HALF, PREPARED
+from polyyolo.workspace import LEDGER, Ledger
+
+REPORT = "report.json"
+ANY_READER = "10.0"
+"""A cache is packed for this release; ``build.sh`` writes the number of the trtexec there into its first line."""
+
+
+@frozen
+class Form:
+    """One ONNX of a bundle, and what of it is FP16."""
+
+    spec: ModelSpec
+    half: Half
+
+
+@frozen
+class Forms:
+    """What the generations build from.
+
+    Attributes:
+        weak: Q/DQ nodes with FP32 beside them.
+        strong: Q/DQ nodes, cast to FP16.
+        plain: FP32 without Q/DQ nodes, for the cache; None where no cache is packed.
+        cache: the calibration cache; None likewise.
+    """
+
+    weak: Form
+    strong: Form
+    plain: Form | None = None
+    cache: Path | None = None
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes that these suffice for."""
+        return (Route.QDQ, Route.CALIBRATED) if self.plain else (Route.QDQ,)
+
+    @property
+    def each(self) -> tuple[Form, ...]:
+        """Every form once."""
+        every = (self.weak, self.strong, *([self.plain] if self.plain else []))
+        return tuple({form.spec.path: form for form in every}.values())
+
+    def for_build(self, route: Route, typing: Typing) -> Form:
+        """Give what a builder gets."""
+        if route is Route.CALIBRATED and self.plain:
+            return self.plain
+        return self.strong if typing is Typing.STRONG else self.weak
+
+
+def read_run(folder: Path) -> Run:
+    """Read an INT8 run.
+
+    Raises:
+        InputError: ``folder`` is no run, or one without INT8.
+    """
+    if not (folder / REPORT).is_file():
+        raise InputError(
+            f"{folder} is no run: it holds no {REPORT}",
+            fix="name the folder that polyyolo engine made, as runs/yolov5s-int8",
+        )
+    run = read_json(folder / REPORT, Run)
+    if run.precision is not Precision.INT8:
+        raise InputError(
+            f"{folder} is a run in {run.precision.value}: a bundle is for INT8", fix="run polyyolo engine for INT8"
+        )
+    return run
+
+
+def gather(folder: Path, run: Run, scratch: Path, *, with_cache: bool) -> Forms:
+    """Find each form in a run's folder, or make it below ``scratch``.
+
+    Args:
+        folder: of the run.
+        run: what it came to.
+        scratch: an empty folder.
+        with_cache: add the FP32 model and a calibration cache.
+
+    Raises:
+        InputError: a file is gone or was changed since the run; the model came quantized, and has no FP32 form.
+        ModelError: the model cannot be cast to FP16.
+    """
+    weak = _form(folder, PREPARED if run.source.quantized else INT8, run)
+    strong = weak if run.source.quantized else _strong(folder, run, weak, scratch)
+    if not with_cache:
+        return Forms(weak, strong)
+    if run.source.quantized:
+        raise InputError(
+            f"{run.source.path.name} came with its Q/DQ nodes, so that there is no FP32 model for a calibration cache",
+            fix="leave --with-cache out, or run polyyolo engine on the model from before quantization",
+        )
+    plain = _form(folder, PREPARED, run)
+    return Forms(weak, strong, plain, _cache(folder, run, plain.spec, scratch))
+
+
+def _form(folder: Path, name: str, run: Run) -> Form:
+    path = _unchanged(folder, name)
+    return Form(evolve(read_spec(path, head=run.source.head.kind), head=run.source.head), read_half(path))
+
+
+def _strong(folder: Path, run: Run, weak: Form, scratch: Path) -> Form:
+    if (folder / HALF).is_file():
+        return _form(folder, HALF, run)
+    made = cast_to_half(weak.spec, scratch / HALF)
+    return Form(made, read_half(made.path))
+
+
+def _cache(folder: Path, run: Run, plain: ModelSpec, scratch: Path) -> Path:
+    """Take the run's own cache, or write its table as one."""
+    made = scratch / CACHE
+    if (folder / CACHE).is_file():
+        for source, target in ((CACHE, made), (beside(Path(CACHE)).name, beside(made))):
+            shutil.copyfile(_unchanged(folder, source), target)
+        return made
+    kept = FloatBudget(0.0, tuple(layer.name for layer in run.layers if layer.reason in {NAMED, SENSITIVE, STEM}))
+    table, placement = fitted(read_table(_unchanged(folder, TABLE)), plain, run.preprocessing.size, kept)
+    save(export_cache(table, plain, placement, Header(ANY_READER)), made, table, plain)
+    return made
+
+
+def _unchanged(folder: Path, name: str) -> Path:
+    """Give a run's file, if it is still what the run wrote."""
+    path = folder / name
+    written = {
+        each: digest
+        for entry in read_json(folder / LEDGER, Ledger).steps.values()
+        for each, digest in entry.outputs.items()
+    }
+    if not path.is_file() or written.get(name) != sha256_of(path):
+        what = "is gone" if not path.exists() else "was changed since the run"
+        raise InputError(f"{path} {what}", fix=f"run polyyolo engine again into {folder}")
+    return path

@@ -1,0 +1,103 @@
+# What build.sh and bench.sh share: POSIX shell, nothing else. They stand in the bundle's folder when they read this.
+
+note() {
+  printf 'note: %s\n' "$1"
+}
+
+refuse() { # MESSAGE FIX [STATUS]
+  printf 'error: %s\n' "$1" >&2
+  [ -z "$2" ] || printf '  fix: %s\n' "$2" >&2
+  exit "${3:-3}"
+}
+
+unknown() { # ROUTE NUMBER
+  refuse "there is no command for route $1 and trtexec v$2" "take one of these routes: $known_routes" 2
+}
+
+find_trtexec() { # sets trtexec
+  if [ -n "${TRTEXEC:-}" ]; then
+    trtexec=$TRTEXEC
+    [ -f "$trtexec" ] && [ -x "$trtexec" ] || refuse "TRTEXEC is $trtexec, which is no program" 'set TRTEXEC to the path of trtexec'
+    return
+  fi
+  trtexec=$(command -v trtexec) && return
+  for folder in $usual_folders; do
+    trtexec=$folder/trtexec
+    [ -f "$trtexec" ] && [ -x "$trtexec" ] && return
+  done
+  refuse "trtexec was not found; looked on PATH, and in $usual_folders" 'set TRTEXEC to its path, as TRTEXEC=/opt/TensorRT-10.16/bin/trtexec'
+}
+
+ask_version() { # sets number and release
+  number=$("$trtexec" --help 2>&1 | sed -n 's/.*\[TensorRT v\([0-9][0-9]*\)\].*/\1/p' | sed -n 1p)
+  case $number in
+  '') refuse "$trtexec did not tell its version" 'run it by hand: a library may be missing, or it is another program' ;;
+  ?????*) release=$((number / 10000)).$((number / 100 % 100)).$((number % 100)) ;;
+  *) release=$((number / 1000)).$((number / 100 % 10)).$((number % 100)) ;;
+  esac
+  [ "$number" -ge "$oldest_number" ] || refuse "trtexec $release is older than $oldest_release, the oldest that this bundle is for" "install TensorRT $oldest_release or newer"
+  printf 'trtexec %s: %s\n' "$release" "$trtexec"
+}
+
+sum_of() { # FILE; prints 64 hexadecimal digits, or nothing where no program computes them
+  if command -v sha256sum >/dev/null; then
+    sha256sum <"$1" | cut -c 1-64
+  elif command -v shasum >/dev/null; then
+    shasum -a 256 <"$1" | cut -c 1-64
+  elif command -v openssl >/dev/null; then
+    openssl dgst -sha256 -r <"$1" | cut -c 1-64
+  fi
+}
+
+verify() { # compares every file of the bundle with the list that was packed
+  [ -n "$(sum_of SHA256SUMS)" ] || { note 'no sha256sum here: the files of the bundle are taken as they are'; return; }
+  while read -r wanted file; do
+    [ -f "$file" ] || refuse "$file is missing" 'copy the bundle again, whole' 2
+    [ "$(sum_of "$file")" = "$wanted" ] || refuse "$file is not what was packed: its SHA-256 differs" 'copy the bundle again: a transfer may have been cut off, or in text mode' 2
+  done <SHA256SUMS
+}
+
+child=
+watcher=
+scratch=
+clean_up() { # removes what is half-written
+  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+  [ -z "$scratch" ] || rm -rf "$scratch"
+}
+
+stop() { # SIGNAL-NUMBER
+  trap - INT TERM HUP EXIT
+  if [ -n "$child" ]; then
+    kill "$child" 2>/dev/null
+    wait "$child" 2>/dev/null
+  fi
+  clean_up
+  printf 'stopped: nothing half-written was left\n' >&2
+  exit "$((128 + $1))"
+}
+
+hold() { # SCRATCH: what to remove, however this ends
+  scratch=$1
+  clean_up
+  trap clean_up EXIT
+  trap 'stop 2' INT
+  trap 'stop 15' TERM
+  trap 'stop 1' HUP
+}
+
+logged() { # ARGUMENTS: run trtexec with them; all it prints goes to $log, its exit status to $status
+  printf '$ %s' "$trtexec" >>"$log"
+  printf ' %s' "$@" >>"$log"
+  printf '\n' >>"$log"
+  # In the background, so that a signal need not wait for it to end.
+  "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
+  child=$!
+  wait "$child"
+  status=$?
+  child=
+}
+
+show_end() { # LOG: the last lines, on standard error
+  printf '  the last lines of %s:\n' "$1" >&2
+  tail -n 12 "$1" | sed 's/^/  | /' >&2
+}
