@@ -19,6 +19,7 @@ from polyyolo.records.model import Head, HeadKind, ModelSpec, TensorSpec
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
 from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Shown, Verdict
 from polyyolo.records.run import Limits, Request, Run
+from polyyolo.records.verification import Verification
 
 __all__ = [
     "Accuracy",
@@ -53,4 +54,5 @@ __all__ = [
     "Toolchain",
     "ToolchainKind",
     "Verdict",
+    "Verification",
 ]

@@ -22,10 +22,14 @@ class Limits:
     Attributes:
         max_drop: points of mAP50-95 that may be lost against FP32.
         min_agreement: F1 of box agreement with FP32 at confidence 0.25 and IoU 0.9, 0 to 1.
+        max_latency_ms: median of the GPU's work for one query; None where nothing is asked.
+        min_speedup: how many times faster than the baseline; None where nothing is asked.
     """
 
     max_drop: float = 0.5
     min_agreement: float = 0.9
+    max_latency_ms: float | None = None
+    min_speedup: float | None = None
 
 
 @frozen

@@ -15,6 +15,7 @@ from polyyolo.images.stream import tensors
 from polyyolo.records import Head, HeadKind, ModelSpec, Preprocessing
 from polyyolo.verification.boxes import Array, Boxes, areas
 from polyyolo.verification.decode import decode
+from polyyolo.verification.engine_session import EngineSession, engine_of
 from polyyolo.verification.nms import nms
 from polyyolo.verification.session import Session
 
@@ -44,20 +45,29 @@ EVALUATION = Selection(confidence=0.001, iou=0.6, multi_label=True, limit=300)
 
 
 class Runner:
-    """A model that takes any number of pictures at once, ready inside a ``with`` block.
+    """An ONNX or an engine that takes any number of pictures at once, ready inside a ``with`` block.
+
+    Args:
+        spec: its path is the file that is run; what that is, its first bytes tell.
 
     Attributes:
-        batch: pictures that the model takes at once; 1 where it leaves that open.
+        batch: pictures that the model takes at once; 1 where an ONNX leaves that open, and an engine's opt.
+
+    Raises:
+        ModelError: the file cannot be loaded.
+        ToolchainError: it is an engine, and this machine cannot run it.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         batch = spec.image_input.dims[0]
         self.batch = batch if isinstance(batch, int) else 1
-        self._session = Session(spec.path)
+        self._session = _session(spec)
 
     def __enter__(self) -> "Runner":  # noqa: PYI034 - typing.Self came with Python 3.11
         self._session.__enter__()
+        if isinstance(self._session, EngineSession):
+            self.batch = self._session.batch
         return self
 
     def __exit__(
@@ -86,6 +96,11 @@ class Runner:
         filled = np.concatenate([pictures, np.repeat(pictures[-1:], missing, axis=0)])
         outputs = self._session.infer({self.spec.image: filled})
         return {name: output[: len(pictures)] for name, output in outputs.items()}
+
+
+def _session(spec: ModelSpec) -> Session | EngineSession:
+    engine = engine_of(spec.path)
+    return EngineSession(spec, engine) if engine else Session(spec.path)
 
 
 def batches(

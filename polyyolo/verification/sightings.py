@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 from attrs import asdict, frozen
 
@@ -39,8 +39,21 @@ class Sighting:
     powers: Array
 
 
-Kept: TypeAlias = MutableMapping[str, Sighting]
-"""Sightings by a digest of all that they follow from; a ``Ledger`` outlives the process."""
+class Kept(Protocol):
+    """Sightings by a digest of all that they follow from: a dictionary, or a ``Ledger``, which outlives the process."""
+
+    def __contains__(self, key: object, /) -> bool:
+        """Whether a picture was seen before."""
+
+    def __getitem__(self, key: str, /) -> Sighting:
+        """Give what was seen on it."""
+
+    def update(self, pairs: Iterable[tuple[str, Sighting]], /) -> None:
+        """Keep what was seen on the pictures of a batch."""
+
+
+class _Memory(dict[str, Sighting]):
+    """What is kept where nothing is to outlive the process."""
 
 
 @frozen
@@ -91,7 +104,7 @@ def look(view: View, pictures: Sequence[Path], kept: Kept | None = None) -> list
         PictureError: a picture cannot be used.
         ToolchainError: a model is an engine, and this machine cannot run it.
     """
-    kept = {} if kept is None else kept
+    kept = _Memory() if kept is None else kept
     keys = _keys(view.digest, pictures)
     missing = [place for place, key in enumerate(keys) if key not in kept]
     if len(missing) < len(keys):

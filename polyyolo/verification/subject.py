@@ -1,0 +1,103 @@
+"""What is to be verified: an ONNX, or an engine and the ONNX that tells its head, names and preprocessing."""
+
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from polyyolo import progress
+from polyyolo.engines.profiles import own_shape
+from polyyolo.errors import InputError, ModelError
+from polyyolo.files import read_json, sha256_of
+from polyyolo.images.presets import preprocessing_for
+from polyyolo.models.spec import read_spec
+from polyyolo.models.zoo import locate
+from polyyolo.records import HeadKind, ModelSpec, Preprocessing, Run
+from polyyolo.verification.engine_session import engine_of
+
+REPORT = "report.json"
+
+
+@frozen
+class Subject:
+    """A model that can be run.
+
+    Attributes:
+        spec: what is known of it; its path and hash are those of the file that is run.
+        is_engine: whether that is an engine; the rest of ``spec`` is then its ONNX's.
+        run: of polyyolo, where it came from one whose report lies beside it.
+    """
+
+    spec: ModelSpec
+    is_engine: bool = False
+    run: Run | None = None
+
+    def preprocessing(self, size: tuple[int, int] | None = None, **overrides: Any) -> Preprocessing:  # noqa: ANN401 - checked
+        """Choose the preprocessing: what the run that made the model used, else the preset of its family.
+
+        Args:
+            size: (height, width) in pixels; None takes the run's, else the model's own.
+            **overrides: any of fit, pad, colour, scale, mean, std; None keeps what was chosen.
+
+        Raises:
+            PictureError: an override or the size cannot be.
+        """
+        used = self.run.preprocessing if self.run else None
+        own = own_shape(self.spec)
+        kept = {name: getattr(used, name) for name in ("fit", "pad", "colour", "scale", "mean", "std") if used}
+        given = {name: value for name, value in overrides.items() if value is not None}
+        return preprocessing_for(self.spec, size or (used.size if used else (own[2], own[3])), **{**kept, **given})
+
+
+def read_subject(model: str, *, onnx: str | None = None, head: HeadKind | None = None) -> Subject:
+    """Read a model, or an engine and what is known of its ONNX.
+
+    Args:
+        model: a path or a name.
+        onnx: for an engine, the ONNX that it was built from; None takes what the report beside it says.
+        head: the head's family, where the user knows better than the structure tells.
+
+    Raises:
+        ModelError: it is neither an ONNX nor an engine, or is damaged.
+        InputError: nothing tells how boxes are read from an engine.
+        ToolchainError: a model that was given by name cannot be fetched.
+    """
+    path = Path(model)
+    engine = engine_of(path)
+    if engine is None:
+        return _onnx(model, head)
+    sha256 = sha256_of(path)
+    run = _run_beside(path, sha256)
+    if onnx:
+        return Subject(evolve(read_spec(locate(onnx), head=head), path=path, sha256=sha256), is_engine=True, run=run)
+    if run is None:
+        raise InputError(
+            f"{path} is an engine, which does not tell its head, class names and preprocessing",
+            fix=f"name the ONNX that it was built from with --model, or leave it in its run's folder beside {REPORT}",
+        )
+    return Subject(evolve(run.built, path=path, sha256=sha256), is_engine=True, run=run)
+
+
+def _onnx(model: str, head: HeadKind | None) -> Subject:
+    path = locate(model)
+    try:
+        spec = read_spec(path, head=head)
+    except ModelError as error:
+        if path.suffix == ".onnx":
+            raise
+        raise ModelError(f"{error.message}; nor does it begin as engines do", fix=error.fix) from error
+    return Subject(spec, run=_run_beside(path, spec.sha256))
+
+
+def _run_beside(path: Path, sha256: str) -> Run | None:
+    """Read the report of the run that made a file; one that cannot be read or that is another file's does not count."""
+    report = path.parent / REPORT
+    if not report.is_file():
+        return None
+    try:
+        run = read_json(report, Run)
+    except InputError as error:
+        progress.warn(f"{report} is left aside: {error.message}", "the preset of the model's family is used")
+        return None
+    made = {run.built.sha256, run.engine.sha256 if run.engine else ""}
+    return run if sha256 in made else None
