@@ -1,7 +1,6 @@
 """One inference by trtexec: arrays in, arrays out; its options for that are the same from 8.5 to 11."""
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,13 +9,12 @@ from attrs import frozen
 
 from polyyolo.engines.failures import end_of, fix_for
 from polyyolo.engines.running import Ended, Run, run_logged
+from polyyolo.engines.trtexec_outputs import read_outputs
 from polyyolo.errors import ToolFailed
 from polyyolo.records import Command
 from polyyolo.verification.boxes import Array
 
 TAIL_LINES = 12
-BARE = re.compile(r"(?<=[\[ ,])(-?)(?:nan|(inf))(?=[\], ])")
-"""How C++ prints what JSON has no words for."""
 
 
 @frozen
@@ -101,25 +99,6 @@ class Session:
                 "--warmUp=0",
             )
         )
-
-
-def read_outputs(text: str) -> dict[str, Array]:
-    """Read what ``--exportOutput`` writes: a list of name, "1x84x8400" and all values with six digits.
-
-    Returns:
-        Output name -> float32.
-
-    Raises:
-        ValueError: it is no JSON, or holds more or fewer values than its dimensions say.
-        LookupError: an output lacks one of the three.
-    """
-    entries = json.loads(BARE.sub(lambda found: f"{found[1]}{'Infinity' if found[2] else 'NaN'}", text))
-    return {entry["name"]: _array(entry) for entry in entries}
-
-
-def _array(entry: Mapping[str, object]) -> Array:
-    sizes = [int(size) for size in str(entry["dimensions"]).split("x") if size]
-    return np.asarray(entry["values"], np.float32).reshape(sizes)
 
 
 def _failed(what: str, command: Command, ended: Ended) -> ToolFailed:
