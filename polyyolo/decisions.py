@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -195,7 +196,7 @@ def _options(request: Request) -> BuildOptions:
 def _pictures(
     request: Request, spec: ModelSpec, preprocessing: Preprocessing, batch: int, *, labelled: bool
 ) -> tuple[CalibrationSet | None, tuple[Path, ...]]:
-    """Choose what to calibrate with, and keep some pictures out of it where nothing else is there to compare on."""
+    """Choose what to calibrate with, and keep some pictures out to compare on, the same ones in every precision."""
     quantizes = request.precision is Precision.INT8 and not spec.quantized
     source = request.images or (samples.fetch() if quantizes else None)
     if source is None:
@@ -205,12 +206,14 @@ def _pictures(
         return (chosen if quantizes else None), ()
     found = find_pictures(source)
     kept_back = 0 if labelled else min(HELD, len(found) // 5)
-    if not quantizes:
-        return None, _held(found, kept_back, request.seed)
+    if not (quantizes or kept_back):
+        return None, ()
     count = max(batch, min(request.count, len(found) - kept_back))
-    chosen = choose(source, preprocessing, count=count, batch=batch, seed=request.seed)
+    with nullcontext() if quantizes else progress.listening(progress.Silent()):
+        chosen = choose(source, preprocessing, count=count, batch=batch if quantizes else 1, seed=request.seed)
     used = {*chosen.sources, *(skipped.path for skipped in chosen.skipped)}
-    return chosen, _held([path for path in found if path not in used], kept_back, request.seed)
+    held = _held([path for path in found if path not in used], kept_back, request.seed)
+    return (chosen if quantizes else None), held
 
 
 def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:

@@ -1,5 +1,8 @@
 """The sentence that polyyolo is: a model and pictures in, an engine and its proof out."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from attrs import evolve
 
 from polyyolo import progress, stages
@@ -13,15 +16,19 @@ from polyyolo.verification.layers import layers
 from polyyolo.workspace import Workspace
 
 
-def engine(request: Request) -> Run:
+def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
     """Do all of it.
+
+    Args:
+        request: all that is asked for.
+        lenders: folders of other runs, whose steps are reused where the same goes into them.
 
     Raises:
         PolyYoloError: whatever stops the run; results of earlier runs stay as they were.
     """
     with progress.recording() as told:
         decisions = decide(request)
-        with Workspace.open(decisions.folder) as space:
+        with Workspace.open(decisions.folder, lenders) as space:
             prepared = stages.prepare(space, decisions)
             quantized = quantize_model(space, decisions, prepared) if decisions.quantizes else None
             judged = stages.cast(space, decisions, quantized.spec if quantized else prepared)
@@ -36,6 +43,7 @@ def engine(request: Request) -> Run:
             gathered = _gathered(space, decisions, quantized, built, (plan, made, fidelity))
             run = evolve(gathered, warnings=tuple(told.warnings))
             space.publish(*writing.write(run, space.path(""), manifest.of(run, decisions.toolchain)))
+            writing.remove_stale(run)
     return run
 
 

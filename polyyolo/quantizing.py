@@ -115,7 +115,8 @@ def _calibrate(space: Workspace, decisions: Decisions, prepared: ModelSpec, plac
     _refuse_nothing(decisions, placement)
     chosen = decisions.calibration
     assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
-    tensors = to_measure(typed_graph(prepared), placement) if decisions.calibrates else placement.observed
+    for_cache = decisions.calibrates or decisions.request.for_both_routes
+    tensors = to_measure(typed_graph(prepared), placement) if for_cache else placement.observed
 
     def make() -> CalibrationTable:
         look = look_of(decisions.spec.head)

@@ -65,18 +65,24 @@ class Workspace:
         reused: names of the steps that did not have to be done again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lenders: Sequence[Path] = ()) -> None:
         self.folder = folder
         self.reused: list[str] = []
         self._partial = folder / PARTIAL
         self._earlier = _read_ledger(folder / LEDGER)
         self._begun = _read_ledger(self._partial / LEDGER)
+        places = [place for lender in lenders for place in (lender / PARTIAL, lender)]
+        self._lent = [(place, _read_ledger(place / LEDGER)) for place in places]
         self._steps: dict[str, StepEntry] = {}
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path) -> Iterator["Workspace"]:
+    def open(cls, folder: Path, lenders: Sequence[Path] = ()) -> Iterator["Workspace"]:
         """Hold the folder for one run.
+
+        Args:
+            folder: of the run.
+            lenders: folders of other runs, whose steps are reused where the same goes into them.
 
         Raises:
             InputError: another run holds it, it holds other things than a run, or it cannot be written to.
@@ -85,7 +91,7 @@ class Workspace:
         with files.writable(folder):
             _refuse_foreign(folder)
         with files.locked(folder), files.writable(folder):
-            space = cls(folder)
+            space = cls(folder, lenders)
             space._partial.mkdir(exist_ok=True)
             yield space
 
@@ -116,10 +122,11 @@ class Workspace:
             kind: of what it gives.
         """
         key = _digest(name, inputs)
-        for ledger in (self._begun, self._earlier):
+        own = [(self.folder, self._begun), (self.folder, self._earlier)]
+        for place, ledger in [*own, *self._lent]:
             entry = ledger.steps.get(name)
             result = _result(entry, kind) if entry and entry.key == key else None
-            if entry and result is not None and self._fetch(entry):
+            if entry and result is not None and self._fetch(entry, place):
                 progress.note(
                     f"{name}: reused from {entry.seconds:.1f} s of earlier work, nothing that goes into it changed"
                 )
@@ -179,15 +186,15 @@ class Workspace:
         found = sorted(place.rglob("*")) if place.is_dir() else [place]
         return [str(each.relative_to(self._partial)) for each in found if each.is_file()]
 
-    def _fetch(self, entry: StepEntry) -> bool:
-        """Bring all files of an entry into ``.partial``, if each is still what it was."""
-        return all(self._fetch_file(name, digest) for name, digest in entry.outputs.items())
+    def _fetch(self, entry: StepEntry, place: Path) -> bool:
+        """Bring all files of an entry from ``place`` into ``.partial``, if each is still what it was."""
+        return all(self._fetch_file(name, digest, place) for name, digest in entry.outputs.items())
 
-    def _fetch_file(self, name: str, digest: str) -> bool:
+    def _fetch_file(self, name: str, digest: str, place: Path) -> bool:
         target = self.path(name)
         if target.is_file() and files.sha256_of(target) == digest:
             return True
-        source = self.folder / name
+        source = place / name
         if not source.is_file() or files.sha256_of(source) != digest:
             return False
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -276,3 +276,14 @@ def test_the_digest_of_labelled_pictures_follows_their_labels(little_labelled, a
     digests = [digest_of(found.compared_on, found.labelled) for found in (before, after)]
     assert digests[0] != digests[1]
     assert before.compared_on[0].samefile(after.compared_on[0])
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.FP16])
+def test_every_precision_is_compared_on_the_pictures_that_int8_keeps_out(little_yolo, little_pictures, precision):
+    asked = Request(model=str(little_yolo), images=little_pictures, toolchain="none")
+
+    in_int8, in_float = decide(asked), decide(evolve(asked, precision=precision))
+
+    assert len(in_int8.held) == 4
+    assert in_float.held == in_int8.held
+    assert in_float.calibration is None

@@ -340,3 +340,43 @@ def test_a_reused_step_tells_again_what_it_warned_of(folder):
     warning = progress.Warned("few pictures", "give more")
     assert told() == ([], [warning])
     assert told() == (["count"], [warning])
+
+
+def test_a_step_is_taken_over_from_another_run_into_which_the_same_went(tmp_path):
+    """Comparing precisions prepares and calibrates once; a lender that was interrupted lends too."""
+    lender, broken = tmp_path / "fp32", tmp_path / "int8"
+    with Workspace.open(lender) as space:
+        space.step("prepare", {"model": "a"}, ["model.onnx"], lambda: space.path("model.onnx").write_text("made"), int)
+        space.publish()
+    with Workspace.open(broken) as space:
+        space.step("calibrate", {"set": 1}, ["table"], lambda: space.path("table").write_text("ranges"), int)
+
+    with Workspace.open(tmp_path / "fp16", [lender, broken]) as space:
+        assert space.step("prepare", {"model": "a"}, ["model.onnx"], pytest.fail, int) == 4
+        assert space.step("calibrate", {"set": 1}, ["table"], pytest.fail, int) == 6
+        made = space.step("build", {"model": "a"}, ["plan"], lambda: space.path("plan").write_text("x"), int)
+        space.publish()
+
+    assert (made, space.reused) == (1, ["prepare", "calibrate"])
+    assert {each.name: each.read_text() for each in (tmp_path / "fp16").iterdir() if each.name != "steps.json"} == {
+        ".lock": "",
+        "model.onnx": "made",
+        "table": "ranges",
+        "plan": "x",
+    }
+    assert (lender / "model.onnx").read_text() == "made"
+
+
+def test_a_lenders_step_is_done_again_where_something_else_goes_into_it_or_its_file_changed(tmp_path):
+    lender = tmp_path / "fp32"
+    with Workspace.open(lender) as space:
+        for name in ("one", "two"):
+            space.step(name, {"model": "a"}, [name], lambda name=name: space.path(name).write_text("made"), int)
+        space.publish()
+    (lender / "two").write_text("something else")
+
+    with Workspace.open(tmp_path / "fp16", [lender, tmp_path / "gone"]) as space:
+        space.step("one", {"model": "b"}, ["one"], lambda: space.path("one").write_text("anew"), int)
+        space.step("two", {"model": "a"}, ["two"], lambda: space.path("two").write_text("anew"), int)
+
+    assert space.reused == []

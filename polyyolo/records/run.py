@@ -52,6 +52,7 @@ class Request:
         half_io: let inputs and outputs be FP16.
         overrides: preprocessing that differs from the model's preset.
         compute_capabilities: GPUs that TensorRT for RTX builds for.
+        for_both_routes: calibrate what either route to INT8 needs, so that one calibration serves both.
         output: the run's folder; None names it for the model and the precision, below runs/.
     """
 
@@ -74,6 +75,7 @@ class Request:
     compute_capabilities: tuple[str, ...] = ()
     limits: Limits = Limits()
     output: Path | None = None
+    for_both_routes: bool = False
 
 
 @frozen
