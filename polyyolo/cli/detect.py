@@ -66,13 +66,13 @@ def detect(model: str, source: Path, *, as_json: bool, quiet: bool, **options: A
 
 def _order(model: str, source: Path, options: dict[str, Any]) -> "Order":
     from polyyolo.detection.order import Form, Order
+    from polyyolo.detection.result import usual_folder
 
     looks = tuple(_look(each, options) for each in (model, options["against"]) if each)
-    usual = Path("runs", "detect", f"{looks[0].spec.path.stem}-{source.resolve().stem}")
     return Order(
         looks,
         source,
-        options["output"] or usual,
+        options["output"] or usual_folder(looks[0].spec.path, source),
         frozenset(map(Form, options["save"])),
         split=options["split"],
         coco_ids=options["coco_ids"],
@@ -100,11 +100,15 @@ def _lines(summary: "Detected", folder: Path) -> list[str]:
     most = list(summary.per_class.items())
     found = ", ".join(f"{count} {name}" for name, count in most[:SHOWN])
     more = f" and {len(most) - SHOWN} more classes" if len(most) > SHOWN else ""
-    unit = "frames" if summary.is_video else "pictures"
+    unit = "frame" if summary.is_video else "picture"
     lines = [
-        f"{summary.shots} {unit} in {summary.seconds:.1f} s: {summary.per_second:.1f} {unit}/s",
-        f"{summary.boxes} boxes" + (f": {found}{more}" if found else ""),
+        f"{_counted(summary.shots, unit)} in {summary.seconds:.1f} s: {summary.per_second:.1f} {unit}s/s",
+        _counted(summary.boxes, "box", "boxes") + (f": {found}{more}" if found else ""),
     ]
     if summary.skipped:
-        lines.append(f"{len(summary.skipped)} pictures could not be used")
+        lines.append(f"{_counted(len(summary.skipped), 'picture')} could not be used")
     return [*lines, f"results: {folder}"]
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -20,8 +20,8 @@ from polyyolo.errors import PictureError
 from polyyolo.images.ahead import ahead
 from polyyolo.images.reading import Picture
 from polyyolo.records import Skipped
-from polyyolo.verification.drawing import draw_boxes, name_of
-from polyyolo.verification.pictures import encode, side_by_side
+from polyyolo.verification.drawing import name_of
+from polyyolo.verification.pictures import draw_found, encode, side_by_side
 
 STEP = "detect"
 PICTURES = "pictures"
@@ -146,7 +146,7 @@ def _drawn(order: Order, folder: Path | None, seen: Seen) -> Seen:
 
 def _draw(order: Order, seen: Seen) -> Picture:
     if len(seen.found) == 1:
-        return draw_boxes(seen.shot.image, seen.found[0], order.names)
+        return draw_found(seen.shot.image, seen.found[0], order.names)
     ours, theirs = seen.found
     title, other = order.titles
     return side_by_side(seen.shot.image, (theirs, ours), order.names, (other, title))
@@ -180,9 +180,9 @@ def _tell_of_missing(footage: Footage, tally: Tally, stopped: BaseException | No
 def _summary(order: Order, tally: Tally, *, complete: bool) -> Detected:
     ours = order.looks[0]
     return Detected(
-        model=ours.spec.path,
-        against=order.looks[1].spec.path if len(order.looks) > 1 else None,
-        source=order.source,
+        model=ours.spec.path.resolve(),
+        against=order.looks[1].spec.path.resolve() if len(order.looks) > 1 else None,
+        source=order.source.resolve(),
         preprocessing=ours.preprocessing,
         confidence=ours.selection.confidence,
         iou=ours.selection.iou,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path, PurePath
 
 from attrs import evolve, field, frozen
@@ -19,7 +20,7 @@ class Detected:
     """``summary.json`` of a detection.
 
     Attributes:
-        model: whose boxes these are; ``against`` is drawn beside it.
+        model: whose boxes these are; ``against`` is drawn beside it. These and ``source`` are whole paths.
         classes: names of the classes that were asked for; empty for all.
         is_video: whether ``source`` is one.
         shots: pictures or frames that were looked at.
@@ -135,6 +136,26 @@ class Results:
                 f"{self.folder / blocked[0]} is in the way of the results",
                 fix="move it away, or choose another folder with -o",
             )
+
+
+def usual_folder(model: Path, source: Path) -> Path:
+    """Name the folder for those who name none: for the model and the source, below ``runs/detect``.
+
+    The same model on the same source has the same folder; others of the same names get a number.
+    """
+    stem = f"{model.stem}-{source.resolve().stem or 'all'}"
+    numbered = (Path("runs", "detect", stem if number == 1 else f"{stem}-{number}") for number in count(1))
+    return next(folder for folder in numbered if _is_free(folder, model, source))
+
+
+def _is_free(folder: Path, model: Path, source: Path) -> bool:
+    if not (folder / SUMMARY).is_file():
+        return not folder.is_dir() or not any(not place.name.startswith(".") for place in folder.iterdir())
+    try:
+        earlier = files.read_json(folder / SUMMARY, Detected)
+    except InputError:
+        return False
+    return (earlier.model, earlier.source) == (model.resolve(), source.resolve())
 
 
 def _earlier(folder: Path) -> Detected | None:

@@ -16,7 +16,7 @@ from polyyolo import progress
 from polyyolo.detection.shots import Seen, Shot, views_of
 from polyyolo.errors import PictureError, ToolchainError
 from polyyolo.files import refuse_endless
-from polyyolo.images.ahead import ahead
+from polyyolo.images.ahead import ahead, modest_opencv
 from polyyolo.images.reading import Picture, refuse_absurd
 from polyyolo.records import Preprocessing
 
@@ -101,7 +101,8 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         raise PictureError(
             f"cannot use {path}: {error.strerror or error}", fix="name a video file that exists and may be read"
         ) from error
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    with modest_opencv():
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     try:
         if not capture.isOpened():
             raise PictureError(
@@ -143,7 +144,8 @@ class Recorder:
 
     def _open(self, height: int, width: int) -> cv2.VideoWriter:
         codec = cv2.VideoWriter.fourcc(*CODEC)
-        writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._rate, (width, height))
+        with modest_opencv():
+            writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._rate, (width, height))
         if not writer.isOpened():
             raise ToolchainError(
                 f"OpenCV cannot write {self._path.name} ({width}x{height}, {self._rate:g} frames/s)",

@@ -1,5 +1,6 @@
-"""Pictures of what two models found, side by side."""
+"""Pictures of what one model found, or two, side by side."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from polyyolo.verification.agreement import Pair, match
 from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.drawing import ALARM, INK, PAPER, draw_boxes, write_text
 
-__all__ = ["ALARM", "BAR", "GAP", "SIDE", "draw_pair", "encode", "side_by_side", "write_pairs"]
+__all__ = ["ALARM", "BAR", "GAP", "SIDE", "draw_found", "draw_pair", "encode", "side_by_side", "write_pairs"]
 
 SIDE = 720
 """Longest side of each half in pixels; smaller pictures are enlarged to it, so that text stays readable."""
+
+LEAST = 320
+"""Pictures whose longer side is shorter are enlarged by a whole number before boxes are drawn."""
 
 BAR, GAP = 36, 8
 QUALITY = 90
@@ -66,6 +70,18 @@ def draw_pair(pair: Pair, names: Sequence[str], titles: tuple[str, str] = ("FP32
     return side_by_side(read_picture(pair.picture), (pair.reference, pair.candidate), names, titles)
 
 
+def draw_found(image: Picture, boxes: Boxes, names: Sequence[str]) -> Picture:
+    """Draw what one model found on one picture, in the picture's size; one below 320 pixels is enlarged.
+
+    Args:
+        image: (H, W, 3) uint8 BGR.
+        boxes: in pixels of ``image``.
+        names: class names by index, or none.
+    """
+    factor = math.ceil(LEAST / max(image.shape[:2]))
+    return draw_boxes(*_scaled(image, boxes, factor), names)
+
+
 def side_by_side(image: Picture, found: tuple[Boxes, Boxes], names: Sequence[str], titles: tuple[str, str]) -> Picture:
     """Draw what two models found on one picture.
 
@@ -79,16 +95,22 @@ def side_by_side(image: Picture, found: tuple[Boxes, Boxes], names: Sequence[str
         (H, W, 3) uint8 BGR: the halves beside each other under their titles, each 720 pixels along its longer side.
     """
     scale = SIDE / max(image.shape[:2])
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    resized = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=method), np.uint8)
     halves = []
     for title, boxes, both in zip(titles, found, match(*found, 0.5), strict=True):
         alone = np.ones(len(boxes), bool)
         alone[both] = False
-        scaled = Boxes(boxes.xyxy * scale, boxes.scores, boxes.classes)
-        halves.append(np.vstack([_title(title, alone, resized.shape[1]), draw_boxes(resized, scaled, names, alone)]))
+        drawn = draw_boxes(*_scaled(image, boxes, scale), names, alone)
+        halves.append(np.vstack([_title(title, alone, drawn.shape[1]), drawn]))
     gap = np.full((len(halves[0]), GAP, 3), PAPER, np.uint8)
     return np.hstack([halves[0], gap, halves[1]])
+
+
+def _scaled(image: Picture, boxes: Boxes, scale: float) -> tuple[Picture, Boxes]:
+    if scale == 1:
+        return image, boxes
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=method)
+    return np.asarray(resized, np.uint8), Boxes(boxes.xyxy * scale, boxes.scores, boxes.classes)
 
 
 def _title(title: str, alone: Array, width: int) -> Picture:
