@@ -113,8 +113,8 @@ class Results:
         made = sorted(path.relative_to(self.partial) for path in self.partial.rglob("*") if path.is_file())
         written = tuple(path.as_posix() for path in made)
         files.write_json(self.partial / SUMMARY, evolve(summary, written=written))
-        self._remove_earlier()
         self._refuse_blocked(made)
+        self._remove_earlier()
         for name in [*made, Path(SUMMARY)]:
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -130,11 +130,15 @@ class Results:
                 place.rmdir()
 
     def _refuse_blocked(self, names: list[Path]) -> None:
-        blocked = [name for name in names if (self.folder / name).exists()]
+        """Refuse to publish over what no detection wrote: a file where one goes, or where a folder goes."""
+        earlier = {self.folder / name for name in self._earlier.written} if self._earlier else set()
+        targets = {self.folder / name for name in names}
+        parents = {self.folder / above for name in names for above in name.parents}
+        taken = [place for place in targets if place.exists()] + [place for place in parents if place.is_file()]
+        blocked = sorted(set(taken) - earlier)
         if blocked:
             raise InputError(
-                f"{self.folder / blocked[0]} is in the way of the results",
-                fix="move it away, or choose another folder with -o",
+                f"{blocked[0]} is in the way of the results", fix="move it away, or choose another folder with -o"
             )
 
 
@@ -152,7 +156,7 @@ def _is_free(folder: Path, model: Path, source: Path) -> bool:
     if not (folder / SUMMARY).is_file():
         return not folder.is_dir() or not any(not place.name.startswith(".") for place in folder.iterdir())
     try:
-        earlier = files.read_json(folder / SUMMARY, Detected)
+        earlier = _summary_in(folder)
     except InputError:
         return False
     return (earlier.model, earlier.source) == (model.resolve(), source.resolve())
@@ -165,7 +169,7 @@ def _earlier(folder: Path) -> Detected | None:
         InputError: the folder is neither new, nor empty, nor a detection's.
     """
     if (folder / SUMMARY).is_file():
-        return files.read_json(folder / SUMMARY, Detected)
+        return _summary_in(folder)
     foreign = sorted(
         place.name for place in (folder.iterdir() if folder.is_dir() else ()) if not place.name.startswith(".")
     )
@@ -175,3 +179,14 @@ def _earlier(folder: Path) -> Detected | None:
             fix="choose a new or an empty folder with -o",
         )
     return None
+
+
+def _summary_in(folder: Path) -> Detected:
+    try:
+        return files.read_json(folder / SUMMARY, Detected)
+    except InputError as error:
+        raise InputError(
+            f"{folder / SUMMARY} was not written by this version of polyyolo, so that it is unknown which files are "
+            "to be replaced",
+            fix="remove the folder, or choose another with -o",
+        ) from error

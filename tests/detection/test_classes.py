@@ -1,0 +1,46 @@
+"""Classes are chosen by name or by number, and a wrong name is answered with near ones."""
+
+from pathlib import Path
+
+import pytest
+
+from polyyolo.detection.classes import choose_classes
+from polyyolo.errors import InputError
+from polyyolo.records import Head, HeadKind, ModelSpec, TensorSpec
+
+
+def model(*names, classes=4):
+    image = TensorSpec("images", "float32", (1, 3, 64, 64))
+    return ModelSpec(Path("m.onnx"), "0", 17, (image,), (), "images", Head(HeadKind.V8, classes), names)
+
+
+COCO = ("person", "bicycle", "traffic light", "3")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        ((), ()),
+        (("bicycle", "person"), (0, 1)),
+        (("Traffic Light ", "2"), (2,)),
+        (("3",), (3,)),
+    ],
+)
+def test_names_count_in_any_case_and_once(wanted, chosen):
+    assert choose_classes(wanted, model(*COCO)) == chosen
+
+
+def test_an_unknown_name_is_answered_with_near_ones():
+    with pytest.raises(InputError, match="no class 'bycicle'; did you mean 'bicycle'") as error:
+        choose_classes(["person", "bycicle"], model(*COCO))
+
+    assert error.value.fix.startswith("give names to --classes (the model has 4, as person, bicycle, traffic light, 3)")
+
+
+@pytest.mark.parametrize("wanted", ["4", "-1", "person", "1.5"])
+def test_a_model_without_names_takes_numbers(wanted):
+    assert choose_classes(["1"], model()) == (1,)
+    with pytest.raises(InputError, match=f"no class '{wanted}'") as error:
+        choose_classes([wanted], model())
+
+    assert error.value.fix.endswith("(the model has none), or a number from 0 to 3")
