@@ -145,7 +145,7 @@ def decide(request: Request) -> Decisions:
         calibration=calibration,
         labelled=labelled,
         held=held,
-        held_out=_held_out(calibration, compared_on),
+        held_out=was_held_out(calibration, compared_on),
     )
 
 
@@ -231,7 +231,7 @@ def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
     return tuple(kept)
 
 
-def _held_out(calibration: CalibrationSet | None, compared_on: Sequence[Path]) -> bool:
+def was_held_out(calibration: CalibrationSet | None, compared_on: Sequence[Path]) -> bool:
     """Whether no picture that models are compared on was calibrated with, by name and size."""
     if calibration is None:
         return True

@@ -14,16 +14,13 @@ from polyyolo.passes.apply import Step, apply
 from polyyolo.quantization.cache_exchange import Header, export_cache, save
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized
-from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec, Shown
-from polyyolo.verification.agreement import Pair, disagreement, match, typical, worst
+from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec
 from polyyolo.verification.compare import side_by_side
-from polyyolo.verification.pictures import write_pairs
+from polyyolo.verification.shown import draw_shown
 from polyyolo.workspace import Workspace
 
 PREPARED, HALF, ENGINE = "model.onnx", "model.fp16.onnx", "model.plan"
 CACHE, PICTURES, LOG = "calibration.cache", "pictures", "build.log"
-WORST, TYPICAL = 6, 2
-"""Pictures drawn side by side: those on which the models differ most, and some on which they differ as usual."""
 
 
 @frozen
@@ -135,12 +132,9 @@ def compare(space: Workspace, decisions: Decisions, built: ModelSpec) -> Fidelit
             labelled=decisions.labelled,
             held_out=decisions.held_out,
         )
-        shown = list(dict.fromkeys([*worst(found.pairs, WORST), *typical(found.pairs, TYPICAL)]))
-        drawn = write_pairs(
-            shown, decisions.spec.names, space.path(PICTURES), titles=("FP32", decisions.request.precision.name)
-        )
-        told = (_shown(pair, f"{PICTURES}/{path.name}") for pair, path in zip(shown, drawn, strict=True))
-        return evolve(found.fidelity, shown=tuple(told))
+        titles = ("FP32", decisions.request.precision.name)
+        shown = draw_shown(found.pairs, decisions.spec.names, space.path(PICTURES), titles=titles)
+        return evolve(found.fidelity, shown=shown)
 
     inputs = {
         "reference": decisions.spec.sha256,
@@ -150,8 +144,3 @@ def compare(space: Workspace, decisions: Decisions, built: ModelSpec) -> Fidelit
         "pictures": digest_of(pictures, decisions.labelled),
     }
     return space.step("verify", inputs, [PICTURES], make, Fidelity)
-
-
-def _shown(pair: Pair, file: str) -> Shown:
-    matched = len(match(pair.reference, pair.candidate, 0.5)[0])
-    return Shown(file, pair.picture.name, len(pair.reference), len(pair.candidate), matched, disagreement(pair))

@@ -18,10 +18,11 @@ OUTLINE: Mapping[str, Mapping[str, type]] = {
 """What each list of the JSON must hold; annotations are checked one by one, so that a wrong one can be named."""
 
 
-def read_coco(source: Path, names: Sequence[str], classes: int) -> Labelled:
+def read_coco(source: Path, names: Sequence[str], classes: int, images: Path | None = None) -> Labelled:
     """Read an instances JSON; its pictures lie beside it, in images/ beside or above it, or in a folder of its name.
 
-    Category ids become class indices by name where the model knows all names, else by the order of the ids.
+    Category ids become class indices by name where the model knows all names, else by the order of the ids. Where
+    ``images`` names a folder, the pictures are looked for there first.
 
     Raises:
         LabelError: it is no COCO JSON, pictures are missing, or annotations are wrong: each is named by its place.
@@ -30,18 +31,18 @@ def read_coco(source: Path, names: Sequence[str], classes: int) -> Labelled:
     categories = {category["id"]: category["name"] for category in data["categories"]}
     used = {row["category_id"] for row in data["annotations"] if _has(row, {"category_id": int})}
     mapping = to_model_classes(source, categories, names, classes, used=used)
-    images = {image["id"]: image["file_name"] for image in data["images"]}
+    files = {image["id"]: image["file_name"] for image in data["images"]}
     truths: defaultdict[int, list[Truth]] = defaultdict(list)
     mistakes = []
     for place, annotation in enumerate(data["annotations"]):
-        if mistake := _mistake(annotation, images, mapping):
+        if mistake := _mistake(annotation, files, mapping):
             mistakes.append(f"{source}: annotations[{place}]: {mistake}")
         else:
             truths[annotation["image_id"]].append(_truth(annotation, mapping))
     complain(mistakes, fix="correct the annotations, or export them again as COCO instances")
-    pictures = _locate(source, list(images.values()))
+    pictures = _locate(source, list(files.values()), images)
     ordered = tuple(names) or tuple(categories[key] for key in sorted(categories))
-    return Labelled(pictures, tuple(tuple(truths[image]) for image in images), ordered)
+    return Labelled(pictures, tuple(tuple(truths[image]) for image in files), ordered)
 
 
 def _read(source: Path) -> Mapping[str, Any]:
@@ -95,20 +96,21 @@ def _truth(annotation: Mapping[str, Any], mapping: Mapping[int, int]) -> Truth:
     )
 
 
-def _locate(source: Path, names: Sequence[str]) -> tuple[Path, ...]:
+def _locate(source: Path, names: Sequence[str], images: Path | None) -> tuple[Path, ...]:
     """Find the pictures that the JSON names.
 
     Raises:
         LabelError: some are in none of the folders where they usually are.
     """
-    folders = [folder for folder in _folders(source) if folder.is_dir()]
+    usual = [folder for folder in _folders(source) if folder.is_dir()]
+    folders = [images, *usual] if images else usual
     found = [_first(folders, name) for name in names]
     missing = [name for name, path in zip(names, found, strict=True) if path is None]
     if missing:
         raise LabelError(
             f"{len(missing)} of {len(names)} pictures of {source} are not there: {missing[0]} is in none of "
             + ", ".join(map(str, folders)),
-            fix="put the pictures into a folder images beside the JSON",
+            fix="put the pictures into a folder images beside the JSON, or name their folder with --images",
         )
     return tuple(path for path in found if path is not None)
 

@@ -53,7 +53,7 @@ class EngineSession:
         self.batch = 1
         self._spec = spec
         self._file = engine
-        _refuse_without_gpu(engine)
+        refuse_without_gpu(engine)
 
     def __enter__(self) -> "EngineSession":  # noqa: PYI034 - typing.Self came with Python 3.11
         """Load the engine; this may take seconds.
@@ -119,7 +119,12 @@ class EngineSession:
             )
 
 
-def _refuse_without_gpu(engine: EngineFile) -> None:
+def refuse_without_gpu(engine: EngineFile) -> None:
+    """Say before anything else is done that engines need a GPU.
+
+    Raises:
+        ToolchainError: there is none.
+    """
     gpu = first_gpu()
     if not gpu.name:
         raise ToolchainError(

@@ -19,7 +19,7 @@ from polyyolo.verification.yolo_labels import read_yolo
 __all__ = ["Labelled", "Truth", "read_labelled"]
 
 
-def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0) -> Labelled:
+def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0, images: Path | None = None) -> Labelled:
     """Read what is in which pictures; everything is checked now, so that nothing breaks in the middle of a measurement.
 
     A picture that cannot be used is left out with its labels, and named.
@@ -29,6 +29,8 @@ def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0) 
             a COCO JSON.
         names: the model's class names by index, or none.
         classes: how many classes the model has; their names' number where it is left out.
+        images: where the pictures are, if not where the labels say or usually have them: a folder for a COCO JSON;
+            anything that names pictures where ``source`` is a folder of YOLO's label files.
 
     Raises:
         LabelError: no such source, labels that cannot be read or that do not fit the pictures or the model.
@@ -40,31 +42,44 @@ def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0) 
             fix="name a folder with images/ and labels/, a data.yaml or a COCO JSON",
         )
     read = read_coco if source.suffix.lower() == ".json" else read_yolo
-    return _usable(source, read(source, tuple(names), classes or len(names)))
-
-
-def _usable(source: Path, labelled: Labelled) -> Labelled:
-    """Decode each picture once: a damaged one must not end a run at its last step."""
-    with closing(ahead(_flaw, labelled.pictures)) as found:
-        flaws = list(progress.track(found, "check labelled pictures", len(labelled.pictures)))
-    pairs = list(zip(labelled.pictures, flaws, strict=True))
-    skipped = tuple(Skipped(path, flaw) for path, flaw in pairs if flaw)
-    if len(skipped) == len(pairs):
-        raise PictureError(
-            f"none of the {len(pairs)} labelled pictures of {source} can be used: {naming(skipped)}",
-            fix="give pictures that open in an image viewer",
-        )
-    if not skipped:
-        return labelled
-    progress.warn(
-        f"{len(skipped)} of {len(pairs)} labelled pictures cannot be used: {naming(skipped)}",
-        "accuracy is measured without them and their labels",
-    )
+    labelled = read(source, tuple(names), classes or len(names), images)
+    usable = set(usable_pictures(source, labelled.pictures, "labelled pictures"))
+    kept = [place for place, path in enumerate(labelled.pictures) if path in usable]
     return evolve(
         labelled,
-        pictures=tuple(path for path, flaw in pairs if not flaw),
-        truths=tuple(truths for truths, flaw in zip(labelled.truths, flaws, strict=True) if not flaw),
+        pictures=tuple(labelled.pictures[place] for place in kept),
+        truths=tuple(labelled.truths[place] for place in kept),
     )
+
+
+def usable_pictures(source: Path, pictures: Sequence[Path], kind: str = "pictures") -> tuple[Path, ...]:
+    """Decode each picture once: a damaged one must not end a run at its last step.
+
+    Args:
+        source: where they are from, for messages.
+        pictures: files, in order.
+        kind: what they are called in messages.
+
+    Returns:
+        Those that can be used; a warning names the others.
+
+    Raises:
+        PictureError: there is none.
+    """
+    with closing(ahead(_flaw, pictures)) as found:
+        flaws = list(progress.track(found, f"check {kind}", len(pictures)))
+    skipped = tuple(Skipped(path, flaw) for path, flaw in zip(pictures, flaws, strict=True) if flaw)
+    if len(skipped) == len(pictures):
+        raise PictureError(
+            f"none of the {len(pictures)} {kind} of {source} can be used: {naming(skipped)}",
+            fix="give pictures that open in an image viewer",
+        )
+    if skipped:
+        progress.warn(
+            f"{len(skipped)} of {len(pictures)} {kind} cannot be used: {naming(skipped)}",
+            "the figures are measured without them and their labels",
+        )
+    return tuple(path for path, flaw in zip(pictures, flaws, strict=True) if not flaw)
 
 
 def _flaw(path: Path) -> str:

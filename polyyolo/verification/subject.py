@@ -32,6 +32,12 @@ class Subject:
     is_engine: bool = False
     run: Run | None = None
 
+    @property
+    def hashes(self) -> frozenset[str]:
+        """Hashes of this file, and of the engine that its run built."""
+        built = self.run.engine if self.run else None
+        return frozenset({self.spec.sha256, *([built.sha256] if built else [])})
+
     def preprocessing(self, size: tuple[int, int] | None = None, **overrides: Any) -> Preprocessing:  # noqa: ANN401 - checked
         """Choose the preprocessing: what the run that made the model used, else the preset of its family.
 
@@ -49,12 +55,15 @@ class Subject:
         return preprocessing_for(self.spec, size or (used.size if used else (own[2], own[3])), **{**kept, **given})
 
 
-def read_subject(model: str, *, onnx: str | None = None, head: HeadKind | None = None) -> Subject:
+def read_subject(
+    model: str, *, onnx: str | None = None, otherwise: str | None = None, head: HeadKind | None = None
+) -> Subject:
     """Read a model, or an engine and what is known of its ONNX.
 
     Args:
         model: a path or a name.
         onnx: for an engine, the ONNX that it was built from; None takes what the report beside it says.
+        otherwise: an ONNX of the same inputs and outputs, for an engine with neither.
         head: the head's family, where the user knows better than the structure tells.
 
     Raises:
@@ -68,14 +77,14 @@ def read_subject(model: str, *, onnx: str | None = None, head: HeadKind | None =
         return _onnx(model, head)
     sha256 = sha256_of(path)
     run = _run_beside(path, sha256)
-    if onnx:
-        return Subject(evolve(read_spec(locate(onnx), head=head), path=path, sha256=sha256), is_engine=True, run=run)
-    if run is None:
-        raise InputError(
-            f"{path} is an engine, which does not tell its head, class names and preprocessing",
-            fix=f"name the ONNX that it was built from with --model, or leave it in its run's folder beside {REPORT}",
-        )
-    return Subject(evolve(run.built, path=path, sha256=sha256), is_engine=True, run=run)
+    if run and not onnx:
+        return Subject(evolve(run.built, path=path, sha256=sha256), is_engine=True, run=run)
+    if told := onnx or otherwise:
+        return Subject(evolve(read_spec(locate(told), head=head), path=path, sha256=sha256), is_engine=True, run=run)
+    raise InputError(
+        f"{path} is an engine, which does not tell its head, class names and preprocessing",
+        fix=f"name the ONNX that it was built from with --model, or leave it in its run's folder beside {REPORT}",
+    )
 
 
 def _onnx(model: str, head: HeadKind | None) -> Subject:

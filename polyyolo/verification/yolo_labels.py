@@ -1,7 +1,7 @@
 """Labels in YOLO's form: a text file a picture, a line an object, everything a share of the picture's size."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from polyyolo import progress
@@ -13,7 +13,7 @@ SLACK = 0.001
 """How far a value may lie outside 0 to 1: labelling tools round."""
 
 
-def read_yolo(source: Path, names: Sequence[str], classes: int) -> Labelled:
+def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | None = None) -> Labelled:
     """Read ``class cx cy width height`` lines, or polygons (``class x y x y x y ...``), which become boxes.
 
     A picture's label file has its name with .txt, in the folder ``labels`` that stands where ``images`` does in its
@@ -23,20 +23,23 @@ def read_yolo(source: Path, names: Sequence[str], classes: int) -> Labelled:
         source: a folder with images/ and labels/, a data.yaml (its ``val``), or a list of pictures.
         names: the model's class names, or none.
         classes: how many classes the model has; 0 where unknown.
+        images: what names the pictures, where ``source`` is a folder of label files alone.
 
     Raises:
         LabelError: no picture has a label file, or lines are wrong: each is named with file and line.
         PictureError: there are no pictures.
     """
     own = _yaml_names(source)
-    pictures = find_pictures(source / "images" if (source / "images").is_dir() else source, split="val")
-    files = [_label_file(picture) for picture in pictures]
+    own_pictures = source / "images" if (source / "images").is_dir() else source
+    pictures = find_pictures(images or own_pictures, split="val")
+    apart = images is not None and source.is_dir()
+    files = [_label_in(source, picture) if apart else _label_file(picture) for picture in pictures]
     if not any(file.is_file() for file in files):
         raise LabelError(
             f"none of the {len(pictures)} pictures of {source} has a label file: {files[0]} would be the first",
             fix="put YOLO labels into a folder labels beside images, with the names of the pictures",
         )
-    _warn_of_strays(files)
+    _warn_of_strays(files, {file.parent for file in files if apart or file.parent.name == "labels"})
     mapping = to_model_classes(source, own, names, classes) if own else None
     mistakes: list[str] = []
     truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
@@ -71,10 +74,15 @@ def _label_file(picture: Path) -> Path:
     return beside if beside.is_file() and not mirrored.is_file() else mirrored
 
 
-def _warn_of_strays(files: Sequence[Path]) -> None:
+def _label_in(folder: Path, picture: Path) -> Path:
+    """Where a picture's labels are in a folder of label files, or in its folder ``labels``."""
+    below = folder / "labels"
+    return (below if below.is_dir() else folder) / f"{picture.stem}.txt"
+
+
+def _warn_of_strays(files: Sequence[Path], folders: Collection[Path]) -> None:
     """Tell of label files that no picture has."""
     expected = set(files)
-    folders = {file.parent for file in files if file.parent.name == "labels"}
     strays = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file not in expected]
     strays = [file for file in strays if file.stem != "classes"]
     if strays:

@@ -1,0 +1,69 @@
+"""polyyolo verify: what a model or an engine keeps of its accuracy, and whether that is enough."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.engine import EXIT, UNPROVEN
+from polyyolo.cli.preprocessing import preprocessing_options
+from polyyolo.records import HeadKind, Limits, Outcome
+
+PATH = click.Path(path_type=Path)
+USUAL = Limits()
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--labelled", type=PATH, help="labelled pictures: images/ and labels/, a data.yaml (its val) or a COCO JSON"
+)
+@click.option("--images", type=PATH, help="pictures without labels; with --labelled, where its pictures are")
+@click.option("--against", metavar="MODEL", help="the FP32 model that it was made from, or another to compare with")
+@click.option("--model", "onnx", metavar="ONNX", help="for an engine: what it was built from  [its run's report]")
+@click.option("--max-drop", type=float, default=USUAL.max_drop, show_default=True, help="points of mAP50-95 to lose")
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 1),
+    default=USUAL.min_agreement,
+    show_default=True,
+    help="F1 of boxes at IoU 0.9",
+)
+@click.option("--max-latency-ms", type=click.FloatRange(0, min_open=True), help="median of the GPU's work for a query")
+@click.option("--min-speedup", type=click.FloatRange(0, min_open=True), help="how many times faster than the baseline")
+@click.option("--benchmark", type=PATH, metavar="FILE", help="of the engine, as polyyolo bench --json printed it")
+@click.option("--baseline", type=PATH, metavar="FILE", help="of the engine that it should be faster than, likewise")
+@click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
+@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="height and width  [the model's own]")
+@click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
+@click.option("-o", "--output", type=PATH, help="folder of the results  [runs/verify/MODEL]")
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+@click.option("--quiet", is_flag=True, help="no progress display")
+@preprocessing_options
+def verify(*, prove: bool, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
+    """Measure MODEL (an ONNX by path or name, or an engine) on pictures, and hold it against limits.
+
+    An interrupted run goes on where it stopped when it is started again with the same folder of results.
+    """
+    from polyyolo.cli.verify_run import verify as run
+    from polyyolo.cli.verify_text import as_plain, as_text
+
+    with bars(quiet=quiet or as_json) as drawn:
+        asked = _asked(**options)
+        found = run(asked)
+    if as_json:
+        print_json(as_plain(found, asked.folder, drawn.warnings))
+    else:
+        click.echo(as_text(found, asked.folder))
+    outcome = found.verdict.outcome
+    raise SystemExit(UNPROVEN if prove and outcome is Outcome.UNPROVEN else EXIT[outcome])
+
+
+def _asked(**options: Any) -> Any:  # noqa: ANN401 - click's options; a record that is imported late
+    from polyyolo.cli.verify_run import Asked
+
+    limits = Limits(*(options.pop(name) for name in ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")))
+    options["head"] = HeadKind(options["head"]) if options["head"] else None
+    folder = options.pop("output") or Path("runs", "verify", Path(options["model"]).stem)
+    return Asked(limits=limits, folder=folder, **options)

@@ -1,0 +1,164 @@
+"""What polyyolo verify does: read and refuse, look, judge, write."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from polyyolo import files, progress
+from polyyolo.cli.verify_benchmarks import read_benchmarks
+from polyyolo.decisions import was_held_out
+from polyyolo.errors import InputError, ModelError
+from polyyolo.images.sources import find_pictures
+from polyyolo.records import Accuracy, Benchmark, Fidelity, HeadKind, Limits, ModelSpec, Preprocessing, Verification
+from polyyolo.reports.verdict import judge_model
+from polyyolo.verification.accuracy import measure
+from polyyolo.verification.compare import side_by_side
+from polyyolo.verification.engine_session import engine_of, refuse_without_gpu
+from polyyolo.verification.labelled import Labelled, read_labelled, usable_pictures
+from polyyolo.verification.ledger import Ledger
+from polyyolo.verification.shown import draw_shown
+from polyyolo.verification.sightings import Kept
+from polyyolo.verification.subject import Subject, read_subject
+
+RESULT, LEDGER, PICTURES = "verification.json", "seen.sqlite", "disagreements"
+
+
+@frozen
+class Asked:
+    """What is asked of ``polyyolo verify``; its options' help says what each is."""
+
+    model: str
+    labelled: Path | None
+    images: Path | None
+    against: str | None
+    onnx: str | None
+    head: HeadKind | None
+    size: tuple[int, int] | None
+    overrides: Mapping[str, Any]
+    limits: Limits
+    benchmark: Path | None
+    baseline: Path | None
+    folder: Path
+
+
+@frozen
+class Premises:
+    """All that was read before anything is run."""
+
+    candidate: Subject
+    reference: Subject | None
+    preprocessing: Preprocessing
+    labelled: Labelled | None
+    pictures: tuple[Path, ...]
+    benchmarks: tuple[Benchmark, ...]
+    baseline: tuple[Benchmark, ...]
+
+
+def verify(asked: Asked) -> Verification:
+    """Do all of it.
+
+    Raises:
+        InputError: the model, the pictures, the labels or a benchmark cannot be used.
+        ToolchainError: an engine cannot be run here, or the disk is full.
+    """
+    premises = _premises(asked)
+    folder = asked.folder
+    with files.locked(folder), files.writable(folder):
+        with Ledger(folder / LEDGER) as kept:
+            accuracy, fidelity = _measured(premises, folder, kept)
+        verification = Verification(
+            model=premises.candidate.spec.path,
+            sha256=premises.candidate.spec.sha256,
+            is_engine=premises.candidate.is_engine,
+            against=premises.reference.spec.path if premises.reference else None,
+            preprocessing=premises.preprocessing,
+            pictures=len(premises.pictures),
+            accuracy=accuracy,
+            fidelity=fidelity,
+            benchmarks=premises.benchmarks,
+            baseline=premises.baseline,
+            verdict=judge_model(fidelity, asked.limits, premises.benchmarks, premises.baseline),
+        )
+        files.write_json(folder / RESULT, verification)
+    return verification
+
+
+def _premises(asked: Asked) -> Premises:
+    """Read and refuse; nothing is written, and no model is run."""
+    if not asked.labelled and not (asked.against and asked.images):
+        raise InputError(
+            "there is nothing to measure on" + (" or to compare with" if asked.images else ""),
+            fix="give labelled pictures with --labelled, or pictures with --images and another model with --against",
+        )
+    candidate = read_subject(asked.model, onnx=asked.onnx, otherwise=asked.against, head=asked.head)
+    reference = read_subject(asked.against, onnx=asked.onnx, head=asked.head) if asked.against else None
+    for engine in filter(None, (engine_of(each.spec.path) for each in (candidate, reference) if each)):
+        refuse_without_gpu(engine)
+    preprocessing = candidate.preprocessing(asked.size, **asked.overrides)
+    if reference:
+        _refuse_unlike(candidate.spec, reference.spec)
+    labelled, pictures = _pictures(asked, candidate.spec)
+    return Premises(
+        candidate,
+        reference,
+        preprocessing,
+        labelled,
+        pictures,
+        read_benchmarks(asked.benchmark, candidate) if asked.benchmark else (),
+        read_benchmarks(asked.baseline) if asked.baseline else (),
+    )
+
+
+def _pictures(asked: Asked, spec: ModelSpec) -> tuple[Labelled | None, tuple[Path, ...]]:
+    """Find the pictures that can be used, with their labels where there are some."""
+    if asked.labelled:
+        labelled = read_labelled(asked.labelled, spec.names, classes=spec.head.classes, images=asked.images)
+        return labelled, labelled.pictures
+    source = Path(str(asked.images))
+    return None, usable_pictures(source, find_pictures(source, split="val"))
+
+
+def _measured(premises: Premises, folder: Path, kept: Kept) -> tuple[Accuracy | None, Fidelity | None]:
+    candidate, reference = premises.candidate, premises.reference
+    if reference is None:
+        labelled = premises.labelled
+        return (measure(candidate.spec, premises.preprocessing, labelled, kept), None) if labelled else (None, None)
+    found = side_by_side(
+        reference.spec,
+        candidate.spec,
+        premises.preprocessing,
+        pictures=premises.pictures,
+        labelled=premises.labelled,
+        held_out=was_held_out(candidate.run.calibration if candidate.run else None, premises.pictures),
+        kept=kept,
+    )
+    for earlier in (folder / PICTURES).glob("[0-9][0-9]-*.jpg"):
+        files.remove(earlier)
+    titles = (reference.spec.path.stem, candidate.spec.path.stem)
+    shown = draw_shown(found.pairs, candidate.spec.names, folder / PICTURES, titles=titles)
+    fidelity = evolve(found.fidelity, shown=shown)
+    return fidelity.candidate, fidelity
+
+
+def _refuse_unlike(candidate: ModelSpec, reference: ModelSpec) -> None:
+    """Refuse models that cannot be given the same tensors.
+
+    Raises:
+        ModelError: their inputs differ in size, channels, or in whether they take raw bytes.
+    """
+    ours, theirs = candidate.image_input, reference.image_input
+    both = zip(ours.dims[1:], theirs.dims[1:], strict=True)
+    same_bytes = (ours.dtype == "uint8") == (theirs.dtype == "uint8")
+    if not same_bytes or any(isinstance(one, int) and isinstance(other, int) and one != other for one, other in both):
+        raise ModelError(
+            f"{candidate.path.name} takes {ours.dtype} {ours.dims}, and {reference.path.name} {theirs.dtype} "
+            f"{theirs.dims}: they cannot be given the same pictures",
+            fix="compare a model with the one that it was made from, of the same input",
+        )
+    if candidate.names and reference.names and candidate.names != reference.names:
+        progress.warn(
+            f"{candidate.path.name} and {reference.path.name} do not name their classes alike",
+            "they are matched by order",
+        )
