@@ -94,7 +94,9 @@ def test_a_run_leaves_everything_that_it_rests_on_and_nothing_else(first):
         "model.int8.onnx",
         "model.onnx",
         "report.json",
+        "report.html",
         "report.md",
+        "sensitivity.svg",
         "steps.json",
     }
     assert 1 <= len(list((first.folder / "pictures").iterdir())) <= 4

@@ -5,25 +5,23 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from polyyolo.engines.plan import shell_line
-from polyyolo.records import Check, Fidelity, Outcome, Run
+from polyyolo.records import Check, Fidelity, Run
+from polyyolo.reports.advice import advise, answer
 from polyyolo.verification.layers import int8_share
 
 MOST_COSTLY = 8
-ANSWERS = {
-    Outcome.PASS: "Every check passed.",
-    Outcome.FAIL: "A check failed: do not ship this engine as it is.",
-    Outcome.UNPROVEN: "Nothing failed, but not everything was measured.",
-}
 
 
 def render(run: Run) -> str:
     """Write the report; paths of pictures are relative to the run's folder."""
     parts = [
         f"# {run.source.path.stem}: {run.verdict.outcome.value}",
-        ANSWERS[run.verdict.outcome],
+        answer(run),
         table(("check", "wanted", "got", "outcome"), [_cells(each) for each in run.verdict.checks]),
+        *_advice(run),
+        *_warnings(run),
         "## What was built",
-        table(("what", "value"), _built(run)),
+        table(("what", "value"), built(run)),
         *_commands(run),
         *_fidelity(run.fidelity),
         "## Layers",
@@ -51,7 +49,8 @@ def _cells(check: Check) -> tuple[str, ...]:
     return check.name, check.wanted, check.got, check.outcome.value
 
 
-def _built(run: Run) -> list[tuple[str, object]]:
+def built(run: Run) -> list[tuple[str, object]]:
+    """Tell what was built, from what; names of files are in backquotes."""
     toolchain = run.plan.toolchain if run.plan else None
     chosen = run.calibration
     rows: list[tuple[str, object]] = [
@@ -85,6 +84,20 @@ def _preprocessing(run: Run) -> str:
     height, width = what.size
     padding = f" with {what.pad}" if what.fit == "letterbox" else ""
     return f"{what.fit}{padding} to {height}x{width} (height x width), {what.colour}, scale {what.scale:.6g}"
+
+
+def _advice(run: Run) -> list[str]:
+    steps = advise(run)
+    told = [
+        f"{number}. {step.what}" + (f"\n\n   ```sh\n   {step.command}\n   ```" if step.command else "")
+        for number, step in enumerate(steps, 1)
+    ]
+    return ["## What to do", *told] if told else []
+
+
+def _warnings(run: Run) -> list[str]:
+    told = [f"- {_cell(each.message)}" + (f": {_cell(each.fix)}" if each.fix else "") for each in run.warnings]
+    return ["## Warnings", "\n".join(told)] if told else []
 
 
 def _commands(run: Run) -> list[str]:

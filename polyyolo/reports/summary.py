@@ -5,6 +5,7 @@ from typing import Any
 
 from polyyolo.files import plain
 from polyyolo.records import Run
+from polyyolo.reports.advice import advise, answer
 
 
 def as_text(run: Run) -> str:
@@ -13,10 +14,20 @@ def as_text(run: Run) -> str:
     lines = [
         f"{run.verdict.outcome.value}  {run.source.path.name} as {run.precision.value}",
         *(f"  {check.outcome.value:<9} {check.name:<{width}}  {check.got}" for check in run.verdict.checks),
+        *_steps(run),
         f"engine: {run.engine.path}" if run.engine else f"prepared ONNX: {run.built.path}",
-        f"report: {run.folder / 'report.md'}",
+        f"report: {run.folder / 'report.html'}",
     ]
     return "\n".join(lines)
+
+
+def _steps(run: Run) -> list[str]:
+    """Say what to do next, with the command below each step that has one."""
+    steps = advise(run)
+    lines = [f"what to do: {answer(run)}"] if steps else []
+    for number, step in enumerate(steps, 1):
+        lines += [f"  {number}. {step.what}", *([f"     {step.command}"] if step.command else [])]
+    return lines
 
 
 def as_plain(run: Run, warnings: Sequence[dict[str, str]]) -> dict[str, Any]:
@@ -34,4 +45,6 @@ def as_plain(run: Run, warnings: Sequence[dict[str, str]]) -> dict[str, Any]:
         "seconds": dict(run.seconds),
         "reused": list(run.reused),
         "warnings": list(warnings),
+        "answer": answer(run),
+        "advice": plain(advise(run)),
     }

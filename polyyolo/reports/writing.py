@@ -7,9 +7,10 @@ from typing import Any
 
 from polyyolo import files
 from polyyolo.records import Run
-from polyyolo.reports import markdown
+from polyyolo.reports import markdown, sensitivity_plot
+from polyyolo.reports.html import page
 
-RECORD, MANIFEST = "report.json", "manifest.json"
+RECORD, MANIFEST, PAGE, TEXT = "report.json", "manifest.json", "report.html", "report.md"
 
 
 def write(run: Run, folder: Path, manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -29,10 +30,20 @@ def write(run: Run, folder: Path, manifest: Mapping[str, Any]) -> tuple[str, ...
     """
     files.write_json(folder / RECORD, run)
     files.write_text(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    return (RECORD, MANIFEST, *write_for_people(run, folder))
+    return (RECORD, MANIFEST, *write_for_people(run, folder, manifest))
 
 
-def write_for_people(run: Run, folder: Path) -> tuple[str, ...]:
-    """Write those that can be written again from the record alone."""
-    files.write_text(folder / "report.md", markdown.render(run))
-    return ("report.md",)
+def write_for_people(run: Run, folder: Path, manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Write what can be written again from the record: report.html, report.md and, where it was measured, the plot."""
+    files.write_text(folder / PAGE, page.render(run, folder, manifest))
+    files.write_text(folder / TEXT, markdown.render(run))
+    if not run.sensitivities:
+        return PAGE, TEXT
+    files.write_text(folder / sensitivity_plot.FILE, sensitivity_plot.svg(run))
+    return PAGE, TEXT, sensitivity_plot.FILE
+
+
+def remove_stale(run: Run) -> None:
+    """Remove the plot of an earlier run in the same folder, where this one measured no sensitivities."""
+    if not run.sensitivities:
+        (run.folder / sensitivity_plot.FILE).unlink(missing_ok=True)

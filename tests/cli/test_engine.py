@@ -57,7 +57,7 @@ def test_a_run_ends_with_the_verdict_its_checks_and_where_the_results_are(polyyo
     assert lines[0] == "UNPROVEN  little.onnx as int8"
     assert any("box agreement with FP32" in line for line in lines)
     assert lines[-2] == f"prepared ONNX: {tmp_path / 'run' / 'model.fp16.onnx'}"
-    assert lines[-1] == f"report: {tmp_path / 'run' / 'report.md'}"
+    assert lines[-1] == f"report: {tmp_path / 'run' / 'report.html'}"
 
 
 def test_progress_and_warnings_go_to_standard_error(polyyolo, usual):

@@ -13,7 +13,7 @@ def test_a_screenful_tells_verdict_checks_and_places(run):
     assert lines[0] == "UNPROVEN  yolov5s.onnx as int8"
     assert lines[1].split(maxsplit=1) == ["PASS", "engine built               9.9 MB in 12.3 s"]
     assert len({line.index(check.got) for line, check in zip(lines[1:], run.verdict.checks, strict=False)}) == 1
-    assert lines[-2:] == ["engine: run/model.plan", "report: run/report.md"]
+    assert lines[-2:] == ["engine: run/model.plan", "report: run/report.html"]
 
 
 def test_without_an_engine_the_onnx_is_the_result(run):
