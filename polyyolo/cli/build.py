@@ -5,25 +5,31 @@ from typing import Any
 
 import click
 
-from polyyolo.cli.build_options import build_options, read
+from polyyolo.cli.build_options import Asked, build_options, read, with_cache
 from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.familiar_options import PassingOn, save_engine
 
 
-@click.command()
+@click.command(cls=PassingOn)
 @build_options
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="engine file to write")
+@save_engine
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.option("--quiet", is_flag=True, help="draw no progress")
 def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) -> None:
-    """Build MODEL, as it is, into an engine; what the builder prints goes to a .log beside it."""
+    """Build MODEL, as it is, into an engine; what the builder prints goes to a .log beside it.
+
+    Options as trtexec has them are understood too: --onnx, --saveEngine, --fp16, --int8, --best, --minShapes and the
+    like. Words behind -- go to trtexec or Polygraphy as they are.
+    """
     from polyyolo.engines import build as building
     from polyyolo.engines.plan import make_plan
     from polyyolo.files import plain
 
     log = output.with_name(f"{output.name}.log")
     with bars(quiet=quiet or as_json) as shown:
-        asked = read(build)
+        asked = with_cache(read(build), output)
         made = make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)
+        _calibrate(asked)
         engine = building.build(made, log)
     if as_json:
         told = {key: value for key, value in plain(engine).items() if key != "plan"}
@@ -31,3 +37,12 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
     else:
         click.echo("\n".join(f"note: {note}" for note in made.notes))
         click.echo(f"{engine.path}: {engine.size_bytes:,} bytes in {engine.build_seconds:.1f} s; log {log}")
+
+
+def _calibrate(asked: Asked) -> None:
+    """Make the calibration cache where pictures were given for one."""
+    cache = asked.options.calibration_cache
+    if asked.pictures and cache:
+        from polyyolo.calibrating import write_cache
+
+        write_cache(asked.spec, asked.pictures, asked.profile, asked.toolchain.tensorrt, cache)

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
+
+from polyyolo.cli import familiar_options
+from polyyolo.cli.familiar_options import FAMILIAR, spelt
+from polyyolo.errors import InputError
 
 if TYPE_CHECKING:
     from polyyolo.engines.plan import BuildOptions
@@ -24,26 +28,44 @@ OPTIONS = (
         help="what it computes in  [what the model was made for]",
     ),
     click.option(
-        "--route", type=click.Choice(["qdq", "calibrated"]), help="how scales come  [qdq; calibrated with --cache]"
+        "--route", type=click.Choice(["qdq", "calibrated"]), help="how scales come  [qdq; calibrated with --calib]"
     ),
     click.option(
         "--toolchain", default="auto", show_default=True, type=click.Choice(["auto", "tensorrt", "rtx", "none"])
     ),
     click.option("--program", type=click.Choice(["trtexec", "polygraphy"]), help="what drives the builder"),
-    click.option("--cache", type=click.Path(path_type=Path), help="TensorRT calibration cache, up to TensorRT 10"),
-    click.option("--timing-cache", type=click.Path(path_type=Path), help="file that makes the next build quicker"),
+    click.option(
+        "--calib",
+        "--cache",
+        "cache",
+        type=click.Path(path_type=Path),
+        metavar="CACHE|PICTURES|NPY",
+        help="scales up to TensorRT 10: a calibration cache, or what to make one from: a folder of pictures, an .npy",
+    ),
+    click.option(
+        "--timing-cache",
+        "--timingCacheFile",
+        "timing_cache",
+        type=click.Path(path_type=Path),
+        help="file that makes the next build quicker",
+    ),
     click.option("--compute-capability", multiple=True, metavar="8.9", help="GPU to build for, TensorRT for RTX only"),
 )
 
 
 @frozen
 class Asked:
-    """What the user asked for, read and resolved."""
+    """What the user asked for, read and resolved.
+
+    Attributes:
+        pictures: to make the calibration cache from; None where it is there, or not needed.
+    """
 
     spec: "ModelSpec"
     profile: "Profile"
     toolchain: "Toolchain"
     options: "BuildOptions"
+    pictures: Path | None = None
 
 
 def build_options(command: Command) -> Callable[..., Any]:
@@ -52,14 +74,18 @@ def build_options(command: Command) -> Callable[..., Any]:
     @wraps(command)
     def collecting(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
         build = {str(name): kwargs.pop(str(name)) for name in ("model", *NAMES)}
-        return command(*args, build=build, **kwargs)
+        extra = click.get_current_context().meta.get(familiar_options.EXTRA, ())
+        return command(*args, build={**build, "extra": extra}, **kwargs)
 
-    for add in (*reversed(OPTIONS), click.argument("model")):
+    for add in (*reversed((*OPTIONS, *FAMILIAR)), click.argument("model", required=False)):
         collecting = add(collecting)
     return collecting
 
 
-NAMES = ("profile", "precision", "route", "toolchain", "program", "cache", "timing_cache", "compute_capability")
+NAMES = (
+    *("profile", "precision", "route", "toolchain", "program", "cache", "timing_cache", "compute_capability"),
+    *familiar_options.NAMES,
+)
 
 
 def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
@@ -73,19 +99,21 @@ def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
         InputError: a model, profile or option that cannot be used.
         ToolchainError: the toolchain that was insisted on is not here.
     """
-    from polyyolo.engines import profiles
+    from polyyolo.calibrating import holds_pictures
     from polyyolo.engines.half import read_half
     from polyyolo.engines.plan import BuildOptions, Program
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.records import Route
 
-    spec = read_spec(locate(build["model"]))
+    spec = read_spec(locate(_model(build)))
     half = read_half(spec.path)
+    pictures = build["cache"] if build["cache"] and holds_pictures(build["cache"]) else None
     return Asked(
         spec=spec,
-        profile=profiles.load(build["profile"], spec) if build["profile"] else profiles.default(spec),
+        profile=_profile(build, spec),
         toolchain=_toolchain(build["toolchain"], tensorrt),
+        pictures=pictures,
         options=BuildOptions(
             precision=_precision(build, quantized=spec.quantized, half=half.anywhere),
             route=Route(build["route"] or ("calibrated" if build["cache"] else "qdq")),
@@ -94,18 +122,51 @@ def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
             timing_cache=build["timing_cache"],
             compute_capabilities=build["compute_capability"],
             half=half,
+            workspace_mib=build["workspace"],
+            extra=build["extra"],
         ),
     )
 
 
 def _precision(build: dict[str, Any], *, quantized: bool, half: bool) -> "Precision":
     """Take INT8 where there are scales for it, else what the ONNX is."""
+    from polyyolo.engines import spellings
     from polyyolo.records import Precision
 
-    if build["precision"]:
-        return Precision(build["precision"])
-    scaled = quantized or build["cache"] or build["route"] == "calibrated"
-    return Precision.INT8 if scaled else Precision.FP16 if half else Precision.FP32
+    scaled = bool(quantized or build["cache"] or build["route"] == "calibrated")
+    named = Precision(build["precision"]) if build["precision"] else None
+    asked = spellings.precision(spelt(build), named, scaled=scaled)
+    return asked or (Precision.INT8 if scaled else Precision.FP16 if half else Precision.FP32)
+
+
+def with_cache(asked: Asked, engine: Path) -> Asked:
+    """Put the calibration cache that has to be made beside the engine that it is for."""
+    if not asked.pictures:
+        return asked
+    cache = engine.with_name(f"{engine.name}.cache")
+    return evolve(asked, options=evolve(asked.options, calibration_cache=cache))
+
+
+def _model(build: dict[str, Any]) -> str:
+    named = [name for name in (build["model"], build["spelt_onnx"]) if name]
+    if len(named) != 1:
+        raise InputError(
+            "no model was named" if not named else f"two models were named: {named[0]} and {named[1]}",
+            fix="give MODEL, a path or a name, once",
+        )
+    return str(named[0])
+
+
+def _profile(build: dict[str, Any], spec: "ModelSpec") -> "Profile":
+    """Take the profile that is named, else the one that --batch or shapes stand for, else the model's own."""
+    from polyyolo.engines import profiles, spellings
+
+    typed = spelt(build)
+    if not build["profile"]:
+        return spellings.profile(typed, spec) or profiles.default(spec)
+    if typed.batch or any(typed.shapes.values()):
+        raise InputError("--profile was given, and --batch or shapes too", fix="give one of them")
+    return profiles.load(build["profile"], spec)
 
 
 def _toolchain(kind: str, tensorrt: str | None) -> "Toolchain":

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from polyyolo.cli.build_options import Asked, build_options, read
+from polyyolo.cli.build_options import Asked, build_options, read, with_cache
 from polyyolo.cli.console import bars, print_json
-from polyyolo.errors import PolyYoloError
+from polyyolo.cli.familiar_options import PassingOn
+from polyyolo.errors import InputError, PolyYoloError
 
 if TYPE_CHECKING:
     from polyyolo.records import BuildPlan
 
 
-@click.command()
+@click.command(cls=PassingOn)
 @build_options
 @click.option("--tensorrt", metavar="8.6|10.16|11.4", help="release on another machine  [the one that is here]")
 @click.option(
@@ -28,16 +29,28 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
     """
     with bars(quiet=True) as shown:
         asked = read(build, tensorrt)
-    plans, refused = _plans(asked, output / f"{asked.spec.path.stem}.plan")
+    engine = output / f"{asked.spec.path.stem}.plan"
+    asked = with_cache(asked, engine)
+    if asked.options.extra and not asked.options.program:
+        raise InputError("words behind -- are for one program", fix="say which: --program trtexec or polygraphy")
+    plans, refused = _plans(asked, engine)
     if not plans:
         raise next(iter(refused.values()))
     _refuse_unfit_cache(asked)
+    notes = [*shown.notes, *_first(asked, engine)]
     if as_json:
         refusals = {program: {"message": error.message, "fix": error.fix} for program, error in refused.items()}
         commands = {program: _plain(made) for program, made in plans.items()}
-        print_json({"commands": commands, "refused": refusals, "notes": shown.notes})
+        print_json({"commands": commands, "refused": refusals, "notes": notes})
     else:
-        click.echo("\n".join([*(f"# {note}" for note in shown.notes), *_lines(plans, refused)]))
+        click.echo("\n".join([*(f"# {note}" for note in notes), *_lines(plans, refused)]))
+
+
+def _first(asked: Asked, engine: Path) -> Iterator[str]:
+    """Say what has to be done before the commands can run."""
+    if asked.pictures:
+        command = f"polyyolo build {asked.spec.path} --calib {asked.pictures} -o {engine}"
+        yield f"{asked.options.calibration_cache} is made of {asked.pictures} by: {command}"
 
 
 def _refuse_unfit_cache(asked: Asked) -> None:
@@ -47,7 +60,7 @@ def _refuse_unfit_cache(asked: Asked) -> None:
         TableError: it must not be used.
     """
     cache = asked.options.calibration_cache
-    if cache and cache.exists():
+    if cache and cache.exists() and not asked.pictures:
         from polyyolo.quantization.cache_fit import refuse_unfit
 
         refuse_unfit(cache, asked.spec, asked.toolchain)

@@ -61,7 +61,10 @@ def _check_inputs(plan: BuildPlan) -> None:
     cache = plan.calibration_cache
     # trtexec calibrates on noise when the cache is missing, and crashes on an empty one.
     if cache and not (cache.is_file() and cache.stat().st_size):
-        raise InputError(f"the calibration cache {cache} is missing or empty", fix="name another with --cache")
+        raise InputError(
+            f"the calibration cache {cache} is missing or empty",
+            fix="name a cache, a folder of pictures or an .npy with --calib",
+        )
     if cache:
         refuse_unfit(cache, plan.model, plan.toolchain)
 

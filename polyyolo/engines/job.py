@@ -37,6 +37,8 @@ class BuildOptions:
         timing_cache: read where it exists and written again.
         compute_capabilities: GPUs to build for, as "8.9"; TensorRT for RTX only, which else builds for 8.0 and later.
         half: what of the ONNX is FP16 (``half.read_half``); None promises that it is prepared as ``typing_for`` says.
+        workspace_mib: GPU memory that the builder may use for scratch space; None leaves it to the builder.
+        extra: words for the program, put behind ours as they are.
     """
 
     precision: Precision = Precision.INT8
@@ -46,6 +48,8 @@ class BuildOptions:
     timing_cache: Path | None = None
     compute_capabilities: tuple[str, ...] = ()
     half: Half | None = None
+    workspace_mib: int | None = None
+    extra: tuple[str, ...] = ()
 
 
 @frozen

@@ -23,7 +23,9 @@ def command(job: Job) -> Command:
         argv += ["--load-timing-cache", str(options.timing_cache), "--save-timing-cache", str(options.timing_cache)]
     if options.compute_capabilities:
         argv += ["--compute-capabilities", *options.compute_capabilities]
-    return Command(tuple(argv), RTX_ENV if job.toolchain.kind is ToolchainKind.RTX else {})
+    if options.workspace_mib:
+        argv += ["--pool-limit", f"workspace:{options.workspace_mib}M"]
+    return Command((*argv, *options.extra), RTX_ENV if job.toolchain.kind is ToolchainKind.RTX else {})
 
 
 def _shapes(job: Job) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import re
 
+from polyyolo.engines import passthrough
 from polyyolo.engines.job import Job, Program, Typing
 from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.engines.trtexec import SEVERAL_PROFILES
@@ -22,7 +23,7 @@ def refuse(job: Job) -> None:
         InputError: options that contradict each other or the model.
         ToolchainError: the toolchain cannot do it.
     """
-    for check in (_toolchain, _program, _calibration, _quantization, _half, _capabilities, _paths):
+    for check in (_toolchain, _program, _calibration, _quantization, _half, _capabilities, _paths, passthrough.refuse):
         check(job)
 
 
@@ -80,7 +81,8 @@ def _calibration(job: Job) -> None:
         removed = "" if job.toolchain.kind is ToolchainKind.RTX else " (removed in 11.0)"
         raise ToolchainError(
             f"{name_of(job.toolchain)} has no INT8 calibrator{removed}",
-            fix="use --precision int8 --route qdq, or TensorRT 10 or older",
+            fix=f"polyyolo engine {job.spec.path} --images DIR puts the scales into the ONNX: use --precision int8 "
+            "--route qdq; or use TensorRT 10 or older",
         )
     if options.precision is not Precision.INT8:
         raise InputError(
@@ -95,7 +97,7 @@ def _calibration(job: Job) -> None:
     if options.calibration_cache is None:
         raise InputError(
             "the calibrated route needs a calibration cache: without one, builders calibrate on noise and say nothing",
-            fix="give --cache FILE, or use --route qdq",
+            fix="give a cache, a folder of pictures or an .npy with --calib, or use --route qdq",
         )
 
 

@@ -29,8 +29,10 @@ def command(job: Job) -> Command:
     argv.extend(_shapes(job))
     if options.timing_cache:
         argv.append(f"--timingCacheFile={options.timing_cache}")
+    if options.workspace_mib:
+        argv.append(f"--memPoolSize=workspace:{options.workspace_mib}")
     argv.append("--skipInference" if release(job.toolchain) >= SKIP_INFERENCE else "--buildOnly")
-    return Command(tuple(argv))
+    return Command((*argv, *options.extra))
 
 
 def _shapes(job: Job) -> Iterator[str]:

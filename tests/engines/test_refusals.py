@@ -48,7 +48,7 @@ def test_calibration_without_a_cache_is_refused_since_builders_would_make_scales
 
     assert type(error) is InputError
     assert "calibrate on noise" in error.message
-    assert "--cache FILE" in error.fix
+    assert "--calib" in error.fix
 
 
 def test_calibrating_a_model_with_qdq_is_refused_since_the_cache_would_be_ignored(yolo):

@@ -1,0 +1,95 @@
+"""A calibration cache from pictures in one step, for builds that take one: on the CPU, in ONNX Runtime."""
+
+import tempfile
+from pathlib import Path
+
+from polyyolo import progress
+from polyyolo.calibration import cache_file, cache_manifest, thresholds
+from polyyolo.calibration.cache_manifest import CacheManifest
+from polyyolo.calibration.table import calibrate
+from polyyolo.errors import ModelError, TableError
+from polyyolo.files import sha256_of
+from polyyolo.images.choose import choose
+from polyyolo.images.presets import preprocessing_for
+from polyyolo.images.sources import EXTENSIONS, is_array
+from polyyolo.quantization.cache_exchange import Header, export_cache, save
+from polyyolo.quantization.cache_tensors import to_measure, typed_graph
+from polyyolo.quantization.placement import FloatBudget
+from polyyolo.quantization.quantize import placement_of
+from polyyolo.records import CalibrationSet, ModelSpec, Profile
+from polyyolo.verification.gauge import look_of
+
+COUNT = 128
+"""Pictures, as ``polyyolo engine`` takes by default."""
+STEM = 0.10
+"""Share of the work nearest the image that stays in float: its tensors get no scale."""
+LISTS = (".txt", ".yaml", ".yml")
+HEADER = b"TRT-"
+
+
+def holds_pictures(source: Path) -> bool:
+    """Tell pictures (a folder, an .npy, a picture, a list, a data.yaml) from a calibration cache."""
+    if source.is_dir() or is_array(source) or source.suffix.lower() in EXTENSIONS:
+        return True
+    return source.suffix.lower() in LISTS and not _begins_as_cache(source)
+
+
+def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, cache: Path) -> CacheManifest:
+    """Calibrate a model and write its cache, unless it is there already, of this model and these pictures.
+
+    Args:
+        spec: the FP32 model.
+        source: pictures (``holds_pictures``); up to 128 are chosen.
+        profile: whose usual shape is calibrated at.
+        tensorrt: version that will read the cache, as "8.6".
+        cache: file to write, with a manifest beside it.
+
+    Raises:
+        PictureError: pictures that cannot be used, or an .npy that does not fit the model.
+        ModelError: nothing in the model could run in INT8.
+    """
+    opt = profile.optimizations[0][spec.image].opt
+    size = (opt[2], opt[3])
+    chosen = choose(source, preprocessing_for(spec, size), count=COUNT, batch=opt[0])
+    known = _still_valid(cache, spec, chosen, tensorrt)
+    if known:
+        progress.note(f"{cache} was made of this model and these pictures: it is used as it is")
+        return known
+    placement = placement_of(spec, size, FloatBudget(STEM))
+    if not placement.nodes:
+        raise ModelError(f"{spec.path} has nothing that could run in INT8", fix="build it with --precision fp16")
+    pictures = chosen.batches * chosen.batch
+    progress.note(
+        f"calibrating with {pictures} pictures; polyyolo engine --route calibrated also finds what stays in float, "
+        "and proves the result"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        table = calibrate(
+            spec,
+            chosen,
+            to_measure(typed_graph(spec), placement),
+            thresholds.DEFAULT,
+            Path(folder) / "histograms.npz",
+            look=look_of(spec.head),
+        )
+    return save(export_cache(table, spec, placement, Header(tensorrt)), cache, table, spec)
+
+
+def _still_valid(cache: Path, spec: ModelSpec, chosen: CalibrationSet, tensorrt: str) -> CacheManifest | None:
+    try:
+        found = cache_manifest.read(cache)
+        version = cache_file.read(cache).version if found else 0
+    except TableError:
+        return None
+    if found is None or version != cache_file.version_of(tensorrt):
+        return None
+    told = (found.cache_sha256, found.model_sha256, found.set_sha256, found.preprocessing, found.method)
+    now = (sha256_of(cache), spec.sha256, chosen.sha256, chosen.preprocessing, thresholds.DEFAULT)
+    return found if told == now else None
+
+
+def _begins_as_cache(source: Path) -> bool:
+    if not source.is_file():
+        return False
+    with source.open("rb") as stream:
+        return stream.read(len(HEADER)) == HEADER

@@ -1,0 +1,50 @@
+"""Words that go to trtexec or Polygraphy as they are: those that would undo what polyyolo decided are refused."""
+
+from collections.abc import Sequence
+
+from polyyolo.engines.job import Job, Program
+from polyyolo.errors import InputError
+
+DECIDED = {
+    Program.TRTEXEC: {
+        **dict.fromkeys(("--onnx", "--model"), "name the model as MODEL"),
+        **dict.fromkeys(("--saveEngine", "--loadEngine"), "name the engine with -o"),
+        **dict.fromkeys(("--int8", "--fp16", "--best", "--stronglyTyped"), "use --precision"),
+        "--calib": "use --calib before the --",
+        **dict.fromkeys(("--minShapes", "--optShapes", "--maxShapes", "--shapes", "--profile"), "use --profile"),
+        "--timingCacheFile": "use --timing-cache",
+    },
+    Program.POLYGRAPHY: {
+        **dict.fromkeys(("-o", "--output"), "name the engine with -o before the --"),
+        **dict.fromkeys(("--int8", "--fp16", "--strongly-typed"), "use --precision"),
+        "--convert-to": "polyyolo build makes engines only",
+        "--calibration-cache": "use --calib before the --",
+        **dict.fromkeys(("--trt-min-shapes", "--trt-opt-shapes", "--trt-max-shapes"), "use --profile"),
+        **dict.fromkeys(("--load-timing-cache", "--save-timing-cache"), "use --timing-cache"),
+    },
+}
+"""Options that polyyolo sets or leaves out for a reason, and what to use instead."""
+
+
+def refuse(job: Job) -> None:
+    """Refuse words that say something else than the plan does.
+
+    Raises:
+        InputError: an option that is polyyolo's to decide, or that the plan has set already.
+    """
+    decided = DECIDED[job.program]
+    ours = (
+        set(_names((f"--memPoolSize={job.options.workspace_mib}", "--pool-limit")))
+        if job.options.workspace_mib
+        else set()
+    )
+    for word, name in zip(job.options.extra, _names(job.options.extra), strict=True):
+        if name in decided:
+            raise InputError(f"{word} would change what polyyolo decides", fix=decided[name])
+        if name in ours:
+            raise InputError(f"{word} is set by --workspace already", fix="leave one of them out")
+
+
+def _names(words: Sequence[str]) -> list[str]:
+    """Give what stands before the = of each word."""
+    return [word.partition("=")[0] for word in words]

@@ -1,0 +1,82 @@
+"""A calibration cache from pictures in one step."""
+
+import numpy as np
+import pytest
+
+from polyyolo.calibrating import holds_pictures, write_cache
+from polyyolo.calibration import cache_file
+from polyyolo.engines.profiles import default
+from polyyolo.errors import PictureError
+from polyyolo.models.spec import read_spec
+
+
+@pytest.fixture
+def made(little_yolo, tmp_path):
+    """Write a cache of the little model for a TensorRT from pictures."""
+    spec = read_spec(little_yolo)
+    return lambda source, tensorrt="8.6": write_cache(spec, source, default(spec), tensorrt, tmp_path / "yolo.cache")
+
+
+def test_a_folder_of_pictures_becomes_a_cache_with_its_manifest(made, little_pictures, tmp_path):
+    manifest = made(little_pictures)
+
+    cache = cache_file.read(tmp_path / "yolo.cache")
+    assert cache.version == 8600
+    assert {"stem", "joined", "p4_conv"} < set(cache.scales)
+    assert {"images", "stem_conv", "output0"}.isdisjoint(cache.scales), "nearest the image and the head stay in float"
+    assert (manifest.pictures, manifest.batches, manifest.promised) == (24, 24, 24)
+
+
+def test_an_npy_of_tensors_does_too(made, tmp_path):
+    values = np.random.default_rng(0).random((6, 3, 64, 64), np.float32)
+    np.save(tmp_path / "pictures.npy", values)
+
+    assert made(tmp_path / "pictures.npy").pictures == 6
+
+
+def test_an_npy_of_another_size_is_refused_before_anything_is_written(made, tmp_path):
+    np.save(tmp_path / "pictures.npy", np.zeros((6, 3, 32, 32), np.float32))
+
+    with pytest.raises(PictureError, match="32"):
+        made(tmp_path / "pictures.npy")
+
+    assert not (tmp_path / "yolo.cache").exists()
+
+
+def test_the_same_again_is_not_calibrated_again(made, little_pictures, tmp_path, monkeypatch):
+    first = made(little_pictures)
+    written = (tmp_path / "yolo.cache").stat().st_mtime_ns
+    monkeypatch.setattr("polyyolo.calibrating.calibrate", lambda *_, **__: pytest.fail("it calibrated"))
+
+    assert made(little_pictures) == first
+    assert (tmp_path / "yolo.cache").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("change", ["tensorrt", "pictures", "bytes"])
+def test_another_tensorrt_other_pictures_or_a_changed_cache_are_calibrated_again(
+    made, little_pictures, tmp_path, change
+):
+    made(little_pictures)
+    cache = tmp_path / "yolo.cache"
+    source = min(little_pictures.iterdir()) if change == "pictures" else little_pictures
+    if change == "bytes":
+        cache.write_text(cache.read_text().replace("3c", "3d"))
+    before = cache.read_bytes()
+
+    made(source, "10.3" if change == "tensorrt" else "8.6")
+
+    assert cache.read_bytes() != before
+
+
+def test_pictures_are_told_from_caches(tmp_path, little_pictures):
+    cache = tmp_path / "cache.txt"
+    cache.write_text("TRT-8600-EntropyCalibration2\nimages: 3c010a14\n")
+    (tmp_path / "list.txt").write_text("a.png\n")
+
+    names = [little_pictures, tmp_path / "x.npy", tmp_path / "list.txt", tmp_path / "data.yaml", tmp_path / "a.JPG"]
+    assert [holds_pictures(path) for path in names] == [True] * 5
+    assert [holds_pictures(path) for path in (cache, tmp_path / "calibration.cache", tmp_path / "none.txt")] == [
+        False,
+        False,
+        True,
+    ]
