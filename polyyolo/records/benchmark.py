@@ -8,7 +8,12 @@ from attrs import frozen
 
 @frozen
 class Latency:
-    """How one duration was distributed over all queries, in milliseconds."""
+    """How one duration was distributed over all queries, in milliseconds.
+
+    Attributes:
+        quantiles_ms: 101 of them, from the shortest query to the longest, each a hundredth of all further; empty where
+            single queries are not known.
+    """
 
     samples: int
     min_ms: float
@@ -18,6 +23,7 @@ class Latency:
     p95_ms: float
     p99_ms: float
     max_ms: float
+    quantiles_ms: tuple[float, ...] = ()
 
 
 @frozen
@@ -36,6 +42,8 @@ class Benchmark:
         conditions: readings of the GPU during the measurement: clocks in MHz, power in W, temperature in
             degrees Celsius.
         warnings: why the figures may not be steady or not be comparable.
+        course_ms: median GPU compute time of successive parts of the measurement, in their order; empty where single
+            queries are not known.
     """
 
     engine: Path
@@ -51,3 +59,4 @@ class Benchmark:
     settings: Mapping[str, str]
     conditions: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+    course_ms: tuple[float, ...] = ()

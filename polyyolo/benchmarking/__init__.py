@@ -1,0 +1,1 @@
+"""How fast an engine is, and whether that figure can be trusted."""
