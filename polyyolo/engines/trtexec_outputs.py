@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-BARE = re.compile(r"(?<=[\[ ,])(-?)(?:nan|(inf))(?=[\], ])")
-"""How C++ prints what JSON has no words for."""
+BARE = re.compile(r"(?<=[\[ ,])-?(?:nan|inf)(?=[\], ])")
+"""How C++ prints what JSON has no words for; Python's JSON has them, but no "-NaN"."""
+WORDS = {"inf": "Infinity", "-inf": "-Infinity"}
 
 Array = npt.NDArray[np.float32]
 
@@ -23,7 +24,7 @@ def read_outputs(text: str) -> dict[str, Array]:
         ValueError: it is no JSON, or holds more or fewer values than its dimensions say.
         LookupError: an output lacks one of the three.
     """
-    entries = json.loads(BARE.sub(lambda found: f"{found[1]}{'Infinity' if found[2] else 'NaN'}", text))
+    entries = json.loads(BARE.sub(lambda found: WORDS.get(found[0], "NaN"), text))
     return {entry["name"]: _array(entry) for entry in entries}
 
 

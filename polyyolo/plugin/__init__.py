@@ -10,7 +10,8 @@ from typing import Any
 
 def argument_groups() -> list[Any]:
     """Give Polygraphy our groups of options."""
-    from polyyolo.plugin.arguments import YoloArgs
+    from polyyolo.plugin.compare_arguments import YoloCompareArgs
+    from polyyolo.plugin.image_arguments import YoloImagesArgs
     from polyyolo.plugin.runner_arguments import YoloTrtexecArgs
 
-    return [YoloArgs(), YoloTrtexecArgs()]
+    return [YoloImagesArgs(), YoloCompareArgs(), YoloTrtexecArgs()]

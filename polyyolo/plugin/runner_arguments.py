@@ -1,13 +1,12 @@
 """The option ``--yolo-trtexec`` of ``polygraphy run``."""
 
-import argparse
 from typing import Any
 
 from polygraphy.tools.args import ModelArgs, TrtConfigArgs, TrtSaveEngineBytesArgs
 from polygraphy.tools.args.base import BaseRunnerArgs
 from polygraphy.tools.script import make_invocable
 
-from polyyolo.plugin.arguments import YoloArgs
+from polyyolo.plugin.compare_arguments import YoloCompareArgs
 
 
 class YoloTrtexecArgs(BaseRunnerArgs):  # type: ignore[misc]  # Polygraphy is untyped
@@ -19,7 +18,7 @@ class YoloTrtexecArgs(BaseRunnerArgs):  # type: ignore[misc]  # Polygraphy is un
         - ModelArgs
         - TrtConfigArgs
         - TrtSaveEngineBytesArgs
-        - YoloArgs
+        - YoloCompareArgs
     """  # noqa: D212 - Polygraphy makes the heading of --help from the first line
 
     def get_name_opt_impl(self) -> tuple[str, str]:
@@ -32,9 +31,6 @@ class YoloTrtexecArgs(BaseRunnerArgs):  # type: ignore[misc]  # Polygraphy is un
             "It takes --fp16, --int8, --calibration-cache, --trt-min-shapes and the like, --load-timing-cache and "
             "--save-engine, and starts trtexec once an inference."
         )
-
-    def parse_impl(self, args: argparse.Namespace) -> None:
-        """Nothing of its own: all options are those of other groups."""
 
     def add_to_script_impl(self, script: Any) -> None:  # noqa: ANN401 - Polygraphy is untyped
         """Put the runner into the script."""
@@ -59,7 +55,7 @@ class YoloTrtexecArgs(BaseRunnerArgs):  # type: ignore[misc]  # Polygraphy is un
                 "TrtexecRunner",
                 model.path,
                 build,
-                onnx=self.arg_groups[YoloArgs].onnx,
+                onnx=self.arg_groups[YoloCompareArgs].onnx,
                 input_shapes=shapes or None,
             )
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import NamedTemporaryFile
 
 from polygraphy.logger import G_LOGGER
 
@@ -18,5 +19,16 @@ def told() -> Iterator[None]:
     try:
         yield
     except PolyYoloError as error:
-        tail = f"\n{error.tail}" if isinstance(error, ToolFailed) and error.tail else ""
-        G_LOGGER.critical(f"polyyolo: {error.message}{tail}\nfix: {error.fix}")
+        G_LOGGER.critical(f"polyyolo: {error.message}{_said(error)}\nfix: {error.fix}")
+
+
+def _said(error: PolyYoloError) -> str:
+    """Tell what a program said last, and keep its log: it lies in a folder that goes with the runner."""
+    if not isinstance(error, ToolFailed):
+        return ""
+    kept = ""
+    if error.log_path and error.log_path.exists():
+        with NamedTemporaryFile(prefix="polyyolo-", suffix=".log", delete=False) as log:
+            log.write(error.log_path.read_bytes())
+            kept = f"\nlog: {log.name}"
+    return f"\n{error.tail}{kept}"

@@ -58,16 +58,20 @@ class Session:
         command = self._command(feed)
         for exported in (self._outputs, self._times):
             exported.unlink(missing_ok=True)
-        ended = self.run(command, self.folder / "infer.log")
+        ended = self.run(command, self._log)
         if ended.status:
-            raise _failed(end_of(ended), command, ended)
+            raise _failed(end_of(ended), command, ended, self._log)
         try:
             outputs = read_outputs(self._outputs.read_text(encoding="utf-8"))
             latency_ms = float(json.loads(self._times.read_text(encoding="utf-8"))[-1]["latencyMs"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             told = f"says that it succeeded, but its exports cannot be read: {error}"
-            raise _failed(told, command, ended) from error
+            raise _failed(told, command, ended, self._log) from error
         return Inferred(outputs, latency_ms)
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "infer.log"
 
     @property
     def _outputs(self) -> Path:
@@ -101,11 +105,12 @@ class Session:
         )
 
 
-def _failed(what: str, command: Command, ended: Ended) -> ToolFailed:
+def _failed(what: str, command: Command, ended: Ended, log: Path) -> ToolFailed:
     return ToolFailed(
         f"trtexec {what}",
         fix=fix_for(ended.lines),
         argv=command.argv,
         status=ended.status,
         tail="\n".join(ended.lines[-TAIL_LINES:]),
+        log_path=log,
     )

@@ -1,0 +1,99 @@
+"""``--yolo-images``: pictures instead of random numbers, in the real ``polygraphy run``."""
+
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from polygraphy.comparator import RunResults
+from polygraphy.json import load_json
+
+from polyyolo.images.letterbox import to_tensor
+from polyyolo.images.presets import preprocessing_for
+from polyyolo.images.reading import read_picture
+from polyyolo.models.spec import read_spec
+
+
+def test_the_model_is_fed_the_pictures_with_its_own_preprocessing(
+    polygraphy_run, little_yolo, little_pictures, tmp_path
+):
+    picture = little_pictures / "00.png"
+    expected, _ = to_tensor(read_picture(picture), preprocessing_for(read_spec(little_yolo), (64, 64)))
+
+    ran = polygraphy_run(little_yolo, "--onnxrt", "--yolo-images", picture, "--save-inputs", "fed.json")
+
+    assert ran.status == 0, ran.text
+    (fed,) = load_json(str(tmp_path / "fed.json"))
+    np.testing.assert_array_equal(fed["images"], expected[None])
+
+
+def test_open_axes_take_polygraphys_own_input_shapes(polygraphy_run, little_dynamic, little_pictures, tmp_path):
+    ran = polygraphy_run(
+        *(little_dynamic, "--onnxrt", "--yolo-images", little_pictures, "--yolo-count", 8),
+        *("--input-shapes", "images:[4,3,64,64]", "--save-outputs", "out.json"),
+    )
+
+    assert ran.status == 0, ran.text
+    ((_, iterations),) = RunResults.load(str(tmp_path / "out.json"))
+    assert [iteration["output0"].shape for iteration in iterations] == [(4, 6, 84), (4, 6, 84)]
+
+
+def test_the_option_wins_over_the_loaders_environment_and_the_rest_of_it_counts(
+    polygraphy_run, little_yolo, little_pictures
+):
+    ran = polygraphy_run(
+        *(little_yolo, "--onnxrt", "--yolo-images", little_pictures),
+        POLYYOLO_IMAGES="/nowhere",
+        POLYYOLO_COUNT=5,
+        POLYYOLO_COUNT_FILE="fed.json",
+    )
+
+    assert ran.status == 0, ran.text
+    assert "Iteration: 4" in ran.text
+    assert "Iteration: 5" not in ran.text
+
+
+def test_a_saved_script_does_what_the_command_did(polygraphy_run, little_yolo, little_pictures, tmp_path):
+    words = (little_yolo, "--onnxrt", "--onnxrt", "--yolo-images", little_pictures, "--yolo-count", 3, "--yolo-compare")
+    assert polygraphy_run(*words, "--gen-script", "compare.py").status == 0
+
+    done = subprocess.run([sys.executable, tmp_path / "compare.py"], capture_output=True, text=True, check=True)
+
+    assert "Passed: 3/3 iterations" in done.stdout
+
+
+def test_an_open_size_that_nobody_told_is_refused_without_a_traceback(
+    polygraphy_run, little_yolo, little_pictures, tmp_path
+):
+    model = onnx.load(little_yolo)
+    for axis, name in ((2, "height"), (3, "width")):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    onnx.save(model, tmp_path / "open.onnx")
+
+    ran = polygraphy_run(tmp_path / "open.onnx", "--onnxrt", "--yolo-images", little_pictures)
+
+    assert ran.status == 1
+    assert "so that height and width must be told" in ran.text
+    assert "Traceback" not in ran.text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--yolo-images", "/nowhere"), "no such file or folder: /nowhere"),
+        (("--yolo-count", "4"), "--yolo-count counts the pictures of --yolo-images, which is not there"),
+        (("--yolo-images", ".", "--yolo-count", "0"), "argument --yolo-count: 0 is not a whole number above 0"),
+        (("--yolo-images", ".", "--yolo-count", "some"), "argument --yolo-count: some is not a whole number above 0"),
+        (("--yolo-images", ".", "--iterations", "3"), "--yolo-images says what is fed, and --iterations too"),
+        (("--yolo-images", ".", "--val-range", "[0,1]"), "--yolo-images says what is fed, and --val-range too"),
+        (("--yolo-images", ".", "--load-inputs", "x.json"), "--yolo-images says what is fed, and --load-inputs too"),
+        (("--yolo-images", ".", "--data-loader-script", "x.py"), "and --data-loader-script too"),
+    ],
+)
+def test_each_mistake_is_told_in_one_sentence(polygraphy_run, little_yolo, words, message):
+    ran = polygraphy_run(little_yolo, "--onnxrt", *words)
+
+    assert ran.status != 0
+    assert message in ran.text
+    assert "Traceback" not in ran.text
