@@ -43,6 +43,7 @@ def forms(context: click.Context, option: click.Parameter, text: str) -> tuple[s
 @click.option("--limit", type=click.IntRange(1), default=300, show_default=True, help="boxes a picture, at most")
 @click.option("--classes", metavar="NAME,...", callback=listed, help="only these, by name or number  [all]")
 @click.option("--against", metavar="MODEL", help="draw what this model finds beside it")
+@click.option("--model", "onnx", metavar="ONNX", help="for an engine: what it was built from  [its run's report]")
 @click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
 @click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="height and width  [the model's own]")
 @click.option("--split", default="val", show_default=True, help="key of a data.yaml to read")
@@ -51,7 +52,10 @@ def forms(context: click.Context, option: click.Parameter, text: str) -> tuple[s
 @click.option("--quiet", is_flag=True, help="no progress display")
 @preprocessing_options
 def detect(model: str, source: Path, *, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's
-    """Draw what MODEL (a path or a name) sees on SOURCE: a picture, a folder, a list, a data.yaml or a video."""
+    """Draw what MODEL sees on SOURCE: a picture, a folder, a list, a data.yaml or a video.
+
+    MODEL is an ONNX by path or name, or an engine. What is stopped early keeps what was finished.
+    """
     from polyyolo.detection.detect import detect as run
     from polyyolo.files import plain
 
@@ -82,17 +86,14 @@ def _order(model: str, source: Path, options: dict[str, Any]) -> "Order":
 def _look(model: str, options: dict[str, Any]) -> "Look":
     from polyyolo.detection.classes import choose_classes
     from polyyolo.detection.detector import Look
-    from polyyolo.engines.profiles import own_shape
-    from polyyolo.images.presets import preprocessing_for
-    from polyyolo.models.spec import read_spec
-    from polyyolo.models.zoo import locate
     from polyyolo.verification.inference import Selection
+    from polyyolo.verification.subject import read_subject
 
-    spec = read_spec(locate(model), head=HeadKind(options["head"]) if options["head"] else None)
-    height, width = options["size"] or own_shape(spec)[2:]
-    preprocessing = preprocessing_for(spec, (height, width), **options["overrides"])
+    head = HeadKind(options["head"]) if options["head"] else None
+    subject = read_subject(model, onnx=options["onnx"], otherwise=options["against"], head=head)
+    preprocessing = subject.preprocessing(options["size"], **options["overrides"])
     selection = Selection(options["confidence"], options["iou"], multi_label=False, limit=options["limit"])
-    return Look(spec, preprocessing, selection, choose_classes(options["classes"], spec))
+    return Look(subject.spec, preprocessing, selection, choose_classes(options["classes"], subject.spec))
 
 
 def _lines(summary: "Detected", folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ from polyyolo.detection.video import Video, is_video, read_video, video_shots
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.sources import find_pictures
 from polyyolo.records import Preprocessing, Skipped
+from polyyolo.verification.engine_session import engine_of, refuse_without_gpu
 
 
 class Form(str, Enum):
@@ -93,9 +94,12 @@ def footage_of(order: Order) -> Footage:
         InputError: the folder would take the place of what is read, or the ids do not fit.
         ModelError: a model has no known head, or the two have other classes.
         PictureError: there is no such source, or nothing in it.
+        ToolchainError: a model is an engine, and this machine has no GPU.
     """
     for look in order.looks:
         refuse_headless(look.spec)
+        if engine := engine_of(look.spec.path):
+            refuse_without_gpu(engine)
     _refuse_other_classes(order)
     _refuse_own_source(order)
     video = read_video(order.source) if is_video(order.source) else None

@@ -2,19 +2,16 @@
 
 import colorsys
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from attrs import frozen
-from PIL import Image, ImageDraw, ImageFont
 
 from polyyolo.images.reading import Picture
+from polyyolo.verification import lettering
 from polyyolo.verification.boxes import Array, Boxes
+from polyyolo.verification.lettering import Colour
 
-Colour = tuple[int, int, int]
-"""Blue, green and red, 0 to 255."""
 Tag = tuple[int, int, int, int]
 """Left, top, width and height in pixels of a patch with text."""
 
@@ -83,7 +80,7 @@ def draw_boxes(image: Picture, boxes: Boxes, names: Sequence[str], alone: Array 
     taken: list[Tag] = []
     for index in order[::-1]:
         text = f"{name_of(int(boxes.classes[index]), names)} {boxes.scores[index]:.2f}"
-        place = _free_place(_size_of(text, style.letters), corners[index], canvas.shape[:2], taken)
+        place = _free_place(lettering.size_of(text, style.letters), corners[index], canvas.shape[:2], taken)
         if place:
             taken.append(place)
             _write(canvas, text, place, style.letters, colours[index])
@@ -93,43 +90,6 @@ def draw_boxes(image: Picture, boxes: Boxes, names: Sequence[str], alone: Array 
 def name_of(label: int, names: Sequence[str]) -> str:
     """Give a class its name, or its number where the model has no name for it."""
     return names[label] if label < len(names) else str(label)
-
-
-def write_text(canvas: Picture, text: str, place: tuple[int, int], letters: int, ink: Colour = INK) -> int:
-    """Write text onto ``canvas`` itself; what does not fit is cut off.
-
-    Args:
-        canvas: (H, W, 3) uint8 BGR.
-        text: one line, in any script that the font has.
-        place: left and top of the line in pixels.
-        letters: size of the font in pixels.
-        ink: its colour.
-
-    Returns:
-        Where the text ends, in pixels from the left.
-    """
-    left, top = place
-    width, height = _size_of(text, letters)
-    patch = canvas[max(0, top) : top + height, max(0, left) : left + width]
-    if patch.size:
-        drawn = Image.fromarray(np.ascontiguousarray(patch))
-        ImageDraw.Draw(drawn).text((0, 0), text, fill=ink, font=font(letters))
-        patch[:] = np.asarray(drawn)
-    return left + width
-
-
-@lru_cache(maxsize=32)
-def font(letters: int) -> ImageFont.FreeTypeFont:
-    """Load DejaVu Sans, which comes with Matplotlib, in a size in pixels."""
-    import matplotlib as mpl
-
-    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), letters)
-
-
-def _size_of(text: str, letters: int) -> tuple[int, int]:
-    """Width and height in pixels that a line of text takes, descenders included."""
-    ascent, descent = font(letters).getmetrics()
-    return round(font(letters).getlength(text)), ascent + descent
 
 
 def _outline(canvas: Picture, box: Sequence[int], colour: Colour, line: int) -> None:
@@ -160,4 +120,4 @@ def _collide(first: Tag, second: Tag) -> bool:
 def _write(canvas: Picture, text: str, place: Tag, letters: int, colour: Colour) -> None:
     left, top, width, height = place
     cv2.rectangle(canvas, (left, top), (left + width - 1, top + height - 1), colour, cv2.FILLED)
-    write_text(canvas, text, (left + MARGIN, top), letters, PAPER if colour == ALARM else INK)
+    lettering.write(canvas, text, (left + MARGIN, top), letters, PAPER if colour == ALARM else INK)

@@ -11,7 +11,8 @@ from polyyolo.files import replacing
 from polyyolo.images.reading import Picture, read_picture
 from polyyolo.verification.agreement import Pair, match
 from polyyolo.verification.boxes import Array, Boxes
-from polyyolo.verification.drawing import ALARM, INK, PAPER, draw_boxes, write_text
+from polyyolo.verification.drawing import ALARM, INK, PAPER, draw_boxes
+from polyyolo.verification.lettering import write
 
 __all__ = ["ALARM", "BAR", "GAP", "SIDE", "draw_found", "draw_pair", "encode", "side_by_side", "write_pairs"]
 
@@ -116,8 +117,8 @@ def _scaled(image: Picture, boxes: Boxes, scale: float) -> tuple[Picture, Boxes]
 def _title(title: str, alone: Array, width: int) -> Picture:
     """A dark bar with the model's title and how many of its boxes the other has too."""
     bar = np.full((BAR, width, 3), INK, np.uint8)
-    end = write_text(bar, title, (10, 6), 20, PAPER)
+    end = write(bar, title, (10, 6), 20, PAPER)
     count = len(alone)
     told = f"{count} box{'' if count == 1 else 'es'}" + (f", {alone.sum()} only here" if alone.any() else "")
-    write_text(bar, told, (end + 14, 9), 15, (205, 205, 205))
+    write(bar, told, (end + 14, 9), 15, (205, 205, 205))
     return bar

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from polyyolo.engines.gpu import first_gpu
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.sources import find_pictures
 from polyyolo.models.spec import read_spec
@@ -253,3 +254,45 @@ def test_a_real_model_sees_what_is_there(detect, models, val, tmp_path):
     assert best["name"] == "bus"
     assert best["score"] > 0.9
     np.testing.assert_allclose(best["xyxy"], (119, 84, 527, 530), atol=5)
+
+
+ENGINE = b"ftrt" + bytes(12) + (64).to_bytes(8, "little") + bytes([8, 6, 0, 12]) + bytes(36)
+
+
+def test_an_engine_without_its_onnx_asks_for_it(refused, little_pictures, tmp_path):
+    (tmp_path / "alone.plan").write_bytes(ENGINE)
+
+    err = refused(little_pictures, model=tmp_path / "alone.plan")
+
+    assert "is an engine, which does not tell its head, class names and preprocessing" in err
+
+
+def test_an_engine_needs_a_gpu_and_says_so_before_a_folder_is_made(
+    detect, little_yolo, little_pictures, tmp_path, monkeypatch
+):
+    from polyyolo.engines.gpu import Gpu
+    from polyyolo.verification import engine_session
+
+    (tmp_path / "alone.plan").write_bytes(ENGINE)
+    monkeypatch.setattr(engine_session, "first_gpu", lambda: Gpu(missing="no NVIDIA GPU"))
+
+    code, out, err = detect(little_pictures, "--model", little_yolo, model=tmp_path / "alone.plan")
+
+    assert (code, out) == (3, "")
+    assert "alone.plan is an engine, built by TensorRT" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.gpu
+def test_an_engine_sees_what_its_onnx_sees(detected, little_yolo, little_pictures, tmp_path):
+    pytest.importorskip("tensorrt", reason="TensorRT is not installed")
+    backend = pytest.importorskip("polygraphy.backend.trt")
+    if missing := first_gpu().missing:
+        pytest.skip(missing)
+    network = backend.NetworkFromOnnxPath(str(little_yolo))
+    backend.SaveEngine(backend.EngineFromNetwork(network), str(tmp_path / "little.plan"))()
+
+    onnx = flat(detected(little_pictures))
+    engine = flat(detected(little_pictures, "--model", little_yolo, model=tmp_path / "little.plan"))
+
+    np.testing.assert_allclose(engine, onnx, atol=0.1)
