@@ -1,14 +1,12 @@
-"""polyyolo report: write a run's report again."""
+"""polyyolo report: write a run's report again, or with what came back from another machine."""
 
-import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from polyyolo.cli.console import print_json
+from polyyolo.cli.console import bars, print_json
 from polyyolo.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,78 +17,66 @@ PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("run", type=PATH)
+@click.option("--from", "bundle", type=PATH, metavar="DIR", help="a bundle that came back: its results join the run")
 @click.option("-o", "--output", type=PATH, help="write only the page, to this .html file  [all reports, into RUN]")
 @click.option("--json", "as_json", is_flag=True, help="print what was written as JSON")
-def report(run: Path, output: Path | None, *, as_json: bool) -> None:
+def report(run: Path, bundle: Path | None, output: Path | None, *, as_json: bool) -> None:
     """Write report.html, report.md and the plots of RUN, the folder of an earlier run, again."""
-    from polyyolo import files
-    from polyyolo.reports import writing
-    from polyyolo.reports.html import page
-
     started = time.perf_counter()
-    record, manifest = _read(run)
-    if output:
-        _refuse_folder(output)
-        files.write_text(output, page.render(record, run, manifest))
-        written = [output]
-    else:
-        with files.locked(run):
-            written = [run / name for name in writing.write_for_people(record, run, manifest)]
+    with bars(quiet=as_json) as shown:
+        record = _record(run, bundle)
+        written = _write_page(record, output) if output else _write_all(record, joined=bundle is not None)
     if as_json:
-        told = [{"path": str(path), "size_bytes": path.stat().st_size} for path in written]
-        outcome = record.verdict.outcome.value
-        print_json({"outcome": outcome, "written": told, "seconds": round(time.perf_counter() - started, 3)})
+        outcome, told = record.verdict.outcome.value, [{"path": str(path), "bytes": _size(path)} for path in written]
+        seconds = round(time.perf_counter() - started, 3)
+        print_json({"outcome": outcome, "written": told, "seconds": seconds, "warnings": shown.warnings})
     else:
-        click.echo("\n".join(f"{path}: {path.stat().st_size / 1e6:.2f} MB" for path in written))
+        click.echo(f"{record.verdict.outcome.value}  {record.source.path.name} as {record.precision.value}")
+        click.echo("\n".join(f"{path}: {_size(path):,} bytes" for path in written))
 
 
-def _read(folder: Path) -> "tuple[Run, Mapping[str, Any]]":
-    """Read the record of a run, which may have been moved since, and its manifest where there is one.
-
-    Raises:
-        InputError: the folder holds no run, or one of another version.
-    """
+def _record(run: Path, bundle: Path | None) -> "Run":
+    """Read the run, and join to it what came back."""
     from attrs import evolve
 
+    from polyyolo import progress
+    from polyyolo.reports.reading import read_run
+
+    record = read_run(run)
+    if bundle is None:
+        return record
+    from polyyolo.bundling.returned import merged, read_back
+
+    with progress.recording() as told:
+        joined = merged(record, read_back(bundle, record))
+    return evolve(joined, warnings=tuple(dict.fromkeys((*record.warnings, *told.warnings))))
+
+
+def _write_page(record: "Run", output: Path) -> list[Path]:
     from polyyolo import files
-    from polyyolo.records import Run
-    from polyyolo.reports.writing import RECORD
+    from polyyolo.reports.html import page
+    from polyyolo.reports.reading import read_manifest
 
-    if not (folder / RECORD).is_file():
-        raise InputError(
-            f"{folder} holds no {RECORD}: it is not the folder of a finished run",
-            fix="name the folder that polyyolo engine wrote to; it prints it last",
-        )
-    manifest = _manifest(folder)
-    try:
-        record = files.read_json(folder / RECORD, Run)
-    except InputError as error:
-        raise InputError(f"{folder / RECORD}: {error.message}", fix=_fix(manifest)) from error
-    return evolve(record, folder=folder), manifest
-
-
-def _manifest(folder: Path) -> Mapping[str, Any]:
-    """Give nothing where the manifest is lost or damaged: the report stands without it."""
-    from polyyolo.reports.writing import MANIFEST
-
-    try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _fix(manifest: Mapping[str, Any]) -> str:
-    """Name the version that wrote the run, where it is another."""
-    from polyyolo import __version__
-
-    versions = manifest.get("versions")
-    made_by = versions.get("polyyolo") if isinstance(versions, dict) else None
-    if made_by and made_by != __version__:
-        return f"polyyolo {made_by} wrote it, this is {__version__}: use that version, or run polyyolo engine again"
-    return "run polyyolo engine again into the same folder: what is still valid is reused"
-
-
-def _refuse_folder(output: Path) -> None:
     if output.is_dir():
         raise InputError(f"{output} is a folder", fix=f"name a file: -o {output / 'report.html'}")
+    files.write_text(output, page.render(record, record.folder, read_manifest(record.folder)))
+    return [output]
+
+
+def _write_all(record: "Run", *, joined: bool) -> list[Path]:
+    """Write all that the record gives, and the record itself where something joined it."""
+    from polyyolo import files
+    from polyyolo.reports import writing
+    from polyyolo.reports.reading import read_manifest
+
+    folder = record.folder
+    with files.locked(folder):
+        names = writing.write_for_people(record, folder, read_manifest(folder))
+        if joined:
+            files.write_json(folder / writing.RECORD, record)
+            names = (writing.RECORD, *names)
+    return [folder / name for name in names]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size

@@ -1,0 +1,50 @@
+"""Read an earlier run back from its folder, which may have been moved since."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from polyyolo import __version__, files
+from polyyolo.errors import InputError
+from polyyolo.records import Run
+from polyyolo.reports.writing import MANIFEST, RECORD
+
+
+def read_run(folder: Path) -> Run:
+    """Read the record of a run; its folder is the one that is named here.
+
+    Raises:
+        InputError: the folder holds no run, or its record is damaged or of another version.
+    """
+    if not (folder / RECORD).is_file():
+        raise InputError(
+            f"{folder} holds no {RECORD}: it is not the folder of a finished run",
+            fix="name the folder that polyyolo engine wrote to; it prints it last",
+        )
+    try:
+        run = files.read_json(folder / RECORD, Run)
+    except InputError as error:
+        message = error.message if str(folder) in error.message else f"{folder / RECORD}: {error.message}"
+        raise InputError(message, fix=_fix(read_manifest(folder))) from error
+    return evolve(run, folder=folder)
+
+
+def read_manifest(folder: Path) -> Mapping[str, Any]:
+    """Read a run's manifest; nothing where it is lost or damaged, since a report stands without it."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _fix(manifest: Mapping[str, Any]) -> str:
+    """Name the version that wrote the run, where it is another."""
+    versions = manifest.get("versions")
+    made_by = versions.get("polyyolo") if isinstance(versions, dict) else None
+    if made_by and made_by != __version__:
+        return f"polyyolo {made_by} wrote it, this is {__version__}: use that version, or run polyyolo engine again"
+    return "run polyyolo engine again into the same folder: what is still valid is reused"

@@ -1,0 +1,134 @@
+"""What to do where INT8 costs too much, or too little was measured to tell."""
+
+import math
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from polyyolo.records import Agreement, Check, Fidelity, HeadKind, Limits, Outcome, Precision, Run
+from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again
+from polyyolo.reports.verdict import ENOUGH_BOXES, STRICT_IOU
+
+FEW_PICTURES = 64
+SETTLES_AT_MOST = 20_000
+"""More labelled pictures than this are not asked for: the loss is as good as at its limit."""
+
+
+def accuracy(run: Run, check: Check) -> Iterator[Advice]:
+    """Advise on mAP against FP32."""
+    found = run.fidelity
+    drop = found.drop_points if found else None
+    if run.source.quantized:
+        yield _came_quantized(run, check)
+    elif run.source.head.kind is HeadKind.NONE:
+        yield _no_head(run, check)
+    elif found is None or found.reference is None or drop is None:
+        what = (
+            "Measure the loss: give labelled pictures (images/ and labels/, a data.yaml or COCO JSON) in place of DIR."
+        )
+        yield Advice((check.name,), what, again(run, labelled=Path("DIR")))
+    elif not found.reference.map50_95:
+        what = "FP32 finds nothing that the labels hold: look whether model, labels and preprocessing belong together."
+        yield Advice((check.name,), what, _look(run))
+    else:
+        yield from _gentler(run, check)
+        if check.outcome is Outcome.UNPROVEN:
+            yield _more_labelled(run, check, found)
+
+
+def agreement(run: Run, check: Check) -> Iterator[Advice]:
+    """Advise on the agreement of boxes with FP32."""
+    found = _strict(run.fidelity)
+    boxes = max(found.reference_boxes, found.candidate_boxes) if found else 0
+    if run.source.quantized:
+        yield _came_quantized(run, check)
+    elif run.source.head.kind is HeadKind.NONE:
+        yield _no_head(run, check)
+    elif run.fidelity is None:
+        what = "Give pictures to compare on: a folder of what the model will see, in place of DIR."
+        yield Advice((check.name,), what, again(run, images=Path("DIR")))
+    elif check.outcome is Outcome.UNPROVEN:
+        yield _more_boxes(run, check, boxes)
+    else:
+        yield from _gentler(run, check)
+
+
+def _more_labelled(run: Run, check: Check, found: Fidelity) -> Advice:
+    """Ask for as many pictures as make twice the standard error smaller than the distance to the limit."""
+    limit = run.request.limits.max_drop if run.request else Limits().max_drop
+    distance = abs((found.drop_points or 0.0) - limit)
+    doubt = 2 * (found.drop_error or 0.0)
+    wanted = found.pictures * (doubt / distance) ** 2 if distance else math.inf
+    if wanted > SETTLES_AT_MOST:
+        what = "The loss is at its limit, and no reasonable number of pictures tells on which side: change --max-drop."
+        return Advice((check.name,), what)
+    what = (
+        f"Measure on about {_rounded_up(wanted):,} labelled pictures, in place of {found.pictures}: so many tell "
+        f"a loss of {found.drop_points:.2f} points from the limit of {limit:g}."
+    )
+    return Advice((check.name,), what, again(run, labelled=Path("DIR")))
+
+
+def _more_boxes(run: Run, check: Check, boxes: int) -> Advice:
+    pictures = run.fidelity.pictures if run.fidelity else 0
+    if not boxes:
+        what = f"The models find nothing on {pictures} pictures: look at what they see, and give pictures with objects."
+        return Advice((check.name,), what, _look(run))
+    count = _rounded_up(2 * pictures * ENOUGH_BOXES / boxes) if boxes < ENOUGH_BOXES else 4 * pictures
+    what = f"Compare on about {count:,} pictures with objects, in place of {pictures}: {boxes} boxes tell too little."
+    key = "labelled" if run.request and run.request.labelled else "images"
+    return Advice((check.name,), what, again(run, **{key: Path("DIR")}))
+
+
+def _came_quantized(run: Run, check: Check) -> Advice:
+    what = (
+        "The model came quantized: compare it with its FP32 model, in place of FP32.onnx, on labelled pictures in DIR."
+    )
+    command = ("polyyolo", "verify", str(run.built.path), "--against", "FP32.onnx", "--labelled", "DIR")
+    return Advice((check.name,), what, shlex.join(command))
+
+
+def _no_head(run: Run, check: Check) -> Advice:
+    what = "No YOLO head was recognised, so that there are no boxes: name its family, as v8, where it has one."
+    return Advice((check.name,), what, again(run, head=HeadKind.V8))
+
+
+def _gentler(run: Run, check: Check) -> Iterator[Advice]:
+    """Say what to change where INT8 costs too much: one step at a time, the one that pays most first."""
+    asked, name = run.request, (check.name,)
+    if run.precision is not Precision.INT8 or run.calibration is None or asked is None:
+        if run.precision is Precision.FP16:
+            yield Advice(name, "FP16 alone costs too much here: build in FP32.", again(run, precision=Precision.FP32))
+        return
+    more = next((budget for budget in BUDGETS if budget > asked.budget + 1e-9), None)
+    if run.calibration.pictures < FEW_PICTURES:
+        what = (
+            f"Calibrate with 128 pictures or more of what the model will see, in place of {run.calibration.pictures}."
+        )
+        yield Advice(name, what, again(run, images=Path("DIR")))
+    if "auto" not in asked.keep_float:
+        what = "Keep in float what costs the most accuracy: it is measured on the calibration pictures."
+        yield Advice(name, what, again(run, keep_float=("auto",)))
+    elif more:
+        what = f"Keep {more:.0%} of the work in float, in place of {asked.budget:.0%}: more accurate, a little slower."
+        yield Advice(name, what, again(run, budget=more))
+    if asked.method != "auto" and (check.outcome is Outcome.FAIL or not more):
+        yield Advice(name, "Let the method of the ranges be chosen by measurement.", again(run, method="auto"))
+    elif not more:
+        yield Advice(name, "INT8 does not suit this model: build in FP16.", again(run, precision=Precision.FP16))
+
+
+def _look(run: Run) -> str:
+    source = run.request.images if run.request else None
+    command = ("polyyolo", "inspect", "data", str(source or "DIR"), "--model", str(run.source.path))
+    return shlex.join(command)
+
+
+def _strict(found: Fidelity | None) -> Agreement | None:
+    return next((each for each in (found.agreements if found else ()) if each.iou == STRICT_IOU), None)
+
+
+def _rounded_up(count: float) -> int:
+    """Round up to two digits: such numbers are estimates."""
+    step = int(10 ** max(0, math.floor(math.log10(max(count, 1))) - 1))
+    return math.ceil(count / step) * step

@@ -1,0 +1,73 @@
+"""What to do about the engine: build it, measure it where its GPU is, make it faster."""
+
+import shlex
+from collections.abc import Iterator
+
+from polyyolo.records import Check, Outcome, Route, Run
+from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again, otherwise
+
+
+def engine(run: Run, check: Check) -> Iterator[Advice]:
+    """Advise on an engine that was not built."""
+    asked = run.request
+    if asked and asked.toolchain == "none":
+        what = "Build the engine: run again without --toolchain none where TensorRT is; the rest is reused."
+        yield Advice((check.name,), what, again(run, toolchain="auto"))
+    elif run.route is Route.CALIBRATED:
+        yield _packed(run, check)
+    else:
+        what = "Install TensorRT for RTX, which builds without a GPU, and run again; the rest is reused."
+        yield Advice((check.name,), what, _joined("pip install 'polyyolo[rtx]'", again(run)))
+
+
+def speed(run: Run, check: Check) -> Iterator[Advice]:
+    """Advise on speed that was not measured, or is too low."""
+    asked = run.request
+    if check.outcome is Outcome.UNPROVEN:
+        yield _on_gpu(run, check, "Measure how fast the engine is, on the GPU of this machine.", ("bench",))
+    elif run.calibration and asked and asked.budget > BUDGETS[0]:
+        less = max(budget for budget in BUDGETS if budget < asked.budget)
+        what = f"Keep {less:.0%} of the work in float, in place of {asked.budget:.0%}: faster, a little less accurate."
+        yield Advice((check.name,), what, again(run, budget=less))
+    else:
+        yield otherwise(run, check)
+
+
+def own_accuracy(run: Run, check: Check) -> Iterator[Advice]:
+    """Advise on what the engine computes, against what ONNX Runtime predicts."""
+    labelled = run.request.labelled if run.request else None
+    if check.outcome is Outcome.UNPROVEN:
+        what = "Measure the engine itself on labelled pictures, on the GPU of this machine."
+        yield _on_gpu(run, check, what, ("verify", "--labelled", str(labelled or "DIR")))
+    else:
+        what = (
+            "The engine computes otherwise than ONNX Runtime predicts: look for layers that are not what was planned."
+        )
+        yield Advice((check.name,), what, shlex.join(("polyyolo", "inspect", "layers", _engine_path(run))))
+
+
+def _on_gpu(run: Run, check: Check, what: str, words: tuple[str, ...]) -> Advice:
+    """Give a command for the engine where this machine has its GPU, or else the way to another machine."""
+    if run.engine is None or run.plan is None or not run.plan.toolchain.gpu:
+        return _packed(run, check)
+    verb, *options = words
+    return Advice((check.name,), what, shlex.join(("polyyolo", verb, _engine_path(run), *options)))
+
+
+def _packed(run: Run, check: Check) -> Advice:
+    if run.calibration is None:
+        return Advice((check.name,), "Make this run on a machine with the GPU that it is for.", again(run))
+    what = (
+        "Build and measure on the GPU that it is for: pack the run, start build.sh and bench.sh there, and read what "
+        f"comes back with polyyolo report {shlex.quote(str(run.folder))} --from."
+    )
+    packed = f"{run.folder}-bundle"
+    return Advice((check.name,), what, shlex.join(("polyyolo", "bundle", str(run.folder), "-o", packed)))
+
+
+def _engine_path(run: Run) -> str:
+    return str(run.engine.path if run.engine else run.built.path)
+
+
+def _joined(*commands: str) -> str:
+    return " && ".join(filter(None, commands))

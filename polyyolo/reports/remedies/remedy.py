@@ -1,0 +1,37 @@
+"""One thing to do, and the command for it."""
+
+import shlex
+
+from attrs import frozen
+
+from polyyolo.records import Check, Outcome, Run
+from polyyolo.reports.command_line import engine_line
+
+BUDGETS = (0.05, 0.10, 0.15, 0.20, 0.30, 0.50)
+"""Shares of the work to keep in float that are worth a try, one after the other."""
+
+
+@frozen
+class Advice:
+    """One thing to do.
+
+    Attributes:
+        checks: names of the checks that it is for.
+        what: in a sentence.
+        command: a line for a POSIX shell; empty where there is none.
+    """
+
+    checks: tuple[str, ...]
+    what: str
+    command: str = ""
+
+
+def again(run: Run, **changes: object) -> str:
+    """Spell the command that makes the run again, with some options changed; empty where it is not known."""
+    return shlex.join(engine_line(run.request, **changes)) if run.request else ""
+
+
+def otherwise(run: Run, check: Check) -> Advice:
+    """Repeat what was wanted, where no rule knows better."""
+    verb = "was not reached" if check.outcome is Outcome.FAIL else "is not proven"
+    return Advice((check.name,), f"{check.name}: {check.wanted} {verb}; {check.got}.", again(run))
