@@ -6,7 +6,18 @@ from pathlib import Path, PurePosixPath
 
 from attrs import evolve, frozen
 
-from polyyolo.bundling.contents import ENGINE, ENGINES, MODELS, REFERENCE, Bundle
+from polyyolo.bundling.contents import (
+    ENGINE,
+    ENGINES,
+    LAYER_TIMES,
+    LAYERS,
+    MODELS,
+    TIMES,
+    Bundle,
+    exported,
+    given,
+    index_of,
+)
 from polyyolo.bundling.forms import Form, Forms
 from polyyolo.bundling.measuring import VERBOSITY, Measuring
 from polyyolo.engines.plan import BuildOptions, Program, make_plan, typing_for
@@ -55,7 +66,7 @@ INDEX = "@INDEX@"
 """Stands for the number of a reference in a command line."""
 
 
-def plan_for(forms: Forms, profile: Profile, route: Route, toolchain: Toolchain) -> BuildPlan:
+def plan_for(forms: Forms, profile: Profile, route: Route, toolchain: Toolchain, engine: PurePosixPath) -> BuildPlan:
     """Plan the build on another machine; paths are below the bundle.
 
     Raises:
@@ -68,8 +79,9 @@ def plan_for(forms: Forms, profile: Profile, route: Route, toolchain: Toolchain)
         program=Program.TRTEXEC,
         calibration_cache=Path(WRITTEN_CACHE) if route is Route.CALIBRATED else None,
         half=form.half,
+        extra=(VERBOSITY,),
     )
-    return make_plan(spec, profile, toolchain, Path(PARTIAL_ENGINE), options)
+    return make_plan(spec, profile, toolchain, Path(engine), options)
 
 
 def shell_functions(bundle: Bundle, forms: Forms) -> str:
@@ -81,12 +93,10 @@ def shell_functions(bundle: Bundle, forms: Forms) -> str:
     ways = {
         "build_with": lambda route, generation: _build(bundle, forms, route, generation),
         "speed_with": lambda route, generation: _run(
-            _measuring(forms, route, generation).speed(bundle.shapes, f"{FRESH}/times.json")
+            _measuring(forms, route, generation).speed(bundle.shapes, f"{FRESH}/{TIMES}")
         ),
         "layers_with": lambda route, generation: _run(
-            _measuring(forms, route, generation).layers(
-                bundle.shapes, f"{FRESH}/layers.json", f"{FRESH}/layer_times.json"
-            )
+            _measuring(forms, route, generation).layers(bundle.shapes, f"{FRESH}/{LAYERS}", f"{FRESH}/{LAYER_TIMES}")
         ),
         "outputs_with": lambda route, generation: _outputs(bundle, forms, route, generation),
     }
@@ -97,18 +107,13 @@ def shell_functions(bundle: Bundle, forms: Forms) -> str:
         f"oldest_release={GENERATIONS[-1].first}",
         f"default_route={bundle.route.value}",
         f"known_routes={_quoted(' '.join(route.value for route in bundle.routes))}",
-        f"references={_quoted(' '.join(names_of(len(bundle.references))))}",
+        f"references={_quoted(' '.join(map(index_of, range(len(bundle.references)))))}",
         f"gpu_readings={','.join(READINGS)}",
         f"usual_folders={_quoted(' '.join(TRTEXEC_FOLDERS))}",
     ]
     for name, way in ways.items():
         lines += ["", *_function(name, bundle.routes, way)]
     return "\n".join(lines) + "\n"
-
-
-def names_of(references: int) -> tuple[str, ...]:
-    """Name references by number: "00", "01", ..."""
-    return tuple(f"{number:02}" for number in range(references))
 
 
 def _function(name: str, routes: tuple[Route, ...], way: Callable[[Route, Generation], Iterator[str]]) -> Iterator[str]:
@@ -131,12 +136,12 @@ def _function(name: str, routes: tuple[Route, ...], way: Callable[[Route, Genera
 
 def _build(bundle: Bundle, forms: Forms, route: Route, generation: Generation) -> Iterator[str]:
     try:
-        plan = plan_for(forms, bundle.profile, route, generation.toolchain)
+        plan = plan_for(forms, bundle.profile, route, generation.toolchain, PARTIAL_ENGINE)
     except PolyYoloError as error:
         fix = "sh build.sh qdq" if route is Route.CALIBRATED else error.fix
         yield f"refuse {_quoted(error.message)} {_quoted(fix)}"
         return
-    yield from _run((*plan.command.argv[1:], VERBOSITY))
+    yield from _run(plan.command.argv[1:])
 
 
 def _outputs(bundle: Bundle, forms: Forms, route: Route, generation: Generation) -> Iterator[str]:
@@ -145,9 +150,9 @@ def _outputs(bundle: Bundle, forms: Forms, route: Route, generation: Generation)
         return
     first, form = bundle.references[0], _form(forms, route, generation)
     dtype = form.spec.image_input.dtype
-    shapes = {**bundle.shapes, bundle.image: (len(first.pictures), *bundle.shapes[bundle.image][1:])}
-    source = f"{REFERENCE}/{INDEX}.{dtype}.bin"
-    yield from _run(_measuring(forms, route, generation).outputs(shapes, source, f"{FRESH}/outputs/{INDEX}.json"))
+    shapes = {**bundle.shapes, bundle.image: (first.batch, *bundle.shapes[bundle.image][1:])}
+    measuring = _measuring(forms, route, generation)
+    yield from _run(measuring.outputs(shapes, given(INDEX, dtype), f"{FRESH}/{exported(INDEX)}"))
 
 
 def _form(forms: Forms, route: Route, generation: Generation) -> Form:

@@ -9,12 +9,23 @@ from attrs import frozen
 
 from polyyolo import __version__, progress
 from polyyolo.bundling.archive import appearing, refuse_target, write_sums
-from polyyolo.bundling.contents import LIBRARY, MANIFEST, MODELS, PROFILE, README, SUMS, Bundle, Reference
+from polyyolo.bundling.contents import (
+    LIBRARY,
+    MANIFEST,
+    MODELS,
+    PROFILE,
+    README,
+    SUMS,
+    Bundle,
+    Reference,
+    expected,
+    index_of,
+)
 from polyyolo.bundling.forms import Forms, gather, read_run
-from polyyolo.bundling.generations import names_of, shell_functions
+from polyyolo.bundling.generations import shell_functions
 from polyyolo.bundling.references import write_references
 from polyyolo.engines.programs import TRTEXEC_FOLDERS
-from polyyolo.files import sha256_of, write_json, write_text
+from polyyolo.files import write_json, write_text
 from polyyolo.records import Route, Run
 
 SCRIPTS = ("build.sh", "bench.sh", "check.sh")
@@ -86,7 +97,7 @@ def _filled(folder: Path, run: Run, wanted: Wanted, inside: Path) -> Bundle:
             if form.spec.path.parent != models:
                 shutil.copyfile(form.spec.path, models / form.spec.path.name)
     references = write_references(run, forms, wanted.pictures, wanted.images, inside)
-    bundle = _described(run, forms, models, references)
+    bundle = _described(run, forms, references)
     _write_scripts(bundle, forms, inside)
     write_json(inside / MANIFEST, bundle)
     write_json(inside / PROFILE, run.profile)
@@ -94,13 +105,16 @@ def _filled(folder: Path, run: Run, wanted: Wanted, inside: Path) -> Bundle:
     return bundle
 
 
-def _described(run: Run, forms: Forms, models: Path, references: tuple[Reference, ...]) -> Bundle:
+def _described(run: Run, forms: Forms, references: tuple[Reference, ...]) -> Bundle:
     shapes = {name: shapes.opt for name, shapes in run.profile.optimizations[0].items()}
     return Bundle(
         polyyolo=__version__,
         model=run.source.path.name,
         model_sha256=run.source.sha256,
-        models={f"{MODELS}/{path.name}": sha256_of(path) for path in sorted(models.iterdir())},
+        weak=forms.weak.spec.path.name,
+        strong=forms.strong.spec.path.name,
+        plain=forms.plain.spec.path.name if forms.plain else "",
+        weak_sha256=forms.weak.spec.sha256,
         route=run.route,
         routes=forms.routes,
         image=run.source.image,
@@ -130,9 +144,9 @@ def _script(name: str) -> str:
 def _output_lines(bundle: Bundle) -> str:
     """List what is expected for ``check.sh``: reference, file, what quantizing costs in dB, and the output's name."""
     return "".join(
-        f"{name}\t{file}\t{_decibels(bundle, output)}\t{output}\n"
-        for name, reference in zip(names_of(len(bundle.references)), bundle.references, strict=True)
-        for output, file in reference.outputs.items()
+        f"{index_of(place)}\t{expected(index_of(place), number)}\t{_decibels(bundle, output)}\t{output}\n"
+        for place, reference in enumerate(bundle.references)
+        for number, output in enumerate(reference.outputs)
     )
 
 
@@ -141,7 +155,7 @@ def _decibels(bundle: Bundle, output: str) -> str:
 
 
 def _words(bundle: Bundle) -> Mapping[str, str]:
-    pictures = len({name for reference in bundle.references for name in reference.pictures})
+    pictures = sum(len(reference.pictures) for reference in bundle.references)
     told = {
         Route.QDQ: "  sh build.sh qdq          scales in the model: TensorRT 8.5 to 11",
         Route.CALIBRATED: "  sh build.sh calibrated   scales in models/calibration.cache: TensorRT 8.5 to 10",

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from polyyolo import progress
-from polyyolo.bundling.contents import REFERENCE, Reference
+from polyyolo.bundling.contents import Reference, expected, given, index_of
 from polyyolo.bundling.forms import Forms
-from polyyolo.bundling.generations import names_of
 from polyyolo.errors import InputError, PictureError
 from polyyolo.files import replacing
 from polyyolo.images.sources import find_pictures
@@ -42,12 +41,12 @@ def write_references(run: Run, forms: Forms, count: int, images: Path | None, fo
     """
     if not count:
         return ()
-    queries = list(_queries(list(islice(_pictures(run, images), count)), _batch(run, forms)))
-    names = names_of(len(queries))
+    batch = _batch(run, forms)
+    queries = list(_queries(list(islice(_pictures(run, images), count)), batch))
     with Runner(forms.weak.spec) as runner:
         return tuple(
-            _written(runner, query, forms, folder, name)
-            for name, query in zip(names, progress.track(queries, "references", len(queries)), strict=True)
+            _written(runner, query, batch, forms, (folder, index_of(place)))
+            for place, query in enumerate(progress.track(queries, "references", len(queries)))
         )
 
 
@@ -78,33 +77,28 @@ def _batch(run: Run, forms: Forms) -> int:
     return fixed if isinstance(fixed, int) else run.profile.optimizations[0][forms.weak.spec.image].min[0]
 
 
-def _queries(known: Sequence[Known], batch: int) -> Iterator[list[Known]]:
-    """Cut into full batches; the last is filled up with its last picture."""
+def _queries(known: Sequence[Known], batch: int) -> Iterator[Sequence[Known]]:
+    """Cut into batches; the last may be smaller."""
     if not known:
         raise InputError("there are no pictures to check an engine with", fix="name some with --images")
     for start in range(0, len(known), batch):
-        part = list(known[start : start + batch])
-        yield part + [part[-1]] * (batch - len(part))
+        yield known[start : start + batch]
 
 
-def _written(runner: Runner, query: Sequence[Known], forms: Forms, folder: Path, name: str) -> Reference:
-    stacked = np.stack([tensor for _, tensor in query])
-    dtypes = {form.spec.image_input.dtype for form in forms.each}
-    inputs = {dtype: stacked.astype(dtype) for dtype in sorted(dtypes)}
-    outputs = {output: np.asarray(array, np.float32) for output, array in runner.infer(stacked).items()}
-    return Reference(
-        pictures=tuple(picture for picture, _ in query),
-        inputs={dtype: _raw(array, folder, f"{name}.{dtype}.bin") for dtype, array in inputs.items()},
-        outputs={
-            output: _raw(array, folder, f"{name}.output{place}.bin")
-            for place, (output, array) in enumerate(outputs.items())
-        },
-        shapes={output: array.shape for output, array in outputs.items()},
-    )
+def _written(runner: Runner, query: Sequence[Known], batch: int, forms: Forms, places: tuple[Path, str]) -> Reference:
+    folder, index = places
+    filled = [*query, *[query[-1]] * (batch - len(query))]
+    stacked = np.stack([tensor for _, tensor in filled])
+    for dtype in {form.spec.image_input.dtype for form in forms.each}:
+        _write_raw(stacked.astype(dtype), folder / given(index, dtype))
+    outputs = runner.infer(stacked)
+    for place, array in enumerate(outputs.values()):
+        _write_raw(np.asarray(array, np.float32), folder / expected(index, place))
+    shapes = {output: array.shape for output, array in outputs.items()}
+    return Reference(tuple(picture for picture, _ in query), batch, shapes)
 
 
-def _raw(array: Array, folder: Path, name: str) -> str:
+def _write_raw(array: Array, path: Path) -> None:
     """Write little-endian values without a header, as ``--loadInputs`` takes them."""
-    with replacing(folder / REFERENCE / name) as temporary:
+    with replacing(path) as temporary:
         temporary.write_bytes(array.astype(array.dtype.newbyteorder("<")).tobytes())
-    return f"{REFERENCE}/{name}"

@@ -1,0 +1,189 @@
+"""Read what came back from another machine, and put it into the run that it belongs to."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from polyyolo import progress
+from polyyolo.bundling.benchmark import read_benchmark
+from polyyolo.bundling.comparison import compare
+from polyyolo.bundling.contents import ENGINE, ENGINES, LAYER_TIMES, LAYERS, MANIFEST, MODELS, RESULTS, Bundle
+from polyyolo.bundling.forms import Form, Forms
+from polyyolo.bundling.generations import plan_for
+from polyyolo.bundling.notes import BUILD, read_notes
+from polyyolo.engine_layers.findings import findings
+from polyyolo.engine_layers.reading import read_layers, read_profile
+from polyyolo.engines.half import read_half
+from polyyolo.engines.toolchain import named
+from polyyolo.engines.versions import number_in_banner
+from polyyolo.errors import InputError, ToolFailed
+from polyyolo.files import read_json, sha256_of
+from polyyolo.models.spec import read_spec
+from polyyolo.records import Benchmark, Check, Engine, EngineLayer, Fidelity, Limits, Outcome, Route, Run, Verdict
+from polyyolo.reports.verdict import judge_model
+
+BUILD_NOTES, FAILED = "build.txt", "failed.txt"
+SPEED, ACCURACY, BUILT = "speed", "the engine's own accuracy", "engine built"
+
+
+@frozen
+class Returned:
+    """What came back.
+
+    Attributes:
+        engine: with the plan that it was built by there.
+        benchmark: how fast it is there.
+        layers: of the engine; empty where they cannot be read.
+        fidelity: the engine's outputs against ONNX Runtime's INT8; None where no pictures were packed.
+    """
+
+    engine: Engine
+    benchmark: Benchmark
+    layers: tuple[EngineLayer, ...]
+    fidelity: Fidelity | None
+
+
+def read_back(folder: Path, run: Run) -> Returned:
+    """Read the results in a bundle that came back.
+
+    Args:
+        folder: the bundle.
+        run: the one that was packed.
+
+    Raises:
+        InputError: no bundle, one of another model or of an earlier run, no results, or damaged ones.
+        ToolFailed: the build failed there.
+    """
+    bundle = _bundle(folder, run)
+    notes = _notes(folder)
+    engine = _engine(folder, bundle, notes)
+    return Returned(
+        engine=engine,
+        benchmark=read_benchmark(folder, bundle, engine),
+        layers=_layers(folder / RESULTS),
+        fidelity=compare(folder, bundle, run.source.head),
+    )
+
+
+def merged(run: Run, back: Returned) -> Run:
+    """Put what came back into the run's record; what was measured of another engine stays beside it."""
+    others = [each for each in run.benchmarks if (each.sha256, each.shapes) != _key(back.benchmark)]
+    limits = run.request.limits if run.request else Limits()
+    checks = {check.name: check for check in (*run.verdict.checks, *_checks(back, limits))}
+    return evolve(
+        run,
+        plan=back.engine.plan,
+        engine=back.engine,
+        benchmarks=(*others, back.benchmark),
+        engine_layers=back.layers or run.engine_layers,
+        verdict=Verdict(tuple(checks.values())),
+    )
+
+
+def _key(benchmark: Benchmark) -> tuple[str, Mapping[str, tuple[int, ...]]]:
+    return benchmark.sha256, benchmark.shapes
+
+
+def _bundle(folder: Path, run: Run) -> Bundle:
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder} is no bundle: it holds no {MANIFEST}", fix="name the folder that polyyolo bundle made"
+        )
+    bundle = read_json(folder / MANIFEST, Bundle)
+    if bundle.model_sha256 != run.source.sha256:
+        raise InputError(
+            f"{folder} is a bundle of {bundle.model} ({bundle.model_sha256[:12]}), the run in {run.folder} is of "
+            f"{run.source.path.name} ({run.source.sha256[:12]})",
+            fix="name the run that was packed",
+        )
+    here = run.folder / bundle.weak
+    if here.is_file() and sha256_of(here) != bundle.weak_sha256:
+        raise InputError(
+            f"{run.folder} was made again since {folder} was packed: {bundle.weak} is another model now",
+            fix="pack it again, and build and measure that there",
+        )
+    return bundle
+
+
+def _notes(folder: Path) -> Mapping[str, str]:
+    """Read what bench.sh noted of the build whose engine it measured."""
+    measured = folder / RESULTS / BUILD_NOTES
+    if measured.is_file():
+        return read_notes(measured, BUILD)
+    failed = folder / ENGINES / FAILED
+    if failed.is_file():
+        notes = read_notes(failed)
+        raise ToolFailed(
+            f"the build failed on the other machine: {notes.get('message', 'no reason was noted')}",
+            fix="its log tells more",
+            status=int(notes.get("status", "1")),
+            tail=_tail(folder / ENGINES / "build.log"),
+            log_path=folder / ENGINES / "build.log",
+        )
+    built = (folder / ENGINES / BUILD_NOTES).is_file()
+    raise InputError(
+        f"{folder} holds no results" + (": the engine was built there, but not measured" if built else ""),
+        fix="on the machine that will run the engine: " + ("sh bench.sh" if built else "sh build.sh, then sh bench.sh"),
+    )
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]) if log.is_file() else ""
+
+
+def _engine(folder: Path, bundle: Bundle, notes: Mapping[str, str]) -> Engine:
+    path = folder / ENGINE
+    toolchain = named(number_in_banner(f"[TensorRT v{notes['number']}]"))
+    forms = _forms(folder, bundle)
+    plan = plan_for(forms, bundle.profile, Route(notes["route"]), toolchain, ENGINE)
+    if path.is_file() and notes["sha256"] and sha256_of(path) != notes["sha256"]:
+        progress.warn(f"{path} is not the engine that was measured", "run bench.sh there after build.sh")
+    return Engine(path, notes["sha256"], int(notes["bytes"]), float(notes["seconds"]), plan)
+
+
+def _forms(folder: Path, bundle: Bundle) -> Forms:
+    weak, strong = (_form(folder, name) for name in (bundle.weak, bundle.strong))
+    return Forms(weak, strong, _form(folder, bundle.plain) if bundle.plain else None)
+
+
+def _form(folder: Path, name: str) -> Form:
+    path = folder / MODELS / name
+    return Form(read_spec(path), read_half(path))
+
+
+def _layers(results: Path) -> tuple[EngineLayer, ...]:
+    """Read the layers; an export that cannot be read costs the layers, not the measurement."""
+    try:
+        return findings(read_layers(results / LAYERS), read_profile(results / LAYER_TIMES)).layers
+    except InputError as error:
+        progress.warn(error.message, error.fix)
+        return ()
+
+
+def _checks(back: Returned, limits: Limits) -> Iterator[Check]:
+    engine, speed = back.engine, back.benchmark
+    got = f"{engine.size_bytes / 1e6:.1f} MB in {engine.build_seconds:.0f} s on {speed.gpu}"
+    yield Check(BUILT, "a plan file", got, Outcome.PASS)
+    yield _speed(speed, limits)
+    yield _accuracy(back.fidelity, limits)
+
+
+def _speed(speed: Benchmark, limits: Limits) -> Check:
+    median = speed.gpu_compute.median_ms
+    shapes = ", ".join("x".join(map(str, shape)) for shape in speed.shapes.values())
+    got = f"{median:.3f} ms for {shapes}, {speed.images_per_s:.0f} pictures/s on {speed.gpu}, by {speed.measured_by}"
+    if limits.max_latency_ms is None:
+        return Check(SPEED, "a latency measured on the GPU", got, Outcome.PASS)
+    wanted = f"at most {limits.max_latency_ms:g} ms, median of the GPU's work"
+    return Check(SPEED, wanted, got, Outcome.PASS if median <= limits.max_latency_ms else Outcome.FAIL)
+
+
+def _accuracy(fidelity: Fidelity | None, limits: Limits) -> Check:
+    """Judge the engine's boxes against ONNX Runtime's as those are judged against FP32's."""
+    wanted = f"boxes as ONNX Runtime predicts: F1 of at least {limits.min_agreement:g} at IoU 0.9"
+    if fidelity is None:
+        return Check(ACCURACY, wanted, "no pictures were packed", Outcome.UNPROVEN)
+    _, judged, *_ = judge_model(fidelity, limits).checks
+    noise = ", ".join(f"{name} {decibels:.1f} dB" for name, decibels in fidelity.signal_to_noise_db.items())
+    return evolve(judged, name=ACCURACY, wanted=wanted, got=f"{judged.got}, {fidelity.pictures} pictures; {noise}")

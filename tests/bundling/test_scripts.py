@@ -1,0 +1,248 @@
+"""build.sh, bench.sh and check.sh on a machine with a POSIX shell and a trtexec of each generation."""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+GENERATIONS = ("8.5.3", "8.6.1", "9.3", "10.16", "11.1")
+
+
+def argv_of(box, log="engine/build.log"):
+    """The words that trtexec got, from its own first line."""
+    return re.search(r"&&&& RUNNING .* # trtexec (.*)", (box.folder / log).read_text())[1].split()
+
+
+def notes_of(box, name="engine/build.txt"):
+    return dict(line.split("=", 1) for line in (box.folder / name).read_text().splitlines())
+
+
+def test_each_generation_gets_the_model_and_the_options_that_it_knows(box, fake_trtexec):
+    shapes = ["--minShapes=images:2x3x64x64", "--optShapes=images:4x3x64x64", "--maxShapes=images:8x3x64x64"]
+    asked = {}
+    for version in GENERATIONS:
+        said = box.run("build.sh", trtexec=fake_trtexec(version))
+        assert (said.status, said.text[-42:]) == (0, "built engine/model.plan; now: sh bench.sh\n"), said.text
+        onnx, engine, *rest = argv_of(box)
+        assert engine == "--saveEngine=engine/.model.plan"
+        asked[version] = [onnx, *(word for word in rest if word not in shapes)]
+        assert len(rest) - len(asked[version]) == len(shapes) - 1
+
+    weak = ["--onnx=models/model.int8.onnx", "--int8", "--fp16"]
+    assert asked == {
+        "8.5.3": [*weak, "--buildOnly", "--profilingVerbosity=detailed"],
+        "8.6.1": [*weak, "--skipInference", "--profilingVerbosity=detailed"],
+        "9.3": [*weak, "--skipInference", "--profilingVerbosity=detailed"],
+        "10.16": [
+            *("--onnx=models/model.fp16.onnx", "--stronglyTyped"),
+            *("--skipInference", "--profilingVerbosity=detailed"),
+        ],
+        "11.1": ["--onnx=models/model.fp16.onnx", "--skipInference", "--profilingVerbosity=detailed"],
+    }
+
+
+def test_what_was_built_is_noted_with_its_hash(box, fake_trtexec):
+    box.run("build.sh", trtexec=fake_trtexec("10.16"))
+
+    engine = (box.folder / "engine" / "model.plan").read_bytes()
+    notes = notes_of(box)
+    assert engine[:4] == b"ftrt"
+    assert (notes["number"], notes["route"]) == ("101600", "qdq")
+    assert notes["sha256"] == hashlib.sha256(engine).hexdigest()
+    assert int(notes["bytes"]) == len(engine)
+    assert 0 <= int(notes["seconds"]) < 30
+
+
+def test_the_calibrated_route_takes_the_cache_with_the_number_of_this_trtexec(box, fake_trtexec):
+    said = box.run("build.sh", "calibrated", trtexec=fake_trtexec("8.6.1"))
+
+    assert said.status == 0, said.text
+    assert argv_of(box)[0] == "--onnx=models/model.onnx"
+    assert "--calib=engine/calibration.cache" in argv_of(box)
+    packed, written = (
+        (box.folder / place / "calibration.cache").read_text().split("\n", 1) for place in ("models", "engine")
+    )
+    assert (packed[0], written[0]) == ("TRT-100000-EntropyCalibration2", "TRT-8601-EntropyCalibration2")
+    assert packed[1] == written[1]
+
+
+def test_tensorrt_11_refuses_the_calibrated_route_and_names_the_other(box, fake_trtexec):
+    said = box.run("build.sh", "calibrated", trtexec=fake_trtexec("11.1"))
+
+    assert said.status == 3
+    assert "error: TensorRT 11.0 has no INT8 calibrator (removed in 11.0)\n  fix: sh build.sh qdq" in said.text
+
+
+def test_bench_leaves_times_layers_and_outputs(box, fake_trtexec):
+    trtexec = fake_trtexec("11.1")
+    box.run("build.sh", trtexec=trtexec)
+    said = box.run("bench.sh", trtexec=trtexec)
+
+    assert said.status == 0, said.text
+    found = {str(path.relative_to(box.folder / "results")) for path in (box.folder / "results").rglob("*.*")}
+    exports = {"times.json", "layers.json", "layer_times.json", "outputs/00.json", "outputs/01.json"}
+    assert found == exports | {"build.txt", "build.log", "speed.log", "layers.log", "outputs.log"}
+    assert not (box.folder / "results.partial").exists()
+    assert "GPU Compute Time: min = 0.72" in said.text
+    assert re.search(r"00, output0: [5-9]\d\.\d dB, largest error 0\.\d+ \(INT8 itself is [4-7]\d", said.text)
+
+
+def test_all_scripts_work_in_every_shell(box, fake_trtexec, shell):
+    trtexec = fake_trtexec("8.6.1")
+    for script in ("build.sh", "bench.sh", "check.sh"):
+        said = box.run(script, shell=shell, trtexec=trtexec)
+        assert said.status == 0, said.text
+    decibels = float(re.search(r"00, output0: ([\d.]+) dB", said.text)[1])
+    assert decibels > 130  # the same model in the same arithmetic, written with float32's digits
+
+
+def test_every_script_is_read_by_every_shell_without_complaint(bundle, shell):
+    for script in (*bundle.glob("*.sh"), *(bundle / "lib").glob("*.sh")):
+        command = [shutil.which(shell), *(["sh"] if shell == "busybox" else []), "-n", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), script
+
+
+def test_trtexec_is_found_on_the_path(box, fake_trtexec):
+    folder = fake_trtexec("9.3").parent
+
+    assert box.run("build.sh", PATH=f"{box.path}:{folder}").text.startswith(f"trtexec 9.3.0: {folder}/trtexec\n")
+
+
+def test_without_trtexec_it_is_told_where_it_was_looked_for(box):
+    said = box.run("build.sh")
+
+    assert said.status == 3
+    assert "trtexec was not found; looked on PATH, and in /usr/src/tensorrt/bin /opt/tensorrt/bin" in said.text
+    assert "fix: set TRTEXEC to its path" in said.text
+
+
+def test_a_trtexec_that_is_no_program_is_refused(box, tmp_path):
+    said = box.run("build.sh", trtexec=tmp_path)
+
+    assert (said.status, said.text.splitlines()[0]) == (3, f"error: TRTEXEC is {tmp_path}, which is no program")
+
+
+@pytest.mark.parametrize(
+    ("banner", "told"),
+    [
+        ("&&&& RUNNING TensorRT.trtexec [TensorRT v8401] # trtexec --help", "trtexec 8.4.1 is older than 8.5"),
+        ("libnvinfer.so.10: cannot open shared object file", "did not tell its version"),
+    ],
+)
+def test_an_old_trtexec_and_one_that_does_not_start_are_refused(box, tmp_path, banner, told):
+    program = tmp_path / "trtexec"
+    program.write_text(f"#!/bin/sh\necho '{banner}'\n")
+    program.chmod(0o755)
+    said = box.run("build.sh", trtexec=program)
+
+    assert said.status == 3
+    assert told in said.text
+    assert not (box.folder / "engine").exists()
+
+
+@pytest.mark.parametrize("harm", ["changed", "gone"])
+def test_a_file_that_is_not_what_was_packed_is_named_before_anything_is_built(box, fake_trtexec, harm):
+    model = box.folder / "models" / "model.fp16.onnx"
+    if harm == "changed":
+        model.write_bytes(model.read_bytes()[:-1])
+    else:
+        model.unlink()
+    said = box.run("build.sh", trtexec=fake_trtexec("10.16"))
+
+    told = {"changed": "is not what was packed: its SHA-256 differs", "gone": "is missing"}
+    assert said.status == 2
+    assert f"error: models/model.fp16.onnx {told[harm]}" in said.text
+    assert not (box.folder / "engine").exists()
+
+
+def test_without_a_program_for_checksums_it_says_so_and_goes_on(box, fake_trtexec):
+    os.remove(f"{box.path}/sha256sum")
+    said = box.run("build.sh", trtexec=fake_trtexec("10.16"))
+
+    assert said.status == 0
+    assert "note: no sha256sum here" in said.text
+    assert notes_of(box)["sha256"] == ""
+
+
+@pytest.mark.parametrize(
+    ("fail", "message"),
+    [
+        ("killed", "trtexec ended with status 137"),
+        ("segfault", "trtexec ended with status 139"),
+        ("no-engine", "trtexec says that it succeeded, but wrote no engine"),
+    ],
+)
+def test_a_build_that_fails_keeps_status_and_last_lines_and_the_engine_of_before(box, fake_trtexec, fail, message):
+    box.run("build.sh", trtexec=fake_trtexec("10.16"))
+    before = (box.folder / "engine" / "model.plan").read_bytes()
+    said = box.run("build.sh", trtexec=fake_trtexec("10.16"), FAKE_TRTEXEC_FAIL=fail)
+
+    assert said.status == 4
+    assert f"error: {message}" in said.text
+    assert "the last lines of engine/build.log:\n  | " in said.text
+    assert notes_of(box, "engine/failed.txt")["message"] == message
+    assert (box.folder / "engine" / "model.plan").read_bytes() == before
+    assert not (box.folder / "engine" / ".model.plan").exists()
+
+
+def test_a_measurement_that_fails_leaves_the_results_of_before(box, fake_trtexec):
+    trtexec = fake_trtexec("10.16")
+    box.run("build.sh", trtexec=trtexec)
+    box.run("bench.sh", trtexec=trtexec)
+    before = (box.folder / "results" / "times.json").read_text()
+    said = box.run("bench.sh", trtexec=trtexec, FAKE_TRTEXEC_FAIL="out-of-memory")
+
+    assert said.status == 4
+    assert "error: trtexec ended with status 1 while it measured: speed" in said.text
+    assert "| [11/20/2026-04:30:37] [E] Unable to create execution context." in said.text
+    assert (box.folder / "results" / "times.json").read_text() == before
+    assert not (box.folder / "results.partial").exists()
+
+
+def test_an_engine_of_another_trtexec_is_not_measured(box, fake_trtexec):
+    box.run("build.sh", trtexec=fake_trtexec("10.16"))
+    said = box.run("bench.sh", trtexec=fake_trtexec("11.1"))
+
+    assert said.status == 2
+    assert "the engine was built with trtexec v101600, this one is v110100" in said.text
+
+
+def test_bench_without_an_engine_says_what_comes_first(box):
+    said = box.run("bench.sh")
+
+    assert (said.status, said.text) == (2, "error: there is no engine/model.plan yet\n  fix: sh build.sh\n")
+
+
+def test_a_route_that_is_not_packed_is_refused_with_those_that_are(box):
+    said = box.run("build.sh", "int8")
+
+    assert (said.status, said.text) == (
+        2,
+        "error: this bundle has no route int8\n  fix: take one of: qdq calibrated\n",
+    )
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(box, fake_trtexec, number, status):
+    trtexec = fake_trtexec("10.16", fail="hang")
+    environment = {"PATH": box.path, "TRTEXEC": str(trtexec)}
+    with subprocess.Popen(
+        ["/bin/sh", str(box.folder / "build.sh")], env=environment, cwd="/", stderr=subprocess.PIPE, text=True
+    ) as child:
+        log = box.folder / "engine" / "build.log"
+        for _ in range(200):
+            if log.is_file() and "=== Device" in log.read_text():
+                break
+            time.sleep(0.05)
+        child.send_signal(number)
+        said = child.stderr.read()  # ends when trtexec has let go of it too
+
+    assert child.returncode == status
+    assert said == "stopped: nothing half-written was left\n"
+    assert {path.name for path in (box.folder / "engine").iterdir()} == {"build.log"}
