@@ -98,6 +98,22 @@ def recording() -> Iterator[Recorder]:
         yield recorder
 
 
+class Unrepeated(Recorder):
+    """Pass everything on, each warning once."""
+
+    def warned(self, message: str, fix: str) -> None:
+        """Pass it on where it is new."""
+        if Warned(message, fix) not in self.warnings:
+            super().warned(message, fix)
+
+
+@contextmanager
+def without_repeats() -> Iterator[None]:
+    """Let whoever listens hear each warning once: several runs on one machine warn of the same."""
+    with listening(Unrepeated(_listener.get())):
+        yield
+
+
 @contextmanager
 def step(name: str, total: int | None = None) -> Iterator[None]:
     """Announce a step; call ``advance(name)`` inside it for each item done."""

@@ -103,6 +103,11 @@ class Toolchain:
         """Major version of TensorRT; 0 for none."""
         return int(self.tensorrt.split(".")[0]) if self.tensorrt else 0
 
+    @property
+    def has_calibrator(self) -> bool:
+        """Whether it takes scales from a calibration cache; where nothing builds, whatever does elsewhere may."""
+        return self.kind is not ToolchainKind.RTX and self.major < 11
+
 
 @frozen
 class Command:
