@@ -30,8 +30,10 @@ def require_complete(count_file: Path) -> FeedCount:
         InputError: the feed failed, or never began.
         ToolFailed: the calibrator stopped before the end.
     """
-    count = read_json(count_file, FeedCount)
     again = "the engine's ranges are incomplete: delete the calibration cache, then calibrate again"
+    if not count_file.exists():
+        raise InputError("the feed never began: the calibrator asked for no batch", fix=again)
+    count = read_json(count_file, FeedCount)
     if count.failure or not count.promised:
         raise InputError(
             f"the feed ended after {count.yielded} of {count.promised} batches: {count.failure or 'it never began'}",

@@ -31,6 +31,7 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
         made = make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)
         _calibrate(asked)
         engine = building.build(made, log)
+        _keep(asked)
     if as_json:
         told = {key: value for key, value in plain(engine).items() if key != "plan"}
         print_json({**told, **plain(made.command), "notes": [*shown.notes, *made.notes], "log": str(log)})
@@ -42,7 +43,16 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
 def _calibrate(asked: Asked) -> None:
     """Make the calibration cache where pictures were given for one."""
     cache = asked.options.calibration_cache
-    if asked.pictures and cache:
+    if asked.pictures and cache and not asked.calibration:
         from polyyolo.calibrating import write_cache
 
         write_cache(asked.spec, asked.pictures, asked.profile, asked.toolchain.tensorrt, cache)
+
+
+def _keep(asked: Asked) -> None:
+    """Keep beside the cache what TensorRT calibrated with."""
+    cache = asked.options.calibration_cache
+    if asked.calibration and cache:
+        from polyyolo.feeding import keep
+
+        keep(asked.calibration, asked.spec, cache)

@@ -14,10 +14,12 @@ from polyyolo.errors import InputError
 
 if TYPE_CHECKING:
     from polyyolo.engines.plan import BuildOptions
+    from polyyolo.feeding import Calibration
     from polyyolo.records import ModelSpec, Precision, Profile, Toolchain
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+CALIBRATORS = ("entropy2", "minmax", "legacy", "entropy")
 OPTIONS = (
     click.option(
         "--profile", help="name of a ready shape profile, or a .toml file  [the model's own size, one picture]"
@@ -43,6 +45,11 @@ OPTIONS = (
         help="scales up to TensorRT 10: a calibration cache, or what to make one from: a folder of pictures, an .npy",
     ),
     click.option(
+        "--calibrator",
+        type=click.Choice(CALIBRATORS),
+        help="let TensorRT itself calibrate with the pictures of --calib, on the GPU  [polyyolo does, on the CPU]",
+    ),
+    click.option(
         "--timing-cache",
         "--timingCacheFile",
         "timing_cache",
@@ -59,6 +66,8 @@ class Asked:
 
     Attributes:
         pictures: to make the calibration cache from; None where it is there, or not needed.
+        calibrator: of TensorRT, which makes it while it builds; None where polyyolo makes it before.
+        calibration: likewise, with the pictures chosen.
     """
 
     spec: "ModelSpec"
@@ -66,6 +75,8 @@ class Asked:
     toolchain: "Toolchain"
     options: "BuildOptions"
     pictures: Path | None = None
+    calibrator: str | None = None
+    calibration: "Calibration | None" = None
 
 
 def build_options(command: Command) -> Callable[..., Any]:
@@ -83,7 +94,17 @@ def build_options(command: Command) -> Callable[..., Any]:
 
 
 NAMES = (
-    *("profile", "precision", "route", "toolchain", "program", "cache", "timing_cache", "compute_capability"),
+    *(
+        "profile",
+        "precision",
+        "route",
+        "toolchain",
+        "program",
+        "cache",
+        "calibrator",
+        "timing_cache",
+        "compute_capability",
+    ),
     *familiar_options.NAMES,
 )
 
@@ -114,6 +135,7 @@ def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
         profile=_profile(build, spec),
         toolchain=_toolchain(build["toolchain"], tensorrt),
         pictures=pictures,
+        calibrator=build["calibrator"],
         options=BuildOptions(
             precision=_precision(build, quantized=spec.quantized, half=half.anywhere),
             route=Route(build["route"] or ("calibrated" if build["cache"] else "qdq")),
@@ -140,11 +162,24 @@ def _precision(build: dict[str, Any], *, quantized: bool, half: bool) -> "Precis
 
 
 def with_cache(asked: Asked, engine: Path) -> Asked:
-    """Put the calibration cache that has to be made beside the engine that it is for."""
+    """Put the calibration cache that has to be made beside the engine that it is for.
+
+    Raises:
+        PictureError: TensorRT shall calibrate, and the pictures cannot be used.
+        InputError: it shall, and no pictures were given.
+    """
     if not asked.pictures:
+        if asked.calibrator:
+            raise InputError("--calibrator wants pictures", fix="give a folder of pictures or an .npy with --calib")
         return asked
     cache = engine.with_name(f"{engine.name}.cache")
-    return evolve(asked, options=evolve(asked.options, calibration_cache=cache))
+    placed = evolve(asked, options=evolve(asked.options, calibration_cache=cache))
+    if not asked.calibrator:
+        return placed
+    from polyyolo.feeding import calibration_for
+
+    made = calibration_for(asked.spec, asked.pictures, asked.profile, asked.calibrator, cache)
+    return evolve(placed, calibration=made, options=evolve(placed.options, feed=made.feed))
 
 
 def _model(build: dict[str, Any]) -> str:

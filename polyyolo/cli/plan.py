@@ -48,7 +48,7 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
 
 def _first(asked: Asked, engine: Path) -> Iterator[str]:
     """Say what has to be done before the commands can run."""
-    if asked.pictures:
+    if asked.pictures and not asked.calibration:
         command = f"polyyolo build {asked.spec.path} --calib {asked.pictures} -o {engine}"
         yield f"{asked.options.calibration_cache} is made of {asked.pictures} by: {command}"
 

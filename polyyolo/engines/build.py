@@ -1,17 +1,21 @@
 """Run a plan: the engine appears whole, or not at all."""
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from attrs import evolve
 
 from polyyolo import progress
+from polyyolo.calibration.feed_count import require_complete
+from polyyolo.engines.calibrators import COUNT_FILE
 from polyyolo.engines.failures import DISK_FULL, end_of, fix_for
 from polyyolo.engines.plan_file import fault_of
 from polyyolo.engines.running import Ended, Run, run_logged
 from polyyolo.errors import InputError, ModelError, ToolchainError, ToolFailed
-from polyyolo.files import replacing, sha256_of
+from polyyolo.files import remove, replacing, sha256_of
 from polyyolo.quantization.cache_fit import refuse_unfit
 from polyyolo.records import BuildPlan, Command, Engine
 
@@ -30,20 +34,24 @@ def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
         run: what runs the command.
 
     Raises:
-        InputError: the model or the calibration cache is gone, or the folder cannot be written to.
+        InputError: the model or the calibration cache is gone, the pictures for TensorRT's own calibrator failed, or
+            the folder cannot be written to.
         TableError: the calibration cache is damaged, stale, or was made for another model or TensorRT.
         ToolchainError: the builder cannot be started, or the disk is full.
-        ToolFailed: the builder failed, was killed, or said that it succeeded and wrote no engine.
+        ToolFailed: the builder failed, was killed, said that it succeeded and wrote no engine, or did not calibrate
+            with every batch.
     """
     _check_inputs(plan)
     began = time.monotonic()
-    with progress.step("build"), replacing(plan.engine) as temporary:
-        ended = run(_writing_to(temporary, plan), log)
+    with progress.step("build"), replacing(plan.engine) as temporary, _calibrating(plan) as cache:
+        ended = run(_writing_to({**cache, plan.engine: temporary}, plan), log)
         if ended.status:
             _fail(end_of(ended), plan, ended, log)
         fault = fault_of(temporary, plan.toolchain.kind)
         if fault:
             _fail(f"says that it succeeded, but the engine {fault}", plan, ended, log)
+        if cache:
+            require_complete(Path(plan.command.env[COUNT_FILE]))
     return Engine(
         path=plan.engine,
         sha256=sha256_of(plan.engine),
@@ -58,7 +66,7 @@ def _check_inputs(plan: BuildPlan) -> None:
         raise ModelError(f"the model {plan.model.path} is gone", fix="make it again, or name another")
     if plan.engine.is_dir():
         raise InputError(f"{plan.engine} is a folder", fix=f"name a file with -o, as {plan.engine / 'yolo.plan'}")
-    cache = plan.calibration_cache
+    cache = None if COUNT_FILE in plan.command.env else plan.calibration_cache
     # trtexec calibrates on noise when the cache is missing, and crashes on an empty one.
     if cache and not (cache.is_file() and cache.stat().st_size):
         raise InputError(
@@ -69,9 +77,21 @@ def _check_inputs(plan: BuildPlan) -> None:
         refuse_unfit(cache, plan.model, plan.toolchain)
 
 
-def _writing_to(temporary: Path, plan: BuildPlan) -> Command:
-    """Spell the plan's command with another engine file; Polygraphy has it as a word, trtexec behind an option."""
-    final = {str(plan.engine): str(temporary), f"--saveEngine={plan.engine}": f"--saveEngine={temporary}"}
+@contextmanager
+def _calibrating(plan: BuildPlan) -> Iterator[dict[Path, Path]]:
+    """Let TensorRT's own calibrator write its cache elsewhere first; nothing where the plan has scales already."""
+    if COUNT_FILE not in plan.command.env or not plan.calibration_cache:
+        yield {}
+        return
+    remove(Path(plan.command.env[COUNT_FILE]))
+    with replacing(plan.calibration_cache) as temporary:
+        yield {plan.calibration_cache: temporary}
+
+
+def _writing_to(places: Mapping[Path, Path], plan: BuildPlan) -> Command:
+    """Spell the plan's command with other files; Polygraphy has them as words, trtexec behind an option."""
+    final = {str(path): str(temporary) for path, temporary in places.items()}
+    final |= {f"--saveEngine={path}": f"--saveEngine={temporary}" for path, temporary in places.items()}
     return evolve(plan.command, argv=tuple(final.get(word, word) for word in plan.command.argv))
 
 

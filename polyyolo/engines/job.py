@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from polyyolo.engines.calibrators import Feed
 from polyyolo.engines.half import Half
 from polyyolo.records import ModelSpec, Precision, Profile, Route, Toolchain, ToolchainKind
 
@@ -38,6 +39,7 @@ class BuildOptions:
         compute_capabilities: GPUs to build for, as "8.9"; TensorRT for RTX only, which else builds for 8.0 and later.
         half: what of the ONNX is FP16 (``half.read_half``); None promises that it is prepared as ``typing_for`` says.
         workspace_mib: GPU memory that the builder may use for scratch space; None leaves it to the builder.
+        feed: pictures for TensorRT's own calibrator, which then writes ``calibration_cache``; None where it is there.
         extra: words for the program, put behind ours as they are.
     """
 
@@ -49,6 +51,7 @@ class BuildOptions:
     compute_capabilities: tuple[str, ...] = ()
     half: Half | None = None
     workspace_mib: int | None = None
+    feed: Feed | None = None
     extra: tuple[str, ...] = ()
 
 
@@ -64,7 +67,9 @@ class Job:
 
     @property
     def program(self) -> Program:
-        """The program that was asked for, else the one that is here."""
+        """The program that was asked for, else the one that is here; trtexec calibrates on noise only."""
+        if self.options.feed and not self.options.program:
+            return Program.POLYGRAPHY
         return self.options.program or (Program.TRTEXEC if self.toolchain.trtexec else Program.POLYGRAPHY)
 
     @property

@@ -32,7 +32,9 @@ def _types(job: Job) -> Iterator[str]:
         yield f"{name_of(job.toolchain)} takes types from the ONNX: no --int8, no --fp16"
         if job.options.precision is Precision.INT8 and half is not None and not half.anywhere:
             yield "what is not INT8 runs in FP32, for the ONNX holds no FP16: polyyolo engine casts it"
-    if job.calibrated:
+    if job.options.feed:
+        yield f"Polygraphy calibrates only while {job.options.calibration_cache} is not there: it reads it otherwise"
+    elif job.calibrated:
         yield "the cache must fit this model: tensors without a scale in it stay out of INT8"
     if job.program is Program.TRTEXEC and job.options.precision is Precision.FP32:
         yield "trtexec leaves TF32 on, Polygraphy does not: add --noTF32 for exact FP32"

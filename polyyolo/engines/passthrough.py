@@ -19,6 +19,7 @@ DECIDED = {
         **dict.fromkeys(("--int8", "--fp16", "--strongly-typed"), "use --precision"),
         "--convert-to": "polyyolo build makes engines only",
         "--calibration-cache": "use --calib before the --",
+        **dict.fromkeys(("--data-loader-script", "--calib-base-cls", "--calibration-base-class"), "use --calibrator"),
         **dict.fromkeys(("--trt-min-shapes", "--trt-opt-shapes", "--trt-max-shapes"), "use --profile"),
         **dict.fromkeys(("--load-timing-cache", "--save-timing-cache"), "use --timing-cache"),
     },

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from polyyolo.engines import calibrators
 from polyyolo.engines.job import Job
 from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.records import Command, ToolchainKind
@@ -16,7 +17,9 @@ def command(job: Job) -> Command:
     argv += ["--convert-to", "trt", "-o", str(job.engine), *job.flags]
     if job.must_say_strong:
         argv.append("--strongly-typed")
-    if options.calibration_cache:
+    if options.calibration_cache and options.feed:
+        argv.extend(calibrators.words(options.feed, options.calibration_cache))
+    elif options.calibration_cache:
         argv += ["--calibration-cache", str(options.calibration_cache)]
     argv.extend(_shapes(job))
     if options.timing_cache:
@@ -25,7 +28,9 @@ def command(job: Job) -> Command:
         argv += ["--compute-capabilities", *options.compute_capabilities]
     if options.workspace_mib:
         argv += ["--pool-limit", f"workspace:{options.workspace_mib}M"]
-    return Command((*argv, *options.extra), RTX_ENV if job.toolchain.kind is ToolchainKind.RTX else {})
+    env = RTX_ENV if job.toolchain.kind is ToolchainKind.RTX else {}
+    fed = calibrators.environment(options.feed) if options.feed else {}
+    return Command((*argv, *options.extra), {**env, **fed})
 
 
 def _shapes(job: Job) -> Iterator[str]:

@@ -94,6 +94,11 @@ def _calibration(job: Job) -> None:
             f"{job.spec.path} holds Q/DQ nodes: TensorRT would ignore the calibration cache without a word",
             fix="use --route qdq, or calibrate the model from before quantization",
         )
+    if options.feed and job.program is Program.TRTEXEC:
+        raise InputError(
+            "trtexec calibrates on random numbers, whatever calibrator is asked for",
+            fix="use --program polygraphy, or leave --calibrator out: polyyolo calibrates by itself then",
+        )
     if options.calibration_cache is None:
         raise InputError(
             "the calibrated route needs a calibration cache: without one, builders calibrate on noise and say nothing",

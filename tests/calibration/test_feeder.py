@@ -163,7 +163,7 @@ def test_a_feed_that_failed_or_never_began_is_found_out(folder, tmp_path):
 
     with pytest.raises(InputError, match=r"the feed ended after 0 of 3 batches: cannot use .*\.png: No such file"):
         require_complete(tmp_path / "count.json")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="asked for no batch"):
         require_complete(tmp_path / "absent.json")
 
 
