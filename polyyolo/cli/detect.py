@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from polyyolo.detection.result import Detected
 
 PATH = click.Path(path_type=Path)
+KINDS = tuple(each.value for each in HeadKind if each is not HeadKind.NONE)
 FORMS = ("pictures", "json", "yolo", "coco")
 SHOWN = 8
 
@@ -44,7 +45,7 @@ def forms(context: click.Context, option: click.Parameter, text: str) -> tuple[s
 @click.option("--classes", metavar="NAME,...", callback=listed, help="only these, by name or number  [all]")
 @click.option("--against", metavar="MODEL", help="draw what this model finds beside it")
 @click.option("--model", "onnx", metavar="ONNX", help="for an engine: what it was built from  [its run's report]")
-@click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
+@click.option("--head", type=click.Choice(KINDS), help="the head's family  [by structure]")
 @click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="height and width  [the model's own]")
 @click.option("--split", default="val", show_default=True, help="key of a data.yaml to read")
 @click.option("--coco-ids", type=PATH, help="ground truth whose image and category ids COCO results use  [from 1]")

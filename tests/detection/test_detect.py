@@ -5,7 +5,9 @@ import shutil
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+from faster_coco_eval import COCO
 
 from polyyolo.engines.gpu import first_gpu
 from polyyolo.images.presets import preprocessing_for
@@ -102,6 +104,10 @@ def test_coco_results_take_the_ids_of_a_ground_truth(detect, little_pictures, tm
     assert code == 0
     assert sorted({row["image_id"] for row in rows}) == list(range(900, 924))
     assert {row["category_id"] for row in rows} == {7, 9}
+    loaded = COCO(truth | {"annotations": []}).loadRes(rows)
+    assert len(loaded.getAnnIds(imgIds=[903], catIds=[7])) == sum(
+        (row["image_id"], row["category_id"]) == (903, 7) for row in rows
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,10 +226,13 @@ def test_an_empty_folder_is_refused(refused, tmp_path):
     assert "in: it is empty" in refused(tmp_path / "in")
 
 
-def test_a_model_without_a_known_head_points_to_the_option(refused, little_pictures):
-    err = refused(little_pictures, "--head", "none")
+def test_a_model_without_a_known_head_points_to_the_option(refused, little_pictures, tmp_path):
+    text = '<ir_version: 8, opset_import: ["" : 17]> m (float[1,3,64,64] x) => (float[1,3,64,64] y) { y = Relu(x) }'
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "relu.onnx")
 
-    assert "has no outputs that are known as boxes" in err
+    err = refused(little_pictures, model=tmp_path / "relu.onnx")
+
+    assert "has no outputs that are known as boxes (no YOLO head: the outputs are y 1x3x64x64)" in err
     assert "name the family with --head: v5, v8, v5-raw, darknet-raw, end-to-end" in err
 
 
