@@ -1,12 +1,13 @@
 """What one measurement came to, whoever made it."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from attrs import field, frozen
 
 from polyyolo.benchmarking.shapes import Point, Shapes
 from polyyolo.engines.trtexec_timing import Timing
-from polyyolo.records import Latency
+from polyyolo.records import Latency, ShapeRange
 
 
 @frozen
@@ -38,5 +39,8 @@ class Reading:
 class Meter(Protocol):
     """What measures an engine: trtexec, or TensorRT in this process."""
 
-    def measure(self, point: Point | None, timing: Timing) -> Reading:
-        """Measure one point; None leaves the shapes to the program."""
+    def profiles(self) -> tuple[Mapping[str, ShapeRange], ...]:
+        """Ask what the engine takes."""
+
+    def measure(self, point: Point, timing: Timing) -> Reading:
+        """Measure one point."""

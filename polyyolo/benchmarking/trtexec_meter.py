@@ -16,6 +16,7 @@ from polyyolo.engines.running import Ended, Run, run_logged
 from polyyolo.engines.trtexec_results import (
     Summary,
     Times,
+    open_inputs_in,
     profiles_in,
     read_summary,
     read_times,
@@ -29,6 +30,7 @@ from polyyolo.records import Command, ShapeRange
 
 PROFILES = (9, 0)
 """The first release with --dumpOptimizationProfile and --useProfile."""
+UNBOUNDED = 2**31 - 1
 TAIL_LINES = 12
 PROBE = Timing(warm_up_ms=0, duration_s=0, graph=False)
 
@@ -52,7 +54,7 @@ class TrtexecMeter:
     log: Path
     run: Run = run_logged
 
-    def measure(self, point: Point | None, timing: Timing) -> Reading:
+    def measure(self, point: Point, timing: Timing) -> Reading:
         """Run once and read what it exported, or what it logged.
 
         Raises:
@@ -69,11 +71,18 @@ class TrtexecMeter:
         return self._reading(command, log, times, read_summary(log))
 
     def profiles(self) -> tuple[Mapping[str, ShapeRange], ...]:
-        """Ask for the engine's profiles; empty where this release cannot tell (before 9.0)."""
-        if not self._knows_profiles():
-            return ()
-        command = Command((*self._argv(None, PROBE), "--iterations=1", "--dumpOptimizationProfile"))
-        return profiles_in(self._logged(command))
+        """Ask what the engine takes; releases before 9.0 tell nothing but the shapes of one query.
+
+        Its open axes are then taken to be without bounds, and trtexec refuses what is outside.
+        """
+        if self._knows_profiles():
+            asking = "--skipInference", "--dumpOptimizationProfile"
+            found = profiles_in(self._logged(Command((*self._argv(None, PROBE), *asking))))
+            if found:
+                return found
+        log = self._logged(Command((*self._argv(None, PROBE), "--iterations=1")))
+        opened = open_inputs_in(log)
+        return ({name: _bounds(shape, is_open=name in opened) for name, shape in shapes_in(log).items()},)
 
     def _argv(self, point: Point | None, timing: Timing) -> Iterator[str]:
         yield str(self.program)
@@ -87,8 +96,8 @@ class TrtexecMeter:
     def _knows_profiles(self) -> bool:
         return self.dialect.rtx or self.dialect.release >= PROFILES
 
-    def _refuse_profile(self, point: Point | None) -> None:
-        if point and point.profile and not self._knows_profiles():
+    def _refuse_profile(self, point: Point) -> None:
+        if point.profile and not self._knows_profiles():
             raise InputError(
                 f"{told(point.shapes)} is in profile {point.profile} of {self.engine.path}, "
                 f"and trtexec {self.version} runs profile 0 only",
@@ -149,6 +158,12 @@ def _of_times(times: Times) -> Reading:
 def _of_summary(summary: Summary) -> Reading:
     lost = "no exported times could be read: the figures are those of the log"
     return Reading(summary.queries_per_s, summary.compute, summary.total, remarks=(lost,))
+
+
+def _bounds(shape: tuple[int, ...], *, is_open: bool) -> ShapeRange:
+    if not is_open:
+        return ShapeRange(shape, shape, shape)
+    return ShapeRange(tuple(1 for _ in shape), shape, tuple(UNBOUNDED for _ in shape))
 
 
 def _times(path: Path) -> Times | None:

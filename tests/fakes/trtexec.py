@@ -2,8 +2,8 @@
 
 The fixture ``fake_trtexec(version, fail=None, name="trtexec") -> Path`` in tests/conftest.py installs it as a program;
 ``version`` is "8.5.3", "8.6.0", "9.3", "10.16", "11.1" or "rtx-1.7". It takes the options of its release and no other,
-prints its banner, sections and summary, and ends as the real one does. The times are those of one H200 with 8.6.0. How tensorrt_rtx
-spells its banner is a guess; its options are those that NVIDIA's pages name.
+prints its banner, sections and summary, and ends as the real one does. The times are those of one H200 with 8.6.0.
+How tensorrt_rtx spells its banner is a guess; its options are those that NVIDIA's pages name.
 
 Building (``--onnx``) reads the ONNX: names and shapes are checked against it as trtexec does. ``--saveEngine`` writes
 a plan with the header of its kind and version, which holds inputs, outputs, profile, precision and the model's path.
@@ -151,6 +151,7 @@ def work(here, given):
     if engine is None:
         return
     if {"--skipInference", "--buildOnly"} & set(given):
+        print_profiles(given, engine)
         info("Skipped inference phase since --skipInference is added.")
         return
     infer(here, given, engine)
@@ -332,6 +333,15 @@ def refusal(here, plan):
             f"{here.gpu['capability']} got compute {built}, please rebuild."
         )
     return ""
+
+
+def print_profiles(given, engine):
+    """Print them only where inference is skipped, as trtexec 9.0 to 11 do."""
+    if "--dumpOptimizationProfile" in given:
+        info("Optimization Profile Information:")
+        for name, bounds in engine["profile"].items():
+            low, opt, high = ("x".join(map(str, sizes)) for sizes in bounds)
+            info(f"Model input {name} (profile 0): min={low}, opt={opt}, max={high}")
 
 
 # inference

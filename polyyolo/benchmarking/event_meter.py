@@ -1,0 +1,71 @@
+"""Measure with TensorRT in this process and CUDA's events, where no trtexec is installed."""
+
+from collections.abc import Mapping
+
+from polyyolo.benchmarking.cuda import Cuda
+from polyyolo.benchmarking.distribution import course, doubts, latency
+from polyyolo.benchmarking.queries import Queries
+from polyyolo.benchmarking.reading import Reading
+from polyyolo.benchmarking.shapes import Point
+from polyyolo.engines.bindings import load, version_here
+from polyyolo.engines.engine_file import EngineFile
+from polyyolo.engines.inside import describe
+from polyyolo.engines.trtexec_timing import Timing
+from polyyolo.errors import InputError
+from polyyolo.records import ShapeRange, ToolchainKind
+
+FEWEST = 10
+"""Queries, however long they take; trtexec's own minimum."""
+NO_GRAPH = "not comparable: the engine could not be captured as a CUDA graph, its kernels were launched one by one"
+
+
+class EventMeter:
+    """One engine, loaded once.
+
+    Args:
+        engine: the file.
+        cuda: the device.
+
+    Raises:
+        ToolchainError: there is no GPU, no TensorRT, or the engine is for another version or GPU.
+        InputError: the engine is damaged.
+    """
+
+    def __init__(self, engine: EngineFile, cuda: Cuda | None = None) -> None:
+        self.engine = engine
+        self._cuda = cuda or Cuda()
+        self._loaded = load(engine)
+
+    def profiles(self) -> tuple[Mapping[str, ShapeRange], ...]:
+        """Ask what the engine takes."""
+        return describe(self._loaded).profiles
+
+    def measure(self, point: Point, timing: Timing) -> Reading:
+        """Measure one point.
+
+        Raises:
+            InputError: the engine does not take these shapes, or several streams were asked for.
+            ToolchainError: CUDA failed, or the GPU's memory is full.
+        """
+        if timing.streams > 1:
+            raise InputError(
+                f"{timing.streams} streams can be measured with trtexec only", fix="leave --streams out, or install it"
+            )
+        queries = Queries(self._cuda, self._loaded, point, copies=timing.copies)
+        captured = timing.graph and queries.capture()
+        queries.run(timing.warm_up_ms / 1000, fewest=0)
+        ran = queries.run(timing.duration_s, fewest=FEWEST)
+        return Reading(
+            queries_per_s=1000 * ran.compute_ms.size / ran.span_ms,
+            compute=latency(ran.compute_ms),
+            total=latency(ran.total_ms),
+            shapes=point.shapes,
+            gpu=self._cuda.name(),
+            measured_by=self._name(captured=captured),
+            course_ms=course(ran.compute_ms),
+            remarks=(*([NO_GRAPH] if timing.graph and not captured else []), *doubts(ran.compute_ms)),
+        )
+
+    def _name(self, *, captured: bool) -> str:
+        product = "TensorRT for RTX" if self.engine.kind is ToolchainKind.RTX else "TensorRT"
+        return f"{product} {version_here(self.engine.kind)}, {'CUDA graph' if captured else 'CUDA events'}"

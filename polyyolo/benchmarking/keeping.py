@@ -1,0 +1,73 @@
+"""Benchmarks beside their engine: ``benchmark.json`` holds what was measured, and the report takes it from there."""
+
+import tempfile
+from pathlib import Path
+
+from attrs import frozen
+
+from polyyolo.errors import InputError
+from polyyolo.files import read_json, sha256_of, writable, write_json
+from polyyolo.records import Benchmark
+
+FILE = "benchmark.json"
+LOG = "benchmark.log"
+
+
+@frozen
+class Kept:
+    """What the file holds."""
+
+    benchmarks: tuple[Benchmark, ...]
+
+
+def keep(benchmark: Benchmark, path: Path) -> None:
+    """Add one to a file, which may hold those of other engines too.
+
+    What was measured of the same engine in the same way makes room for it, and so does all that was measured of an
+    earlier engine of the same name: nobody could tell those apart from then on.
+
+    Raises:
+        InputError: the file cannot be written.
+        ToolchainError: the disk is full.
+    """
+    others = (each for each in _read(path) if not _replaces(benchmark, each))
+    write_json(path, Kept((*others, benchmark)))
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Find out that results cannot be written before minutes of measuring, not after.
+
+    Raises:
+        InputError: the folder cannot be written to, or ``path`` is one.
+        ToolchainError: the disk is full.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", fix=f"name a file with -o, as {path / FILE}")
+    with writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
+def benchmarks_of(engine: Path, folder: Path | None = None) -> tuple[Benchmark, ...]:
+    """Read what was measured of an engine as it is now; of an earlier one of the same name there is nothing."""
+    found = _read((folder or engine.parent) / FILE)
+    if not (found and engine.is_file()):
+        return ()
+    sha256 = sha256_of(engine)
+    return tuple(each for each in found if each.sha256 == sha256)
+
+
+def _replaces(one: Benchmark, other: Benchmark) -> bool:
+    if one.engine.name != other.engine.name:
+        return False
+    keys = ("shapes", "gpu", "measured_by", "settings")
+    return one.sha256 != other.sha256 or all(getattr(one, key) == getattr(other, key) for key in keys)
+
+
+def _read(path: Path) -> tuple[Benchmark, ...]:
+    """Read a file; none, or one that is damaged or of another version, holds nothing."""
+    try:
+        return read_json(path, Kept).benchmarks
+    except InputError:
+        return ()

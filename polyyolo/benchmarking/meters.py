@@ -1,0 +1,71 @@
+"""Choose what measures an engine: trtexec or tensorrt_rtx where one is installed, else TensorRT in this process."""
+
+import shutil
+from pathlib import Path
+
+from polyyolo.benchmarking.event_meter import EventMeter
+from polyyolo.benchmarking.reading import Meter
+from polyyolo.benchmarking.trtexec_meter import TrtexecMeter
+from polyyolo.engines.bindings import PACKAGES, version_here
+from polyyolo.engines.engine_file import EngineFile
+from polyyolo.engines.programs import Program, find_trtexec
+from polyyolo.engines.trtexec_timing import Dialect
+from polyyolo.engines.versions import release
+from polyyolo.errors import InputError, ToolchainError
+from polyyolo.records import Toolchain, ToolchainKind
+
+PROGRAMS = ("auto", "trtexec", "python")
+RTX_PROGRAM = "tensorrt_rtx"
+
+
+def choose(engine: EngineFile, plan: Path, program: str, log: Path) -> Meter:
+    """Choose the program whose version is the engine's; trtexec comes first.
+
+    Args:
+        engine: what is measured.
+        plan: its bare plan.
+        program: one of ``PROGRAMS``.
+        log: for what trtexec prints.
+
+    Raises:
+        InputError: there is no such program.
+        ToolchainError: it is not installed, or there is no GPU.
+    """
+    if program not in PROGRAMS:
+        raise InputError(f"there is no program {program!r}", fix=f"use {', '.join(PROGRAMS)}")
+    found, python = _program(engine.kind), version_here(engine.kind)
+    versions = ({"trtexec": found.version} if found.path else {}) | ({"python": python} if python else {})
+    able = [name for name in versions if program in ("auto", name)]
+    if not able:
+        raise _nothing_measures(engine, program, found)
+    fitting = [name for name in able if _fits(versions[name], engine.version)]
+    if (fitting or able)[0] == "python":
+        return EventMeter(engine)
+    dialect = Dialect(rtx=True) if engine.kind is ToolchainKind.RTX else Dialect(_release(found.version))
+    return TrtexecMeter(engine, plan, found.path or Path(), found.version, dialect, log)
+
+
+def _program(kind: ToolchainKind) -> Program:
+    """Find trtexec, or tensorrt_rtx, of which no version can be asked for."""
+    if kind is ToolchainKind.TENSORRT:
+        return find_trtexec()
+    path = shutil.which(RTX_PROGRAM)
+    return Program(Path(path)) if path else Program(missing=f"{RTX_PROGRAM} is not on PATH")
+
+
+def _fits(version: str, built: str) -> bool:
+    return not (version and built) or version.split(".")[:3] == built.split(".")[:3]
+
+
+def _release(version: str) -> tuple[int, int]:
+    return release(Toolchain(ToolchainKind.TENSORRT, version))
+
+
+def _nothing_measures(engine: EngineFile, program: str, found: Program) -> ToolchainError:
+    package = PACKAGES[engine.kind][0]
+    reasons = {"trtexec": found.missing, "python": f"the Python package {package} is not installed"}
+    missing = "; ".join(reasons[name] for name in reasons if program in ("auto", name))
+    return ToolchainError(
+        f"nothing here measures {engine.path}, which was built with {engine.product}: {missing}",
+        fix=f"measure it where it was built, or install {engine.product} on a machine with an NVIDIA GPU",
+    )
