@@ -3,18 +3,19 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 
-import numpy as np
-
+from polyyolo.benchmarking.distribution import course, doubts, latency
 from polyyolo.bundling.contents import RESULTS, TIMES, Bundle
 from polyyolo.bundling.measuring import SPEED
-from polyyolo.engines.trtexec_results import Series, percentile, read_times, remarks_in, value_in
+from polyyolo.engines.trtexec_results import read_times, remarks_in, value_in
 from polyyolo.engines.versions import number_in_banner
 from polyyolo.errors import InputError
-from polyyolo.records import Benchmark, Engine, Latency
+from polyyolo.records import Benchmark, Engine
 
 LOG, READINGS = "speed.log", "gpu.csv"
-CONDITIONS = ("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c")
+CLOCK, TEMPERATURE = "sm_clock_mhz", "temperature_c"
+CONDITIONS = (CLOCK, "memory_clock_mhz", "power_w", TEMPERATURE)
 """The columns of ``READINGS``, in the order of ``generations.READINGS``."""
 
 
@@ -34,7 +35,7 @@ def read_benchmark(folder: Path, bundle: Bundle, engine: Engine) -> Benchmark:
         shapes=bundle.shapes,
         batch=bundle.batch,
         images_per_s=queries_per_s * bundle.batch,
-        gpu_compute=_latency(times.compute_ms),
+        gpu_compute=latency(times.compute_ms),
         end_to_end=None,
         gpu=value_in(log, "Selected Device"),
         measured_by=f"trtexec {number_in_banner(log)}",
@@ -48,7 +49,8 @@ def read_benchmark(folder: Path, bundle: Bundle, engine: Engine) -> Benchmark:
             "copies": "left out",
         },
         conditions=_conditions(results / READINGS),
-        warnings=remarks_in(log),
+        warnings=(*(each for each in remarks_in(log) if "unstable" not in each), *doubts(times.compute_ms)),
+        course_ms=course(times.compute_ms),
     )
 
 
@@ -66,23 +68,8 @@ def _command(log: str) -> tuple[str, ...]:
     )
 
 
-def _latency(series: Series) -> Latency:
-    ordered = np.sort(series)
-    p90, p95, p99 = (percentile(ordered, share) for share in (90, 95, 99))
-    return Latency(
-        samples=int(ordered.size),
-        min_ms=float(ordered[0]),
-        mean_ms=float(ordered.mean()),
-        median_ms=float(np.median(ordered)),
-        p90_ms=p90,
-        p95_ms=p95,
-        p99_ms=p99,
-        max_ms=float(ordered[-1]),
-    )
-
-
 def _conditions(path: Path) -> Mapping[str, float]:
-    """Average what nvidia-smi told meanwhile; what it could not tell, or was not asked for, is left out."""
+    """Sum up what nvidia-smi told meanwhile: medians, the lowest clock, the highest temperature; nothing without it."""
     if not path.is_file():
         return {}
     rows = list(csv.reader(path.read_text(encoding="utf-8", errors="replace").splitlines()))
@@ -90,7 +77,8 @@ def _conditions(path: Path) -> Mapping[str, float]:
     for place, name in enumerate(CONDITIONS):
         values = [float(row[place]) for row in rows if len(row) == len(CONDITIONS) and _is_number(row[place])]
         if values:
-            found[name] = float(np.mean(values))
+            found[name] = max(values) if name == TEMPERATURE else median(values)
+            found |= {"sm_clock_min_mhz": min(values)} if name == CLOCK else {}
     return found
 
 

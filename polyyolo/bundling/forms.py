@@ -17,10 +17,10 @@ from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, TABLE
 from polyyolo.records import ModelSpec, Precision, Route, Run
+from polyyolo.reports.reading import read_run
 from polyyolo.stages import CACHE, HALF, PREPARED
 from polyyolo.workspace import LEDGER, Ledger
 
-REPORT = "report.json"
 ANY_READER = "10.0"
 """A cache is packed for this release; ``build.sh`` writes the number of the trtexec there into its first line."""
 
@@ -67,21 +67,17 @@ class Forms:
         return self.strong if typing is Typing.STRONG else self.weak
 
 
-def read_run(folder: Path) -> Run:
+def read_int8(folder: Path) -> Run:
     """Read an INT8 run.
 
     Raises:
         InputError: ``folder`` is no run, or one without INT8.
     """
-    if not (folder / REPORT).is_file():
-        raise InputError(
-            f"{folder} is no run: it holds no {REPORT}",
-            fix="name the folder that polyyolo engine made, as runs/yolov5s-int8",
-        )
-    run = read_json(folder / REPORT, Run)
+    run = read_run(folder)
     if run.precision is not Precision.INT8:
         raise InputError(
-            f"{folder} is a run in {run.precision.value}: a bundle is for INT8", fix="run polyyolo engine for INT8"
+            f"{folder} is a run in {run.precision.value}: a bundle is for INT8",
+            fix=f"polyyolo engine {run.source.path} --precision int8 makes one",
         )
     return run
 

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from attrs import frozen
 
+from polyyolo.benchmarking.shapes import told
 from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.engines.trtexec_timing import Dialect, Timing, timing_flags
 from polyyolo.records import ModelSpec
@@ -49,11 +50,8 @@ class Measuring:
 
     def _engine(self, shapes: Shapes) -> tuple[str, ...]:
         """Name the engine, and shapes of inputs with open axes only: trtexec stops when it is told others."""
-        told = [
-            f"{_quoted(tensor.name)}:{'x'.join(str(size) for size in shapes[tensor.name])}"
-            for tensor in dynamic_inputs(self.spec)
-        ]
-        return f"--loadEngine={self.engine}", *([f"--shapes={','.join(told)}"] if told else [])
+        opened = {tensor.name: tuple(shapes[tensor.name]) for tensor in dynamic_inputs(self.spec)}
+        return f"--loadEngine={self.engine}", *([f"--shapes={told(opened)}"] if opened else [])
 
 
 def _quoted(name: str) -> str:

@@ -21,7 +21,7 @@ from polyyolo.bundling.contents import (
     expected,
     index_of,
 )
-from polyyolo.bundling.forms import Forms, gather, read_run
+from polyyolo.bundling.forms import Forms, gather, read_int8
 from polyyolo.bundling.generations import shell_functions
 from polyyolo.bundling.references import write_references
 from polyyolo.engines.programs import TRTEXEC_FOLDERS
@@ -79,7 +79,7 @@ def pack(folder: Path, output: Path, wanted: Wanted | None = None) -> Packed:
         ToolchainError: the disk is full.
     """
     wanted = wanted or Wanted()
-    run = read_run(folder)
+    run = read_int8(folder)
     refuse_target(output, folder)
     with appearing(output) as inside:
         bundle = _filled(folder, run, wanted, inside)
@@ -164,7 +164,7 @@ def _words(bundle: Bundle) -> Mapping[str, str]:
     return {
         "MODEL": bundle.model,
         "POLYYOLO": bundle.polyyolo,
-        "FOLDERS": ", ".join(TRTEXEC_FOLDERS),
+        "FOLDERS": "\n".join(f"  {folder}" for folder in TRTEXEC_FOLDERS),
         "QUERIES": f"{pictures} pictures" if pictures else "no pictures: none were packed",
         "ROUTES": "\n".join(routes),
     }

@@ -1,12 +1,12 @@
 """build.sh, bench.sh and check.sh on a machine with a POSIX shell and a trtexec of each generation."""
 
 import hashlib
-import os
 import re
 import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -162,7 +162,7 @@ def test_a_file_that_is_not_what_was_packed_is_named_before_anything_is_built(bo
 
 
 def test_without_a_program_for_checksums_it_says_so_and_goes_on(box, fake_trtexec):
-    os.remove(f"{box.path}/sha256sum")
+    Path(box.path, "sha256sum").unlink()
     said = box.run("build.sh", trtexec=fake_trtexec("10.16"))
 
     assert said.status == 0
