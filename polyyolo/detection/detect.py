@@ -15,7 +15,7 @@ from polyyolo.detection.order import Footage, Form, Order, footage_of
 from polyyolo.detection.result import Detected, Results
 from polyyolo.detection.shots import Seen, Shot
 from polyyolo.detection.video import Recorder, is_video
-from polyyolo.detection.writers import CocoResults, DetectionsJson, Writer, YoloText
+from polyyolo.detection.writers import DRAWING, CocoResults, DetectionsJson, Drawings, Writer, YoloText
 from polyyolo.errors import PictureError
 from polyyolo.images.ahead import ahead
 from polyyolo.images.reading import Picture
@@ -24,7 +24,6 @@ from polyyolo.verification.drawing import name_of
 from polyyolo.verification.pictures import draw_found, encode, side_by_side
 
 STEP = "detect"
-PICTURES = "pictures"
 SLACK = 0.02
 """Share of a video's frames that may be missing without a word: headers count roughly."""
 
@@ -103,7 +102,7 @@ def _write_all(order: Order, footage: Footage, detectors: list[Detector], folder
         writers = [opened.enter_context(writer) for writer in _writers(order, footage, folder)]
         shots = opened.enter_context(closing(footage.shots([look.preprocessing for look in order.looks])))
         found = detections(tally.usable(shots), detectors)
-        for seen in opened.enter_context(closing(_finished(order, footage, found, folder))):
+        for seen in opened.enter_context(closing(_finished(order, footage, found))):
             for writer in writers:
                 writer.add(seen)
             tally.add(seen)
@@ -113,7 +112,7 @@ def _write_all(order: Order, footage: Footage, detectors: list[Detector], folder
 def _writers(order: Order, footage: Footage, folder: Path) -> list[Writer]:
     rate = footage.video.rate if footage.video else None
     draws = Form.PICTURES in order.forms
-    drawn = f"{PICTURES}/{{}}.jpg" if draws and not footage.video else ""
+    drawn = DRAWING if draws and not footage.video else ""
     writers: dict[Form, Writer] = {
         Form.JSON: DetectionsJson(folder, order.names, rate, drawn),
         Form.YOLO: YoloText(folder),
@@ -122,26 +121,21 @@ def _writers(order: Order, footage: Footage, folder: Path) -> list[Writer]:
     chosen = [writer for form, writer in writers.items() if form in order.forms]
     if draws and footage.video:
         chosen.append(Recorder(folder / f"{footage.video.path.stem}.mp4", footage.video.rate))
+    elif draws:
+        chosen.append(Drawings(folder))
     return chosen
 
 
-def _finished(
-    order: Order, footage: Footage, found: Generator[Seen, None, None], folder: Path
-) -> Generator[Seen, None, None]:
-    """Draw in threads while the models look at the next; pictures are written there too."""
+def _finished(order: Order, footage: Footage, found: Generator[Seen, None, None]) -> Generator[Seen, None, None]:
+    """Draw in threads while the models look at the next."""
     if Form.PICTURES not in order.forms:
         return found
-    return ahead(partial(_drawn, order, None if footage.video else folder / PICTURES), found)
+    return ahead(partial(_drawn, order, as_jpeg=footage.video is None), found)
 
 
-def _drawn(order: Order, folder: Path | None, seen: Seen) -> Seen:
+def _drawn(order: Order, seen: Seen, *, as_jpeg: bool) -> Seen:
     image = _draw(order, seen)
-    if folder is None:
-        return evolve(seen, drawn=image)
-    path = folder / f"{seen.shot.name}.jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(image))
-    return seen
+    return evolve(seen, jpeg=encode(image)) if as_jpeg else evolve(seen, drawn=image)
 
 
 def _draw(order: Order, seen: Seen) -> Picture:

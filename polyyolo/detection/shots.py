@@ -41,11 +41,18 @@ class Shot:
 
 @frozen(eq=False)
 class Seen:
-    """A shot and what each model found on it, in its pixels; ``drawn`` where that is wanted."""
+    """A shot and what each model found on it.
+
+    Attributes:
+        found: for each model its boxes, in pixels of the shot.
+        drawn: the shot with boxes on it, where a video is wanted.
+        jpeg: the same as a file's bytes, where pictures are wanted.
+    """
 
     shot: Shot
     found: tuple[Boxes, ...]
     drawn: Picture | None = None
+    jpeg: bytes = b""
 
 
 def views_of(image: Picture, preprocessings: Sequence[Preprocessing]) -> tuple[tuple[Tensor, Fit], ...]:

@@ -13,6 +13,8 @@ from polyyolo.detection.shots import Seen
 from polyyolo.verification.boxes import Boxes
 from polyyolo.verification.drawing import name_of
 
+DRAWING = "pictures/{}.jpg"
+"""Where a picture's drawing is; ``{}`` stands for its name."""
 DETECTIONS, LABELS = "detections.json", "labels"
 COCO_RESULTS, COCO_IMAGES = "coco-results.json", "coco-images.json"
 
@@ -114,6 +116,25 @@ def described(boxes: Boxes, names: Sequence[str]) -> list[dict[str, Any]]:
             boxes.classes.tolist(), boxes.scores.tolist(), boxes.xyxy.tolist(), strict=True
         )
     ]
+
+
+class Drawings:
+    """``pictures/NAME.jpg`` for each picture."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> "Drawings":  # noqa: PYI034 - typing.Self came with Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Each file was finished when it was written."""
+
+    def add(self, seen: Seen) -> None:
+        """Write one file."""
+        path = self._folder / DRAWING.format(seen.shot.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(seen.jpeg)
 
 
 class YoloText:

@@ -129,7 +129,10 @@ def test_a_stopped_detection_keeps_what_was_finished_whole(detect, little_pictur
     assert err.strip() == "interrupted: nothing half-written was left"
     assert 2 <= len(entries) <= 9
     assert all(cv2.imread(str(out / entry["drawn"])).shape == (192, 320, 3) for entry in entries)
-    assert json.loads((out / "coco-results.json").read_text())
+    assert len(list((out / "pictures").iterdir())) == len(list((out / "labels").iterdir())) == len(entries)
+    assert {row["image_id"] for row in json.loads((out / "coco-results.json").read_text())} == set(
+        range(1, len(entries) + 1)
+    )
     assert json.loads((out / "summary.json").read_text())["complete"] is False
     assert not (out / ".partial").exists()
 
