@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from polyyolo.engine_layers.findings import Findings
     from polyyolo.records.layers import EngineLayer
 
+EXPORT = ".json"
 ENGINES = (".engine", ".plan", ".trt")
-MAGIC = (b"ftrt", b"vtrt")
 MOST_CHANGES = 25
 WIDTH = 50
 STYLES = {"INT8": "green", "FP8": "green", "FP16": "yellow", "BF16": "yellow", "FP32": "red"}
@@ -43,13 +43,15 @@ class Asked:
 
 
 def is_engine(path: Path) -> bool:
-    """Whether a file is an engine or an export of its layers, by its name or its first bytes."""
-    if path.suffix.lower() in (*ENGINES, ".json"):
+    """Whether a file is an engine or an export of its layers, by its name or its first bytes; it need not be there."""
+    from polyyolo.engines.plan_file import MAGIC
+
+    if path.suffix.lower() in (*ENGINES, EXPORT):
         return True
     if not path.is_file():
         return False
     with path.open("rb") as stream:
-        return stream.read(4) in MAGIC
+        return stream.read(4) in MAGIC.values()
 
 
 def show(path: Path, asked: Asked) -> None:
@@ -84,7 +86,7 @@ def _read(path: Path, profile: Path | None) -> "Timed":
     from polyyolo.engine_layers.inspector import inspect_engine
     from polyyolo.engine_layers.reading import read_layers, read_profile
 
-    layers = read_layers(path) if path.suffix.lower() == ".json" else inspect_engine(path)
+    layers = read_layers(path) if path.suffix.lower() == EXPORT else inspect_engine(path)
     return Timed(layers, read_profile(profile) if profile else None)
 
 

@@ -1,20 +1,18 @@
-"""Ask an engine itself for its layers: TensorRT's inspector, through Polygraphy."""
+"""Ask an engine itself for its layers, through TensorRT's inspector: TensorRT and a GPU have to load it for that."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from polyyolo.engine_layers.exported import Exported
 from polyyolo.engine_layers.reading import layers_in
-from polyyolo.engines.gpu import first_gpu
-from polyyolo.errors import InputError, ToolchainError
-
-if TYPE_CHECKING:
-    from polyyolo.engines.gpu import Gpu
+from polyyolo.engines.bindings import bindings_for, foreign, load
+from polyyolo.engines.engine_file import read_engine_file
+from polyyolo.errors import ToolchainError
 
 ELSEWHERE = (
-    "where it runs: trtexec --loadEngine={path} --exportLayerInfo=layers.json --skipInference; then polyyolo inspect "
-    "layers layers.json"
+    "or, where it runs: trtexec --loadEngine={path} --exportLayerInfo=layers.json --skipInference, "
+    "and then polyyolo inspect layers layers.json"
 )
 
 
@@ -22,34 +20,24 @@ def inspect_engine(path: Path) -> tuple[Exported, ...]:
     """Load an engine and read its layers.
 
     Raises:
-        InputError: the file cannot be read, or it was built without detailed profiling verbosity.
+        InputError: the file is no engine, is damaged, or was built without detailed profiling verbosity.
         ToolchainError: no GPU or no TensorRT here, or not the ones that the engine was built for.
     """
-    gpu = first_gpu()
-    fix = ELSEWHERE.format(path=path)
-    if gpu.missing:
-        raise ToolchainError(f"the layers of an engine can be read where it runs only: {gpu.missing}", fix=fix)
+    engine = read_engine_file(path)
     try:
-        import tensorrt
-        from polygraphy.backend.common import BytesFromPath
-        from polygraphy.backend.trt import EngineFromBytes
-        from polygraphy.exception import PolygraphyException
-    except ImportError as error:
-        raise ToolchainError(
-            f"the layers of an engine are read with {error.name}, which is not installed", fix=fix
-        ) from error
-    try:
-        engine = EngineFromBytes(BytesFromPath(str(path)))()
-        told = engine.create_engine_inspector().get_engine_information(tensorrt.LayerInformationFormat.JSON)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", fix="name an engine") from error
-    except (PolygraphyException, AttributeError) as error:
-        raise _refused(path, gpu, tensorrt) from error
+        trouble = foreign(engine)
+        if trouble:
+            raise trouble
+        return layers_of(load(engine), bindings_for(engine), path)
+    except ToolchainError as error:
+        raise ToolchainError(error.message, fix=f"{error.fix}; {ELSEWHERE.format(path=path)}") from error
+
+
+def layers_of(loaded: Any, trt: Any, path: Path) -> tuple[Exported, ...]:  # noqa: ANN401 - TensorRT's bindings have no types
+    """Ask an ICudaEngine of TensorRT 8.5 or later, or of TensorRT for RTX.
+
+    Raises:
+        InputError: it was built without detailed profiling verbosity.
+    """
+    told = loaded.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
     return layers_in(json.loads(told, strict=False), str(path))
-
-
-def _refused(path: Path, gpu: "Gpu", tensorrt: Any) -> ToolchainError:  # noqa: ANN401 - a module without types
-    return ToolchainError(
-        f"TensorRT {tensorrt.__version__} on {gpu.name} does not load {path}",
-        fix="engines run with the TensorRT and on the kind of GPU that built them: build it again here",
-    )

@@ -14,7 +14,10 @@ from polyyolo.files import refuse_endless
 Times = Mapping[str, float | None]
 """Layer -> milliseconds, by TensorRT's profiler; None where it gave no number."""
 
-DETAILED = "build the engine with --profilingVerbosity=detailed (Polygraphy: --profiling-verbosity detailed)"
+DETAILED = (
+    "build it with detail: polyyolo build MODEL -o ENGINE -- --profilingVerbosity=detailed (with Polygraphy "
+    "--profiling-verbosity detailed)"
+)
 EXPORT = "export it again: trtexec --loadEngine=ENGINE --exportLayerInfo=layers.json --skipInference"
 PROFILE = "trtexec --loadEngine=ENGINE --separateProfileRun --exportProfile=profile.json"
 _LINE = re.compile(
