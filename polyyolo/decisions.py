@@ -90,6 +90,11 @@ class Decisions:
         wanted = self.request.precision is not Precision.FP32 and not self.spec.quantized
         return wanted and typing_for(self.toolchain, self.request.route) is Typing.STRONG
 
+    @property
+    def foretells_half(self) -> bool:
+        """Whether the builder makes FP16 by itself: what that costs is then measured on a model that is cast."""
+        return self.request.precision is Precision.FP16 and not self.spec.quantized and not self.casts
+
     def spares(self, way: str) -> bool:
         """Whether "auto", "stem" or "none" was asked for as a way to choose what stays in float."""
         return way in self.request.keep_float

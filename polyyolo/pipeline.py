@@ -37,7 +37,7 @@ def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
                 if quantized and decisions.calibrates
                 else None
             )
-            built = prepared if cache else judged
+            built = prepared if cache or decisions.foretells_half else judged
             plan, made = stages.build_engine(space, decisions, built, cache)
             fidelity = stages.compare(space, decisions, judged)
             gathered = _gathered(space, decisions, quantized, built, (plan, made, fidelity))

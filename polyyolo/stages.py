@@ -77,8 +77,8 @@ def write_cache(
 
 
 def cast(space: Workspace, decisions: Decisions, spec: ModelSpec) -> ModelSpec:
-    """Cast to FP16 what is not INT8, where types in the graph decide."""
-    if not decisions.casts:
+    """Cast to FP16 what is not INT8, where types in the graph decide, or to see what FP16 costs."""
+    if not (decisions.casts or decisions.foretells_half):
         return spec
     half_io = decisions.request.half_io
     output = space.path(HALF)

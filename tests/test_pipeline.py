@@ -358,3 +358,18 @@ def test_the_model_may_change_between_runs(again, little_dynamic):
 
     assert run.source == read_spec(little_dynamic)
     assert run.reused == ()
+
+
+def test_where_the_builder_makes_fp16_by_itself_a_cast_model_tells_what_it_costs(
+    asked, fake_trtexec, monkeypatch, tmp_path
+):
+    found = Toolchain(ToolchainKind.TENSORRT, tensorrt="8.6.0", trtexec=fake_trtexec("8.6.0"))
+    monkeypatch.setattr(toolchain, "find", lambda _: found)
+    request = evolve(asked, precision=Precision.FP16, toolchain="tensorrt", output=tmp_path / "run")
+
+    run = pipeline.engine(request)
+
+    assert (run.built.path.name, "--fp16" in run.plan.command.argv) == ("model.onnx", True)
+    in_fp16 = run.fidelity.signal_to_noise_db["output0"]
+    in_fp32 = pipeline.engine(evolve(request, precision=Precision.FP32, output=tmp_path / "other"))
+    assert 60 < in_fp16 < in_fp32.fidelity.signal_to_noise_db["output0"] - 20

@@ -2,8 +2,7 @@
 
 from attrs import asdict, evolve
 
-from polyyolo.engines.half import read_half
-from polyyolo.records import Precision, Run
+from polyyolo.records import Run
 from polyyolo.records.comparison import Compared, Figures
 from polyyolo.reports.verdict import STRICT_IOU
 from polyyolo.variants.known import REFERENCE, Variant
@@ -16,7 +15,6 @@ CHECKS = {
     "agreement_f1": "box agreement with FP32",
 }
 """Which check of the verdict tells why a figure is not there."""
-NOT_CAST = "TensorRT itself chooses what runs in FP16: no ONNX tells beforehand what that costs"
 
 
 def gather(variant: Variant, run: Run) -> Compared:
@@ -24,11 +22,6 @@ def gather(variant: Variant, run: Run) -> Compared:
     figures = _figures(run)
     got = {check.name: check.got for check in run.verdict.checks}
     absent = [name for name in CHECKS if asdict(figures)[name] is None]
-    unproven = {name: got.get(CHECKS[name], "it was not measured") for name in absent}
-    if run.fidelity and _decided_by_builder(run):
-        accuracy = (*ACCURACY, "agreement_f1")
-        figures = evolve(figures, map50_95=None, drop_points=None, drop_error=None, agreement_f1=None)
-        unproven |= dict.fromkeys(accuracy, NOT_CAST)
     return Compared(
         name=variant.name,
         precision=variant.precision,
@@ -36,7 +29,7 @@ def gather(variant: Variant, run: Run) -> Compared:
         folder=run.folder,
         figures=figures,
         outcome=run.verdict.outcome,
-        unproven=unproven,
+        unproven={name: got.get(CHECKS[name], "it was not measured") for name in absent},
     )
 
 
@@ -72,8 +65,3 @@ def _figures(run: Run) -> Figures:
         drop_error=fidelity.drop_error if fidelity else None,
         agreement_f1=seen.f1 if seen else None,
     )
-
-
-def _decided_by_builder(run: Run) -> bool:
-    """Whether an engine in FP16 came from an ONNX in FP32: what ran in ONNX Runtime was not what the engine does."""
-    return run.precision is Precision.FP16 and run.plan is not None and not read_half(run.built.path).anywhere
