@@ -3,23 +3,60 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from attrs import frozen
+
+from polyyolo.engines.versions import number_in_banner
 from polyyolo.errors import InputError
+from polyyolo.records import Route
 
-BUILD = ("number", "route", "seconds", "bytes", "sha256")
+AGAIN = "copy the folder back again, whole, or run build.sh and bench.sh there again"
 
 
-def read_notes(path: Path, wanted: tuple[str, ...] = ()) -> Mapping[str, str]:
+@frozen
+class BuildNotes:
+    """What ``build.sh`` wrote of an engine.
+
+    Attributes:
+        release: of TensorRT, as "10.16.0".
+        seconds: that trtexec took.
+        sha256: of the engine; empty where no program there computes it.
+    """
+
+    release: str
+    route: Route
+    seconds: float
+    size_bytes: int
+    sha256: str
+
+
+def read_notes(path: Path) -> Mapping[str, str]:
     """Read ``name=value`` lines.
 
     Raises:
-        InputError: the file cannot be read, or lacks one of ``wanted``.
+        InputError: the file cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", fix="copy the folder back again, whole") from error
-    notes = dict(line.split("=", 1) for line in lines if "=" in line)
-    missing = [name for name in wanted if name not in notes]
+        raise InputError(f"cannot read {path}: {error.strerror}", fix=AGAIN) from error
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def read_build(path: Path) -> BuildNotes:
+    """Read what ``build.sh`` wrote.
+
+    Raises:
+        InputError: the file cannot be read, lacks a line, or has one that says nothing.
+    """
+    notes = read_notes(path)
+    missing = [name for name in ("number", "route", "seconds", "bytes", "sha256") if name not in notes]
     if missing:
-        raise InputError(f"{path} does not tell {', '.join(missing)}", fix="copy the folder back again, whole")
-    return notes
+        raise InputError(f"{path} does not tell {', '.join(missing)}", fix=AGAIN)
+    release = number_in_banner(f"[TensorRT v{notes['number']}]")
+    try:
+        route, seconds, size = Route(notes["route"]), float(notes["seconds"]), int(notes["bytes"])
+    except ValueError as error:
+        raise InputError(f"{path} cannot be understood: {error}", fix=AGAIN) from error
+    if not release:
+        raise InputError(f"{path} cannot be understood: number={notes['number']}", fix=AGAIN)
+    return BuildNotes(release, route, seconds, size, notes["sha256"])

@@ -11,19 +11,20 @@ from polyyolo.bundling.comparison import compare
 from polyyolo.bundling.contents import ENGINE, ENGINES, LAYER_TIMES, LAYERS, MANIFEST, MODELS, RESULTS, Bundle
 from polyyolo.bundling.forms import Form, Forms
 from polyyolo.bundling.generations import plan_for
-from polyyolo.bundling.notes import BUILD, read_notes
+from polyyolo.bundling.notes import BuildNotes, read_build, read_notes
 from polyyolo.engine_layers.findings import findings
 from polyyolo.engine_layers.reading import read_layers, read_profile
+from polyyolo.engines.failures import fix_for
 from polyyolo.engines.half import read_half
 from polyyolo.engines.toolchain import named
-from polyyolo.engines.versions import number_in_banner
 from polyyolo.errors import InputError, ToolFailed
 from polyyolo.files import read_json, sha256_of
 from polyyolo.models.spec import read_spec
-from polyyolo.records import Benchmark, Check, Engine, EngineLayer, Fidelity, Limits, Outcome, Route, Run, Verdict
+from polyyolo.records import Benchmark, Check, Engine, EngineLayer, Fidelity, Limits, Outcome, Run, Verdict
 from polyyolo.reports.verdict import judge_model
 
-BUILD_NOTES, FAILED = "build.txt", "failed.txt"
+BUILD_NOTES, FAILED, BUILD_LOG = "build.txt", "failed.txt", "build.log"
+TAIL_LINES = 12
 SPEED, ACCURACY, BUILT = "speed", "the engine's own accuracy", "engine built"
 
 
@@ -106,40 +107,49 @@ def _bundle(folder: Path, run: Run) -> Bundle:
     return bundle
 
 
-def _notes(folder: Path) -> Mapping[str, str]:
+def _notes(folder: Path) -> BuildNotes:
     """Read what bench.sh noted of the build whose engine it measured."""
-    measured = folder / RESULTS / BUILD_NOTES
+    measured, failed, built = (
+        folder / place for place in (f"{RESULTS}/{BUILD_NOTES}", f"{ENGINES}/{FAILED}", f"{ENGINES}/{BUILD_NOTES}")
+    )
     if measured.is_file():
-        return read_notes(measured, BUILD)
-    failed = folder / ENGINES / FAILED
+        return read_build(measured)
     if failed.is_file():
-        notes = read_notes(failed)
-        raise ToolFailed(
-            f"the build failed on the other machine: {notes.get('message', 'no reason was noted')}",
-            fix="its log tells more",
-            status=int(notes.get("status", "1")),
-            tail=_tail(folder / ENGINES / "build.log"),
-            log_path=folder / ENGINES / "build.log",
+        raise _failed(folder, read_notes(failed))
+    if built.is_file():
+        raise InputError(
+            f"{folder} holds no results: the engine was built there, but not measured",
+            fix="on the machine that will run the engine: sh bench.sh",
         )
-    built = (folder / ENGINES / BUILD_NOTES).is_file()
     raise InputError(
-        f"{folder} holds no results" + (": the engine was built there, but not measured" if built else ""),
-        fix="on the machine that will run the engine: " + ("sh bench.sh" if built else "sh build.sh, then sh bench.sh"),
+        f"{folder} holds no results", fix="on the machine that will run the engine: sh build.sh, then sh bench.sh"
+    )
+
+
+def _failed(folder: Path, notes: Mapping[str, str]) -> ToolFailed:
+    log, status = folder / ENGINES / BUILD_LOG, notes.get("status", "")
+    tail = _tail(log)
+    return ToolFailed(
+        f"the build failed on the other machine: {notes.get('message', 'no reason was noted')}",
+        fix=fix_for(tuple(tail.splitlines())),
+        status=int(status) if status.isdigit() else 1,
+        tail=tail,
+        log_path=log,
     )
 
 
 def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]) if log.is_file() else ""
+    return (
+        "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]) if log.is_file() else ""
+    )
 
 
-def _engine(folder: Path, bundle: Bundle, notes: Mapping[str, str]) -> Engine:
+def _engine(folder: Path, bundle: Bundle, notes: BuildNotes) -> Engine:
     path = folder / ENGINE
-    toolchain = named(number_in_banner(f"[TensorRT v{notes['number']}]"))
-    forms = _forms(folder, bundle)
-    plan = plan_for(forms, bundle.profile, Route(notes["route"]), toolchain, ENGINE)
-    if path.is_file() and notes["sha256"] and sha256_of(path) != notes["sha256"]:
+    plan = plan_for(_forms(folder, bundle), bundle.profile, notes.route, named(notes.release), ENGINE)
+    if path.is_file() and notes.sha256 and sha256_of(path) != notes.sha256:
         progress.warn(f"{path} is not the engine that was measured", "run bench.sh there after build.sh")
-    return Engine(path, notes["sha256"], int(notes["bytes"]), float(notes["seconds"]), plan)
+    return Engine(path, notes.sha256, notes.size_bytes, notes.seconds, plan)
 
 
 def _forms(folder: Path, bundle: Bundle) -> Forms:

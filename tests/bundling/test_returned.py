@@ -1,0 +1,275 @@
+"""What comes back from another machine: read, judged, and put into the run's record."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from polyyolo import files, progress
+from polyyolo.bundling.returned import merged, read_back
+from polyyolo.errors import InputError, ToolFailed
+from polyyolo.records import HeadKind, Limits, Outcome, Run
+
+
+@pytest.fixture(scope="module")
+def measured(bundle, tmp_path_factory):
+    """A bundle that was built and measured with trtexec 11.1, once."""
+    folder = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("there") / "bundle"))
+    fake = Path(__file__).resolve().parent.parent / "fakes" / "trtexec.py"
+    trtexec = folder.parent / "trtexec"
+    trtexec.write_text(f"#!/bin/sh\nFAKE_TRTEXEC_VERSION=11.1 exec '{sys.executable}' '{fake}' \"$@\"\n")
+    trtexec.chmod(0o755)
+    for script in ("build.sh", "bench.sh"):
+        subprocess.run(
+            ["sh", folder / script], env={"TRTEXEC": str(trtexec), "PATH": "/usr/bin:/bin"}, check=True, timeout=60
+        )
+    return folder
+
+
+@pytest.fixture
+def there(measured, tmp_path):
+    """A copy of it, to be changed."""
+    return Path(shutil.copytree(measured, tmp_path / "there"))
+
+
+def checks_of(run):
+    return {check.name: check for check in run.verdict.checks}
+
+
+def rewritten(there, index, change):
+    """Write the exported outputs of a query again, changed."""
+    path = there / "results" / "outputs" / f"{index}.json"
+    entries = json.loads(path.read_text())
+    entries[0]["values"] = np.asarray(change(np.array(entries[0]["values"]).reshape(2, 6, 84))).ravel().tolist()
+    path.write_text(json.dumps(entries))
+
+
+def test_the_speed_is_that_of_the_exported_times(measured, packed_run):
+    found = read_back(measured, packed_run).benchmark
+    times = np.array([entry["computeMs"] for entry in json.loads((measured / "results" / "times.json").read_text())])
+
+    assert found.gpu_compute.samples == 210
+    assert found.gpu_compute.median_ms == np.median(times) == 0.728515
+    assert found.images_per_s == pytest.approx(4 * 1000 / times.mean(), rel=1e-4)
+    assert (found.shapes, found.batch) == ({"images": (4, 3, 64, 64)}, 4)
+    assert (found.gpu, found.measured_by) == ("NVIDIA H200", "trtexec 11.1.0")
+    assert found.command[:3] == ("trtexec", "--loadEngine=engine/model.plan", "--shapes=images:4x3x64x64")
+
+
+def test_the_engine_has_the_plan_that_it_was_built_by(measured, packed_run):
+    found = read_back(measured, packed_run).engine
+
+    assert found.path == measured / "engine" / "model.plan"
+    assert (found.sha256, found.size_bytes) == (files.sha256_of(found.path), found.path.stat().st_size)
+    assert found.plan.toolchain.tensorrt == "11.1.0"
+    assert found.plan.command.argv[:3] == (
+        "trtexec",
+        "--onnx=models/model.fp16.onnx",
+        "--saveEngine=engine/model.plan",
+    )
+
+
+def test_layers_come_with_their_times(measured, packed_run):
+    layers = read_back(measured, packed_run).layers
+
+    assert [(layer.name, layer.precision, layer.time_ms) for layer in layers] == [
+        ("images_reformat", "INT8", 0.04),
+        ("stem/Conv", "INT8", 0.3),
+        ("cv1/Conv + act", "FP16", 0.1),
+        ("head", "FP32", 0.02),
+    ]
+
+
+def test_the_engines_outputs_are_compared_with_what_onnx_runtime_predicted(measured, packed_run):
+    fidelity = read_back(measured, packed_run).fidelity
+    strict = fidelity.agreements[1]
+
+    assert fidelity.pictures == 3
+    assert 50 < fidelity.signal_to_noise_db["output0"] < 80  # FP16 beside INT8, against FP32 beside INT8
+    assert (strict.iou, strict.f1 > 0.9, strict.reference_boxes > 50) == (0.9, True, True)
+
+
+def test_what_came_back_turns_the_open_checks_into_answers(measured, packed_run):
+    run = merged(packed_run, read_back(measured, packed_run))
+    before, after = checks_of(packed_run), checks_of(run)
+    opened = ("engine built", "speed", "the engine's own accuracy")
+
+    assert list(after) == list(before)
+    assert {before[name].outcome for name in opened} == {Outcome.UNPROVEN}
+    assert {after[name].outcome for name in opened} == {Outcome.PASS}
+    assert after["speed"].got == "0.729 ms for 4x3x64x64, 5490 pictures/s on NVIDIA H200, by trtexec 11.1.0"
+    assert (len(run.benchmarks), len(run.engine_layers)) == (1, 4)
+    assert after["box agreement with FP32"] == before["box agreement with FP32"]
+
+
+def test_a_merged_run_can_be_written_and_read_and_merged_again(measured, packed_run, tmp_path):
+    back = read_back(measured, packed_run)
+    run = merged(packed_run, back)
+    files.write_json(tmp_path / "report.json", run)
+
+    assert files.read_json(tmp_path / "report.json", Run) == run
+    assert merged(run, back) == run
+
+
+def test_a_limit_on_the_latency_is_held(measured, packed_run):
+    strict = evolve(packed_run, request=evolve(packed_run.request, limits=Limits(max_latency_ms=0.5)))
+    speed = checks_of(merged(strict, read_back(measured, strict)))["speed"]
+
+    assert (speed.wanted, speed.outcome) == ("at most 0.5 ms, median of the GPU's work", Outcome.FAIL)
+
+
+def test_an_engine_that_computes_something_else_fails(there, packed_run):
+    for index in ("00", "01"):
+        rewritten(there, index, lambda values: values[:, [1, 0, 2, 3, 5, 4]])
+    accuracy = checks_of(merged(packed_run, read_back(there, packed_run)))["the engine's own accuracy"]
+
+    assert accuracy.outcome is Outcome.FAIL
+    assert accuracy.got.startswith("0.0")
+
+
+def test_outputs_that_are_no_numbers_count_as_boxes_that_are_missing(there, packed_run):
+    for index in ("00", "01"):
+        path = there / "results" / "outputs" / f"{index}.json"
+        entries = json.loads(path.read_text())
+        path.write_text(
+            f'[ {{ "name" : "output0", "dimensions" : "2x6x84", "values" : '
+            f"[ {', '.join(['nan'] * len(entries[0]['values']))} ] }} ]"
+        )
+    back = read_back(there, packed_run)
+
+    assert back.fidelity.signal_to_noise_db == {"output0": -200.0}
+    assert checks_of(merged(packed_run, back))["the engine's own accuracy"].outcome is Outcome.FAIL
+
+
+def test_the_picture_that_fills_a_query_up_is_not_counted(there, packed_run):
+    def spoilt(values):
+        values[1] = 0  # the second half of the last query repeats its first
+        return values
+
+    before = read_back(there, packed_run).fidelity
+    rewritten(there, "01", spoilt)
+
+    assert read_back(there, packed_run).fidelity == before
+
+
+def test_without_a_recognised_head_raw_outputs_are_all_there_is(measured, packed_run):
+    source = evolve(packed_run.source, head=evolve(packed_run.source.head, kind=HeadKind.NONE))
+    run = evolve(packed_run, source=source)
+    accuracy = checks_of(merged(run, read_back(measured, run)))["the engine's own accuracy"]
+
+    assert accuracy.outcome is Outcome.UNPROVEN
+    assert accuracy.got.startswith("no boxes to compare, 3 pictures; output0 ")
+
+
+def test_clocks_and_power_are_taken_where_nvidia_smi_told_them(there, packed_run):
+    (there / "results" / "gpu.csv").write_text("1980, 3201, 512.5, 41\n1755, 3201, [N/A], 44\n1965, 3201, 498.1, 43\n")
+
+    assert read_back(there, packed_run).benchmark.conditions == {
+        "sm_clock_mhz": 1965.0,
+        "sm_clock_min_mhz": 1755.0,
+        "memory_clock_mhz": 3201.0,
+        "power_w": pytest.approx(505.3),
+        "temperature_c": 44.0,
+    }
+
+
+def test_layers_that_cannot_be_read_cost_the_layers_only(there, packed_run):
+    (there / "results" / "layers.json").write_text('{"Layers": ["stem", "head"]}')
+    with progress.recording() as told:
+        back = read_back(there, packed_run)
+
+    assert back.layers == ()
+    assert "holds names of 2 layers" in told.warnings[0].message
+    assert back.benchmark.gpu_compute.samples == 210
+
+
+def test_a_folder_that_is_no_bundle_is_refused(packed_run, tmp_path):
+    with pytest.raises(InputError, match=r"is no bundle: it holds no bundle\.json"):
+        read_back(tmp_path, packed_run)
+
+
+def test_a_bundle_that_was_not_measured_says_what_to_run(bundle, there, packed_run):
+    with pytest.raises(InputError) as nothing:
+        read_back(bundle, packed_run)
+    shutil.rmtree(there / "results")
+    with pytest.raises(InputError) as built:
+        read_back(there, packed_run)
+
+    assert nothing.value.message == f"{bundle} holds no results"
+    assert nothing.value.fix.endswith("sh build.sh, then sh bench.sh")
+    assert built.value.message.endswith("the engine was built there, but not measured")
+    assert built.value.fix.endswith(": sh bench.sh")
+
+
+def test_results_of_another_model_are_refused(measured, packed_run):
+    other = evolve(packed_run, source=evolve(packed_run.source, sha256="b" * 64))
+
+    with pytest.raises(InputError, match=r"is a bundle of little-dyn\.onnx \(\w{12}\), the run in .* \(bbbbbbbbbbbb\)"):
+        read_back(measured, other)
+
+
+def test_results_from_before_the_run_was_made_again_are_refused(measured, packed_run, tmp_path):
+    again = Path(shutil.copytree(packed_run.folder, tmp_path / "run"))
+    model = again / "model.int8.onnx"
+    model.write_bytes(model.read_bytes() + b"\0")
+
+    with pytest.raises(InputError, match="was made again since"):
+        read_back(measured, evolve(packed_run, folder=again))
+
+
+def test_a_build_that_failed_there_is_told_with_its_last_lines(bundle, packed_run, tmp_path):
+    folder = Path(shutil.copytree(bundle, tmp_path / "failed"))
+    (folder / "engine").mkdir()
+    (folder / "engine" / "build.log").write_text("[E] OutOfMemory\n&&&& FAILED\n")
+    (folder / "engine" / "failed.txt").write_text(
+        "number=101600\nroute=qdq\nstatus=1\nmessage=trtexec ended with status 1\n"
+    )
+    with pytest.raises(ToolFailed) as error:
+        read_back(folder, packed_run)
+
+    assert error.value.message == "the build failed on the other machine: trtexec ended with status 1"
+    assert (error.value.status, error.value.tail) == (1, "[E] OutOfMemory\n&&&& FAILED")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("results/times.json", "[", "cannot read the times in"),
+        ("results/speed.log", None, "cannot read .*speed.log"),
+        ("results/build.txt", "number=110100\n", "does not tell route, seconds, bytes, sha256"),
+        ("results/build.txt", "number=x\nroute=qdq\nseconds=1\nbytes=1\nsha256=\n", "number=x"),
+        ("results/outputs/00.json", "[{", "cannot read .*00.json"),
+        ("results/outputs/01.json", None, "cannot read .*01.json"),
+        ("results/outputs/00.json", "[]", "has nothing for output output0"),
+        ("reference/00.output0.bin", "", "cannot read .*00.output0.bin"),
+        ("bundle.json", "{", "cannot read .*bundle.json"),
+    ],
+)
+def test_damaged_results_are_named(there, packed_run, name, content, message):
+    if content is None:
+        (there / name).unlink()
+    else:
+        (there / name).write_text(content)
+
+    with pytest.raises(InputError, match=message):
+        read_back(there, packed_run)
+
+
+def test_an_engine_that_was_built_again_after_it_was_measured_is_warned_of(there, packed_run):
+    with (there / "engine" / "model.plan").open("ab") as stream:
+        stream.write(b"more")
+    with progress.recording() as told:
+        read_back(there, packed_run)
+
+    assert told.warnings[0].message.endswith("is not the engine that was measured")
+
+
+def test_results_without_the_engine_itself_suffice(there, packed_run):
+    shutil.rmtree(there / "engine")
+
+    assert read_back(there, packed_run).engine.size_bytes > 100
