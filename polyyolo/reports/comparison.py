@@ -85,11 +85,11 @@ def as_csv(found: Comparison) -> str:
     names = list(asdict(Figures()))
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n")
-    rows.writerow(["variant", "precision", "route", "outcome", *names, "error"])
+    rows.writerow(["variant", "precision", "outcome", *names, "error"])
     for each in found.variants:
         figures = ["" if value is None else value for value in asdict(each.figures).values()]
         outcome = each.outcome.value if each.outcome else ""
-        rows.writerow([each.name, each.precision.value, each.route.value, outcome, *figures, each.error])
+        rows.writerow([each.name, each.precision.value, outcome, *figures, each.error])
     return written.getvalue()
 
 
