@@ -89,3 +89,16 @@ def test_a_recorder_keeps_each_warning_once_and_the_listener_hears_all_as_before
 
     assert told.warnings == [progress.Warned("odd", "look"), progress.Warned("few pictures", "")]
     assert [heard[0] for heard in listener.heard] == ["warned", "warned", "warned", "noted"]
+
+
+def test_without_repeats_each_warning_is_heard_once_and_notes_as_they_come():
+    listener = Recorder()
+
+    with progress.listening(listener), progress.without_repeats():
+        for _ in range(2):
+            with progress.recording() as told:
+                progress.warn("nothing builds here", "install it")
+                progress.note("seen")
+
+    assert [heard[0] for heard in listener.heard] == ["warned", "noted", "noted"]
+    assert told.warnings == [progress.Warned("nothing builds here", "install it")]

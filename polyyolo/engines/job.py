@@ -100,7 +100,7 @@ class Job:
     @property
     def is_strong_by_nature(self) -> bool:
         """Whether the builder knows neither precision flags nor calibrators."""
-        return self.toolchain.kind is ToolchainKind.RTX or self.toolchain.major >= 11
+        return not self.toolchain.has_calibrator
 
     @property
     def must_say_strong(self) -> bool:
