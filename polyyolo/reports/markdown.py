@@ -7,6 +7,7 @@ from urllib.parse import quote
 from polyyolo.engines.plan import shell_line
 from polyyolo.records import Check, Fidelity, Run
 from polyyolo.reports.advice import advise, answer
+from polyyolo.reports.costs import costs
 from polyyolo.verification.layers import int8_share
 
 MOST_COSTLY = 8
@@ -152,12 +153,7 @@ def _costs(run: Run) -> list[str]:
     """Tell which tensors cost the most, each quantized alone."""
     if not run.sensitivities:
         return []
-    noise = sum(each.noise for each in run.sensitivities) or 1
-    work = sum(layer.macs for layer in run.layers) or 1
-    rows = [
-        (each.tensor, f"{each.noise / noise:.1%}", f"{each.macs / work:.1%}")
-        for each in run.sensitivities[:MOST_COSTLY]
-    ]
+    rows = [(each.tensor, f"{each.noise:.1%}", f"{each.work:.1%}") for each in costs(run)[:MOST_COSTLY]]
     return [
         f"What INT8 costs, each tensor alone: the first {len(rows)} of {len(run.sensitivities)}.",
         table(("tensor", "share of the noise", "share of the work"), rows),

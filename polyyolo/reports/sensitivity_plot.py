@@ -2,10 +2,12 @@
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from polyyolo.records import Run, Sensitivity
+from polyyolo.records import Run
+from polyyolo.reports.costs import Cost, costs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,8 +16,10 @@ FILE = "sensitivity.svg"
 NAMED = 6
 """The most costly tensors are named; more names would cover each other."""
 INK, GRID, KEPT, QUANTIZED = "#24292e", "#d8dee4", "#b35900", "#0a5cc2"
-INLINE = {INK: "currentColor", GRID: "var(--line)", KEPT: "var(--kept)", QUANTIZED: "var(--int8)", "#fffffe": "none"}
+PAPER = "#fffffe"
+INLINE = {INK: "currentColor", GRID: "var(--line)", KEPT: "var(--kept)", QUANTIZED: "var(--int8)", PAPER: "none"}
 """Colours of the plot -> those of the page, which has a light and a dark set."""
+SETTINGS: dict[Any, Any] = {"svg.hashsalt": "polyyolo", "svg.fonttype": "none", "text.parse_math": False, "font.size": 10}
 GLOBAL_STYLE = '<style type="text/css">*{stroke-linejoin: round; stroke-linecap: butt}</style>'
 """In a page this would reach every element."""
 
@@ -32,12 +36,16 @@ def svg(run: Run) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(
-        {"svg.hashsalt": "polyyolo", "svg.fonttype": "none", "text.parse_math": False, "font.size": 10}
-    ):
-        figure = Figure(figsize=(7.6, 4.4), facecolor="#fffffe", layout="constrained")
-        _drawn(figure.add_subplot(), run)
-        written = io.StringIO()
+    found = [each for each in costs(run) if each.noise > 0 and each.work > 0]
+    written = io.StringIO()
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a font without the letters of a name: whoever shows the text has another
+        figure = Figure(figsize=(7.6, 4.4), facecolor=PAPER, layout="constrained")
+        axes = figure.add_subplot()
+        _drawn(axes, found)
+        if found:
+            _scaled(axes)
+        _dressed(axes)
         figure.savefig(written, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return written.getvalue()
 
@@ -52,29 +60,26 @@ def inlined(run: Run) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
 
 
-def _drawn(axes: "Axes", run: Run) -> None:
-    total = sum(layer.macs for layer in run.layers) or 1
-    noise = sum(each.noise for each in run.sensitivities) or 1
-    shown = [each for each in run.sensitivities if each.noise > 0 and each.macs > 0]
-    kept = {each.tensor for each in run.sensitivities if any(node in run.in_float for node in each.nodes)}
-    for marker, colour, label, group in (
-        ("o", QUANTIZED, "runs in INT8", [each for each in shown if each.tensor not in kept]),
-        ("D", KEPT, "stays in float", [each for each in shown if each.tensor in kept]),
-    ):
-        work = [100 * each.macs / total for each in group]
-        share = [100 * each.noise / noise for each in group]
-        axes.scatter(work, share, s=38, marker=marker, color=colour, alpha=0.85, label=label, linewidths=0)
-    _named(axes, shown[:NAMED], total, noise)
-    _dressed(axes)
-
-
-def _named(axes: "Axes", most: Sequence[Sensitivity], total: int, noise: float) -> None:
-    middle = math.sqrt(max((each.macs for each in most), default=1) * min((each.macs for each in most), default=1))
-    for each in most:
-        place = (100 * each.macs / total, 100 * each.noise / noise)
-        aside, side = ((-7, 4), "right") if each.macs > middle else ((7, 4), "left")
-        text = _short(each.tensor)
+def _drawn(axes: "Axes", found: Sequence[Cost]) -> None:
+    for marker, colour, label, kept in (("o", QUANTIZED, "runs in INT8", False), ("D", KEPT, "stays in float", True)):
+        work, noise = ([100 * getattr(each, what) for each in found if each.kept is kept] for what in ("work", "noise"))
+        axes.scatter(work, noise, s=38, marker=marker, color=colour, alpha=0.85, label=label, linewidths=0)
+    middle = math.sqrt(max((each.work for each in found), default=1) * min((each.work for each in found), default=1))
+    for each in found[:NAMED]:
+        aside, side = ((-7, 4), "right") if each.work > middle else ((7, 4), "left")
+        place, text = (100 * each.work, 100 * each.noise), _short(each.tensor)
         axes.annotate(text, place, aside, textcoords="offset points", ha=side, fontsize=8.5, color=INK)
+
+
+def _scaled(axes: "Axes") -> None:
+    """Make both axes logarithmic, with round numbers at their ticks."""
+    from matplotlib.ticker import LogLocator
+
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter("")
 
 
 def _short(name: str) -> str:
@@ -84,15 +89,10 @@ def _short(name: str) -> str:
 
 
 def _dressed(axes: "Axes") -> None:
-    from matplotlib.ticker import LogLocator
-
-    axes.set(xscale="log", yscale="log", xlabel="share of the work, %", ylabel="share of the noise, %")
+    axes.set(xlabel="share of the work, %", ylabel="share of the noise, %")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(lambda value, _: f"{value:g}")
-        axis.set_minor_formatter("")
         axis.label.set_color(INK)
-    axes.set_facecolor("#fffffe")
+    axes.set_facecolor(PAPER)
     axes.grid(visible=True, color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(which="both", color=GRID, labelcolor=INK)

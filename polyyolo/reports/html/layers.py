@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from polyyolo.records import EngineLayer, Layer, Run
+from polyyolo.records import EngineLayer, Layer
 
 
 @frozen
@@ -15,16 +15,6 @@ class Share:
     name: str
     share: float
     layers: int
-
-
-@frozen
-class Cost:
-    """What quantizing one tensor costs, as a share of what all cost together, and its share of the work; 0 to 1."""
-
-    tensor: str
-    noise: float
-    work: float
-    kept: bool
 
 
 def work_shares(listed: Sequence[Layer]) -> list[Share]:
@@ -43,16 +33,6 @@ def time_shares(listed: Sequence[EngineLayer]) -> list[Share]:
     """Give the share of the engine's time by precision, the largest first; of its layers where no time is known."""
     timed = any(layer.time_ms for layer in listed)
     return _shares((layer.precision or "unknown", (layer.time_ms or 0.0) if timed else 1) for layer in listed)
-
-
-def costs(run: Run) -> list[Cost]:
-    """Tell what each tensor costs, the most costly first."""
-    noise = sum(each.noise for each in run.sensitivities) or 1
-    work = sum(layer.macs for layer in run.layers) or 1
-    return [
-        Cost(each.tensor, each.noise / noise, each.macs / work, any(node in run.in_float for node in each.nodes))
-        for each in run.sensitivities
-    ]
 
 
 def _shares(weighed: Iterable[tuple[str, float]]) -> list[Share]:

@@ -16,6 +16,7 @@ from polyyolo.engines.plan import shell_line
 from polyyolo.records import Run
 from polyyolo.reports import advice
 from polyyolo.reports.command_line import engine_line
+from polyyolo.reports.costs import costs
 from polyyolo.reports.html import accuracy, facts, layers, photos, speed
 from polyyolo.reports.sensitivity_plot import inlined
 
@@ -58,7 +59,7 @@ def render(run: Run, folder: Path, manifest: Mapping[str, Any]) -> str:
         sizes=accuracy.sizes(run.fidelity),
         speed=speed.strips(run.benchmarks),
         sensitivity=Markup(inlined(run)) if run.sensitivities else "",  # noqa: S704 - drawn here, its text is escaped
-        costs=layers.costs(run),
+        costs=costs(run),
         work=layers.work_shares(run.layers),
         reasons=layers.reasons(run.layers),
         times=layers.time_shares(run.engine_layers),

@@ -59,9 +59,11 @@ for (const button of document.querySelectorAll(".copy")) {
 
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = [...document.querySelectorAll("details:not([open])")];
-  for (const each of closed) each.open = true;
+  const found = [...document.querySelectorAll("details:not([open])")];
+  for (const each of found) each.open = true;
+  closed = closed.concat(found);
 });
 addEventListener("afterprint", () => {
   for (const each of closed) each.open = false;
+  closed = [];
 });

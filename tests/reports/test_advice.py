@@ -1,0 +1,231 @@
+"""What to do about each check that did not pass: concrete, with a command that the command line takes."""
+
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from attrs import evolve
+
+from polyyolo.cli import main
+from polyyolo.records import (
+    Accuracy,
+    Agreement,
+    Check,
+    Head,
+    HeadKind,
+    Limits,
+    Outcome,
+    Precision,
+    Request,
+    Route,
+    Verdict,
+)
+from polyyolo.reports.advice import advise, answer
+from polyyolo.reports.verdict import judge
+
+
+@pytest.fixture
+def asked():
+    return Request("yolov5s.onnx", images=Path("pictures"), labelled=Path("labelled"), output=Path("run"))
+
+
+@pytest.fixture
+def run(run, asked):
+    """The usual run with what was asked for, and enough pictures to calibrate with."""
+    calibration = evolve(run.calibration, sources=run.calibration.sources * 128)
+    return evolve(run, request=asked, calibration=calibration)
+
+
+def judged(run, limits=None, **changes):
+    run = evolve(run, **changes)
+    limits = limits or run.request.limits
+    return evolve(run, request=evolve(run.request, limits=limits), verdict=judge(run.engine, run.fidelity, limits))
+
+
+def lost(fidelity, points, error):
+    reference = fidelity.reference
+    return evolve(fidelity, candidate=evolve(reference, map50_95=reference.map50_95 - points / 100), drop_error=error)
+
+
+def of(run, check):
+    """What is advised for one check."""
+    return [step for step in advise(run) if check in step.checks]
+
+
+def parsed(command):
+    """Let the real command line read each polyyolo command of a shell line."""
+    for part in filter(None, command.split(" && ")):
+        program, *words = shlex.split(part)
+        if program == "polyyolo":
+            context = click.Context(main)
+            group = main
+            while isinstance(group, click.Group):
+                name, group, words = group.resolve_command(context, words)
+            group.make_context(name, list(words), parent=context)
+
+
+def test_the_answer_is_a_sentence_with_the_count(run):
+    every = [Check("a", "", "", Outcome.PASS), Check("b", "", "", Outcome.PASS)]
+
+    def said(*outcomes):
+        checks = tuple(Check(str(place), "", "", outcome) for place, outcome in enumerate(outcomes))
+        return answer(evolve(run, verdict=Verdict(checks)))
+
+    assert answer(evolve(run, verdict=Verdict(tuple(every)))) == "Yes: every check was made and passed."
+    assert said(Outcome.PASS, Outcome.UNPROVEN) == "Not yet: nothing failed, but 1 of 2 checks is not proven."
+    assert said(Outcome.FAIL, Outcome.UNPROVEN, Outcome.FAIL) == "No: 2 of 3 checks failed. Do not ship this as it is."
+
+
+def test_what_passed_needs_no_advice(run):
+    assert advise(evolve(run, verdict=Verdict((Check("speed", "", "", Outcome.PASS),)))) == ()
+
+
+def test_a_loss_that_is_too_large_asks_for_more_in_float(run):
+    first, second = of(judged(run, fidelity=lost(run.fidelity, 2.0, 0.1)), "accuracy against FP32")
+
+    assert first.what == "Keep 15% of the work in float, in place of 10%: more accurate, a little slower."
+    assert shlex.split(first.command) == [
+        *("polyyolo", "engine", "yolov5s.onnx", "--images", "pictures", "--labelled", "labelled"),
+        *("--budget", "0.15", "-o", "run"),
+    ]
+    assert "--method auto" in second.command
+
+
+def test_an_unclear_loss_also_asks_for_as_many_pictures_as_settle_it(run):
+    """0.9 lost of 0.5 allowed, give or take 1.98: 24.5 times as many pictures make the doubt 0.4."""
+    _, more = of(judged(run, fidelity=lost(run.fidelity, 0.9, 0.99)), "accuracy against FP32")
+
+    assert more.what == (
+        "Measure on about 3,200 labelled pictures, in place of 128: so many tell a loss of 0.90 points from the limit "
+        "of 0.5."
+    )
+    assert "--labelled DIR" in more.command
+
+
+def test_a_loss_at_the_limit_is_not_worth_a_million_pictures(run):
+    unclear = lost(run.fidelity, 0.501, 1.0)
+
+    told = of(judged(run, fidelity=unclear), "accuracy against FP32")
+
+    assert "no reasonable number of pictures" in told[-1].what
+    assert not told[-1].command
+
+
+def test_without_labels_the_next_command_has_them(run):
+    bare = evolve(run.fidelity, reference=None, candidate=None)
+
+    (only,) = of(judged(run, fidelity=bare), "accuracy against FP32")
+
+    assert "give labelled pictures" in only.what
+    assert "--labelled DIR" in only.command
+
+
+def test_labels_of_which_fp32_finds_none_lead_to_a_look_at_what_the_model_sees(run):
+    blind = evolve(run.fidelity, reference=Accuracy(0.0, 0.0, 128), candidate=Accuracy(0.0, 0.0, 128))
+
+    (only,) = of(judged(run, fidelity=blind), "accuracy against FP32")
+
+    assert only.command == "polyyolo inspect data pictures --model yolov5s.onnx"
+
+
+def test_few_boxes_ask_for_so_many_pictures_that_twice_the_boxes_are_likely(run):
+    few = evolve(run.fidelity, agreements=(Agreement(0.25, 0.9, 20, 20, 20),))
+
+    (only,) = of(judged(run, fidelity=few), "box agreement with FP32")
+
+    assert only.what.startswith("Compare on about 640 pictures with objects, in place of 128: 20 boxes")
+
+
+def test_one_way_to_a_gpu_serves_speed_and_the_engines_own_accuracy(run):
+    steps = of(run, "speed")
+
+    assert steps == of(run, "the engine's own accuracy")
+    assert steps[0].command == "polyyolo bundle run -o run-bundle"
+
+
+def test_a_machine_with_the_gpu_measures_at_once(run):
+    here = evolve(run.plan, toolchain=evolve(run.plan.toolchain, gpu="L4"))
+
+    with_gpu = evolve(run, plan=here)
+
+    assert [step.command for step in of(with_gpu, "speed")] == ["polyyolo bench run/model.plan"]
+    assert [step.command for step in of(with_gpu, "the engine's own accuracy")] == [
+        "polyyolo verify run/model.plan --labelled labelled"
+    ]
+
+
+def test_a_run_without_toolchain_builds_when_it_is_left_to_look_for_one(run):
+    bare = evolve(run, engine=None, plan=None)
+    refused = evolve(bare, request=evolve(run.request, toolchain="none"))
+
+    assert "--toolchain" not in of(judged(refused), "engine built")[0].command
+    assert of(judged(bare), "engine built")[0].command.startswith("pip install 'polyyolo[rtx]' && polyyolo engine")
+
+
+def test_speed_that_is_too_low_asks_for_less_in_float(run):
+    slow = evolve(run, verdict=Verdict((Check("speed", "at most 1 ms", "2 ms", Outcome.FAIL),)))
+
+    assert "--budget 0.05" in advise(slow)[0].command
+
+
+def test_a_check_without_a_rule_is_not_passed_over(run):
+    odd = evolve(run, verdict=Verdict((Check("size", "10 MB", "12 MB", Outcome.FAIL),)))
+
+    assert advise(odd)[0].what == "size: 10 MB was not reached; 12 MB."
+
+
+def variants(run):
+    """Runs of every kind, by what is special about them."""
+    plain = evolve(run, engine=None, plan=None)
+    request = run.request
+    head = evolve(run.source, head=Head(HeadKind.NONE))
+    return {
+        "usual": run,
+        "failed": evolve(run, fidelity=lost(run.fidelity, 5.0, 0.1)),
+        "few boxes": evolve(run, fidelity=evolve(run.fidelity, agreements=(Agreement(0.25, 0.9, 1, 2, 2),))),
+        "no boxes": evolve(run, fidelity=evolve(run.fidelity, agreements=())),
+        "disagreeing": evolve(run, fidelity=evolve(run.fidelity, agreements=(Agreement(0.25, 0.9, 500, 999, 999),))),
+        "nothing compared": evolve(plain, fidelity=None),
+        "no head": evolve(plain, source=head, fidelity=evolve(run.fidelity, agreements=(), reference=None)),
+        "came quantized": evolve(
+            plain, source=evolve(run.source, quantized=True), calibration=None, fidelity=None, precision=Precision.INT8
+        ),
+        "fp16": evolve(run, precision=Precision.FP16, calibration=None, fidelity=lost(run.fidelity, 5.0, 0.1)),
+        "fp32": evolve(run, precision=Precision.FP32, calibration=None, fidelity=lost(run.fidelity, 5.0, 0.1)),
+        "calibrated": evolve(plain, route=Route.CALIBRATED),
+        "all tried": evolve(
+            run,
+            fidelity=lost(run.fidelity, 5.0, 0.1),
+            request=evolve(request, budget=0.9, method="auto", limits=Limits(max_drop=1)),
+        ),
+        "with a gpu": evolve(run, plan=evolve(run.plan, toolchain=evolve(run.plan.toolchain, gpu="L4"))),
+        "stem": evolve(run, fidelity=lost(run.fidelity, 5.0, 0.1), request=evolve(request, keep_float=("stem",))),
+    }
+
+
+KINDS = (
+    *("usual", "failed", "few boxes", "no boxes", "disagreeing", "nothing compared", "no head", "came quantized"),
+    *("fp16", "fp32", "calibrated", "all tried", "stem", "with a gpu"),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_check_that_did_not_pass_has_advice_and_every_command_can_be_typed(run, kind):
+    made = judged(variants(run)[kind])
+
+    for check in made.verdict.checks:
+        assert bool(of(made, check.name)) is (check.outcome is not Outcome.PASS), check.name
+    for step in advise(made):
+        assert step.what.endswith(".")
+        parsed(step.command)
+
+
+def test_a_record_of_before_requests_were_kept_still_gets_advice(run):
+    old = evolve(judged(run, fidelity=lost(run.fidelity, 5.0, 0.1)), request=None)
+
+    assert {check for step in advise(old) for check in step.checks} == {
+        "accuracy against FP32",
+        "speed",
+        "the engine's own accuracy",
+    }
