@@ -40,14 +40,11 @@ def compare(request: Request, names: Sequence[str] = NAMES) -> Comparison:
     folder = request.output or Path("runs") / f"{Path(request.model).stem}-compare"
     with files.writable(folder):
         _refuse_foreign(folder, spec)
+    images = request.images if request.images or request.labelled else samples.fetch()
+    asked = evolve(request, images=images, for_both_routes=_calibrates_for_both(request, variants))
     with files.locked(folder), files.writable(folder), progress.without_repeats():
-        begun = Comparison(folder=folder, model=spec.path, sha256=spec.sha256)
-        if not (folder / report.RECORD).exists():
-            files.write_json(folder / report.RECORD, begun)
-        images = request.images if request.images or request.labelled else samples.fetch()
-        asked = evolve(request, images=images, for_both_routes=_calibrates_for_both(request, variants))
         done = [_done(asked, variant, folder) for variant in progress.track(variants, STEP, len(variants))]
-        found = _gathered(begun, done)
+        found = _gathered(Comparison(folder=folder, model=spec.path, sha256=spec.sha256), done)
         report.write(found)
     return found
 
@@ -74,7 +71,7 @@ def _done(asked: Request, variant: Variant, folder: Path) -> Done:
         return Done(variant, place, error=error)
 
 
-def _gathered(begun: Comparison, done: Sequence[Done]) -> Comparison:
+def _gathered(empty: Comparison, done: Sequence[Done]) -> Comparison:
     """Put the variants side by side.
 
     Raises:
@@ -87,7 +84,7 @@ def _gathered(begun: Comparison, done: Sequence[Done]) -> Comparison:
     timed = [benchmark for run in runs for benchmark in run.benchmarks]
     compared = [run.fidelity.pictures for run in runs if run.fidelity]
     return evolve(
-        begun,
+        empty,
         toolchain=name_of(plans[0].toolchain) if plans else "",
         gpu=timed[0].gpu if timed else "",
         measured_by=timed[0].measured_by if timed else "",
@@ -126,7 +123,7 @@ def _refuse_quantized(spec: ModelSpec) -> None:
 
 
 def _refuse_foreign(folder: Path, spec: ModelSpec) -> None:
-    """Refuse a folder that holds anything but a comparison of the same model.
+    """Refuse a folder that holds anything but a comparison of the same model, or the runs of one that was stopped.
 
     Raises:
         InputError: as above.
@@ -138,6 +135,7 @@ def _refuse_foreign(folder: Path, spec: ModelSpec) -> None:
         if earlier.sha256 != spec.sha256:
             raise InputError(f"{folder} compares another model, {earlier.model.name}", fix=fix)
         return
-    foreign = sorted(each.name for each in folder.iterdir() if not each.name.startswith(".")) if folder.is_dir() else []
+    found = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    foreign = sorted(name for name in found if not name.startswith(".") and name not in NAMES)
     if foreign:
         raise InputError(f"{folder.absolute()} holds other things than a comparison, as {foreign[0]}", fix=fix)
