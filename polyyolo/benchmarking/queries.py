@@ -86,7 +86,7 @@ class Queries:
         origin, found = self._cuda.event(), list[tuple[float, float, float, float]]()
         self._cuda.record(origin, self._into if self._copies else self._work)
         until = time.monotonic() + seconds
-        while time.monotonic() < until or len(found) + DEPTH <= fewest:
+        while time.monotonic() < until or len(found) + DEPTH < fewest:
             for slot in self._slots:
                 found.extend(self._finished(slot, origin))
                 self._begin(slot)

@@ -20,6 +20,7 @@ LENGTH_BYTES = 4
 LONGEST_METADATA = 16 * 2**20
 """Ultralytics' own is below 10 kB; a damaged length must not make us read gigabytes."""
 BUILD = "polyyolo engine MODEL builds one, and so does polyyolo build MODEL.onnx"
+_ONNX_FIELDS = (b"\x12", b"\x1a", b"\x22", b"\x2a", b"\x32", b"\x3a", b"\x42")
 OTHERS = (
     (b"PK\x03\x04", "is a zip archive, as checkpoints (.pt) are"),
     (b"\x80\x02", "is a pickle, as old checkpoints are"),
@@ -152,11 +153,8 @@ def _stranger(path: Path, data: bytes, size: int) -> InputError:
 
 def _is_onnx(data: bytes) -> bool:
     """Whether it begins as exporters write an ONNX: the version of its format, then a field of another kind."""
-    return (
-        data[:1] == b"\x08"
-        and 3 <= data[1] <= 20
-        and data[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x2a", b"\x3a", b"\x42")
-    )
+    first, version, following = data[:1], data[1:2], data[2:3]
+    return first == b"\x08" and b"\x03" <= version <= b"\x14" and following in _ONNX_FIELDS
 
 
 def _is_text(data: bytes) -> bool:

@@ -32,13 +32,13 @@ class Cause:
 
 KNOWN = (
     Cause(
-        r"expecting library version (?P<here>[\d.]+) got (?P<built>[\d.]+)",
+        r"expecting library version (?P<here>\d+(?:\.\d+)*) got (?P<built>\d+(?:\.\d+)*)",
         "rebuild it here: polyyolo build MODEL.onnx, or install TensorRT {built}",
         "was built with TensorRT {built}, and {here} is here: engines do not move between versions",
         ToolchainError,
     ),
     Cause(
-        r"expecting compute (?P<here>[\d.]+) got compute (?P<built>[\d.]+)",
+        r"expecting compute (?P<here>\d+(?:\.\d+)*) got compute (?P<built>\d+(?:\.\d+)*)",
         "rebuild it on this GPU: polyyolo build MODEL.onnx",
         "was built on a GPU of compute capability {built}, and this one has {here}: engines do not move between GPUs",
         ToolchainError,

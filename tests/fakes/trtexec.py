@@ -285,10 +285,15 @@ def save(here, path, engine):
         raise Failed("Saving engine to file failed.\nEngine set up failed")
     if here.fail == "no-engine":
         return
-    body = json.dumps(engine).encode()
-    header = (b"vtrt" if here.rtx else b"ftrt") + bytes(12) + (32 + len(body)).to_bytes(8, "little")
-    plan = header + bytes(here.version) + bytes(4) + body
+    plan = plan_of(engine, here.version, rtx=here.rtx)
     path.write_bytes(plan[: len(plan) // 2] if here.fail == "half-engine" else plan)
+
+
+def plan_of(engine, version, *, rtx=False):
+    """Write an engine down: the header that real plans have, then all that it is as JSON."""
+    body = json.dumps(engine).encode()
+    header = (b"vtrt" if rtx else b"ftrt") + bytes(12) + (32 + len(body)).to_bytes(8, "little")
+    return header + bytes(version) + bytes(4) + body
 
 
 # loading

@@ -1,0 +1,80 @@
+"""Every way in which a real trtexec failed is one cause with its own words and its own remedy."""
+
+import pytest
+
+from polyyolo.engines.failures import DISK_FULL, cause_of, end_of, fix_for
+from polyyolo.engines.running import Ended
+from polyyolo.errors import InputError, ToolchainError
+
+RECORDED = {
+    "load_missing": ("cannot be opened", "name the file that the build wrote"),
+    "load_garbage": ("is no engine of TensorRT", "polyyolo inspect engine tells what a file is"),
+    "load_truncated": ("is not as long as its header promises", "copy or build it again"),
+    "load_dyn_out_of_range": ("does not take these shapes", "wider profile"),
+    "load_dyn_badname": ("has no input 'input'", "name one of its own inputs"),
+    "onnx_missing": ("", "the model is not where it was said to be"),
+    "onnx_truncated": ("", "the ONNX is damaged"),
+    "unknown_flag": ("", "does not know --stronglyTyped"),
+}
+
+
+@pytest.mark.parametrize("run", RECORDED)
+def test_every_recorded_failure_has_its_cause_and_its_fix(shared, run):
+    folder = shared / "fixtures" / "trtexec-8.6.0"
+    said = "".join((folder / f"{run}.{stream}").read_text() for stream in ("stdout", "stderr")).splitlines()
+
+    cause = cause_of(said)
+
+    what, fix = RECORDED[run]
+    assert what in cause.what
+    assert fix in cause.fix
+    assert fix_for(said) == cause.fix
+
+
+def test_no_recorded_failure_is_forgotten(shared):
+    """Builds that crashed after their work said nothing wrong: those are told by how they ended."""
+    folder = shared / "fixtures" / "trtexec-8.6.0"
+    failed = {path.stem for path in folder.glob("*.rc") if path.read_text().strip() != "0"}
+
+    assert failed == {*RECORDED, "build_dyn", "build_fp16"}
+
+
+@pytest.mark.parametrize("run", ["build_dyn", "build_fp16"])
+def test_a_build_that_crashed_after_its_work_is_told_by_the_signal(shared, run):
+    folder = shared / "fixtures" / "trtexec-8.6.0"
+    lines = tuple((folder / f"{run}.stdout").read_text().splitlines())
+    status = int((folder / f"{run}.rc").read_text())
+
+    assert end_of(Ended(status, lines)) == "was killed by SIGSEGV"
+    assert end_of(Ended(status, (*lines, "&&&& PASSED"))) == "was killed by SIGSEGV although it said PASSED"
+
+
+@pytest.mark.parametrize(
+    ("said", "what", "turn"),
+    [
+        (
+            "expecting library version 10.16.1.11 got 8.6.0.12, please rebuild.",
+            "built with TensorRT 8.6.0.12",
+            ToolchainError,
+        ),
+        ("expecting compute 9.0 got compute 8.6, please rebuild.", "of compute capability 8.6", ToolchainError),
+        ("Serialization assertion stdVersionRead == serializationVersion failed.", "another version", ToolchainError),
+        ("Cuda failure: no CUDA-capable device is detected", "finds no GPU", ToolchainError),
+        ("Error Code 2: OutOfMemory (Requested size was 1 bytes.)", "does not fit into the memory", ToolchainError),
+        ("the provided shapes do not match the static shapes!", "outside its profiles", InputError),
+    ],
+)
+def test_whose_turn_it_is_follows_from_the_cause(said, what, turn):
+    cause = cause_of([said])
+
+    assert what in cause.what
+    assert cause.turn is turn
+
+
+def test_a_full_disk_is_known_by_trtexecs_own_words():
+    assert DISK_FULL.search("[E] Saving engine to file failed.")
+
+
+def test_words_never_heard_have_no_cause():
+    assert cause_of(["something else"]) is None
+    assert fix_for(["something else"]) == "the log holds all that it said"
