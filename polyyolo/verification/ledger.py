@@ -15,9 +15,8 @@ from polyyolo.errors import InputError, ToolchainError
 from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.sightings import Sighting
 
-TABLE = """CREATE TABLE IF NOT EXISTS sightings (
-    key TEXT PRIMARY KEY, height INT, width INT, shown INT, counts TEXT, boxes BLOB, powers BLOB
-) WITHOUT ROWID"""
+COLUMNS = ("key", "height", "width", "shown", "counts", "boxes", "powers")
+TABLE = f"CREATE TABLE IF NOT EXISTS sightings ({', '.join(COLUMNS)}, PRIMARY KEY (key)) WITHOUT ROWID"
 PATIENCE_S = 1.0
 """So much work may be lost when the process is killed; Ctrl-C and SIGTERM lose nothing."""
 
@@ -50,6 +49,7 @@ class Ledger:
                 raise
             except sqlite3.DatabaseError:
                 progress.note(f"{self._path.name} cannot be read: every picture is run again")
+                self._connection.close()
                 files.remove(self._path)
                 self._open()
         return self
@@ -70,7 +70,8 @@ class Ledger:
 
     def __getitem__(self, key: str, /) -> Sighting:
         row = self._connection.execute(
-            "SELECT height, width, shown, counts, boxes, powers FROM sightings WHERE key = ?", (key,)
+            f"SELECT {', '.join(COLUMNS[1:])} FROM sightings WHERE key = ?",  # noqa: S608 - our own names
+            (key,),
         ).fetchone()
         if row is None:
             raise KeyError(key)
@@ -87,9 +88,16 @@ class Ledger:
                 self._saved = time.monotonic()
 
     def _open(self) -> None:
+        """Open the file, and look through it: a damaged one must not end a run at its last step.
+
+        Raises:
+            sqlite3.DatabaseError: it is damaged, or no ledger.
+        """
         self._connection = sqlite3.connect(self._path)
         self._connection.execute(TABLE)
-        self._connection.execute("SELECT height, width, shown, counts, boxes, powers FROM sightings LIMIT 1")
+        columns = tuple(row[1] for row in self._connection.execute("PRAGMA table_info(sightings)"))
+        if columns != COLUMNS or self._connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("damaged, or no ledger")
 
     def _forget_unused(self) -> None:
         kept = self._connection.execute("SELECT key FROM sightings").fetchall()
@@ -124,7 +132,8 @@ def _packed(sighting: Sighting) -> tuple[int, int, int, str, bytes, bytes]:
 def _unpacked(row: tuple[int, int, int, str, bytes, bytes]) -> Sighting:
     height, width, shown, counts, boxes, powers = row
     rows = np.frombuffer(boxes, np.float32).reshape(-1, 6)
-    found = tuple(_boxes(part) for part in np.split(rows, np.cumsum(json.loads(counts))[:-1]))
+    parts = np.split(rows, np.cumsum(json.loads(counts), dtype=int))[:-1]  # what follows the last count is empty
+    found = tuple(_boxes(part) for part in parts)
     return Sighting((height, width), found[:shown], found[shown:], np.frombuffer(powers).reshape(-1, 2))
 
 

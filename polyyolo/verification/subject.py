@@ -14,6 +14,7 @@ from polyyolo.models.spec import read_spec
 from polyyolo.models.zoo import locate
 from polyyolo.records import HeadKind, ModelSpec, Preprocessing, Run
 from polyyolo.verification.engine_session import engine_of
+from polyyolo.workspace import LEDGER, Ledger
 
 REPORT = "report.json"
 
@@ -100,13 +101,14 @@ def _onnx(model: str, head: HeadKind | None) -> Subject:
 
 def _run_beside(path: Path, sha256: str) -> Run | None:
     """Read the report of the run that made a file; one that cannot be read or that is another file's does not count."""
-    report = path.parent / REPORT
-    if not report.is_file():
+    folder = path.parent
+    if not (folder / REPORT).is_file():
         return None
     try:
-        run = read_json(report, Run)
+        run = read_json(folder / REPORT, Run)
+        steps = read_json(folder / LEDGER, Ledger).steps
     except InputError as error:
-        progress.warn(f"{report} is left aside: {error.message}", "the preset of the model's family is used")
+        progress.warn(f"{folder / REPORT} is left aside: {error.message}", "the preset of the model's family is used")
         return None
-    made = {run.built.sha256, run.engine.sha256 if run.engine else ""}
+    made = {digest for step in steps.values() for digest in step.outputs.values()}
     return run if sha256 in made else None

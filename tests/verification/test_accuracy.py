@@ -12,7 +12,7 @@ from pycocotools.cocoeval import COCOeval
 
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.models.spec import read_spec
-from polyyolo.verification.accuracy import measure, score
+from polyyolo.verification.accuracy import map50_95, measure, score
 from polyyolo.verification.boxes import Boxes
 from polyyolo.verification.labelled import Labelled, Truth, read_labelled
 
@@ -27,11 +27,11 @@ def scene(seed, pictures=12):
     truths, found = [], []
     for _ in range(pictures):
         low = rng.uniform(0, 200, (rng.integers(0, 6), 2))
-        boxes = np.concatenate([low, rng.uniform(5, 90, low.shape)], axis=1)
+        boxes = np.concatenate([low, rng.uniform(5, 180, low.shape)], axis=1)
         labels = rng.integers(0, 3, len(boxes))
         truths.append(
             tuple(
-                Truth(int(label), tuple(box.tolist()), crowd=bool(rng.random() < 0.1))
+                Truth(int(label), tuple(box.tolist()), area=float(rng.choice([0, 500])), crowd=bool(rng.random() < 0.1))
                 for label, box in zip(labels, boxes, strict=True)
             )
         )
@@ -95,6 +95,42 @@ def test_map_equals_pycocotools_on_the_same_detections(seed, capfd):
     precision = wanted.eval["precision"][:, :, :, 0, -1]
     for label, name in enumerate(NAMES):
         assert accuracy.per_class[name] == pytest.approx(precision[:, :, label].mean(), abs=1e-6)
+    assert list(accuracy.per_size.values()) == pytest.approx(wanted.stats[3:6].tolist(), abs=1e-6)
+    assert list(accuracy.per_size) == ["small", "medium", "large"]
+
+
+def test_sizes_end_where_coco_says_and_both_ends_count():
+    """32 x 32 pixels are small and medium, 96 x 96 medium and large; one pixel of area more is not small."""
+    sides = {"cat": 32.0, "dog": 96.0, "cow": 33.0}
+    for name, side in sides.items():
+        label = NAMES.index(name)
+        labelled = Labelled((Path("a.jpg"),), ((Truth(label, (10.0, 10.0, side, side)),),), NAMES)
+        there = Boxes(np.array([[10, 10, 10 + side, 10 + side]], np.float32), np.ones(1), np.array([label]))
+
+        found = score(labelled, [SIZE], [there]).per_size
+        missed = score(labelled, [SIZE], [NOTHING]).per_size
+
+        assert found == dict.fromkeys(missed, pytest.approx(1))
+        assert missed == dict.fromkeys(
+            {"cat": ("small", "medium"), "dog": ("medium", "large"), "cow": ("medium",)}[name], 0
+        )
+
+
+def test_a_class_of_which_nothing_is_found_counts_in_the_sizes_that_it_has():
+    """Two classes, one small and one large: each size is the mean of the classes that have it, as in COCO."""
+    truths = (Truth(0, (0.0, 0.0, 10.0, 10.0)), Truth(1, (0.0, 0.0, 10.0, 10.0)), Truth(1, (50.0, 50.0, 120.0, 120.0)))
+    labelled = Labelled((Path("a.jpg"),), (truths,), NAMES)
+    cat = Boxes(np.array([[0, 0, 10, 10]], np.float32), np.ones(1), np.array([0]))
+
+    assert score(labelled, [SIZE], [cat]).per_size == {"small": pytest.approx(0.5), "large": 0}
+    assert by_pycocotools(labelled, [cat]).stats[3:6].tolist() == pytest.approx([0.5, -1, 0])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_map_alone_is_the_same_figure(seed):
+    labelled, sizes, found = scene(seed)
+
+    assert map50_95(labelled, sizes, found) == score(labelled, sizes, found).map50_95
 
 
 def test_finding_exactly_what_is_labelled_is_1_and_finding_nothing_is_0():

@@ -29,11 +29,11 @@ def random_boxes(seed, count, classes, spread):
     return Boxes(corners, scores, rng.integers(0, classes, count))
 
 
-def one_by_one(boxes, iou):
+def one_by_one(boxes, iou, limit=None):
     """The rule as it is told: take the best, drop what overlaps it, go on."""
     left = list(np.argsort(-boxes.scores))
     kept = []
-    while left:
+    while left and len(kept) != limit:
         best = left.pop(0)
         kept.append(best)
         shared = overlaps(boxes.xyxy[[best]].astype(float), boxes.xyxy[left].astype(float))[0]
@@ -118,6 +118,27 @@ def test_thirty_thousand_candidates_take_less_than_a_tenth_of_a_second(classes):
 
     assert len(survivors) == 300
     assert min(seconds) < 0.1
+
+
+@pytest.mark.parametrize(("classes", "spread"), [(1, 640), (80, 60)])
+def test_thirty_thousand_candidates_are_suppressed_rightly(classes, spread):
+    """As many as conf 0.001 gives; in the last case they lie in a heap, and few survive each other."""
+    boxes = random_boxes(seed=3, count=module.CANDIDATES, classes=classes, spread=spread)
+
+    survivors = nms(boxes, iou=IOU, limit=60)
+
+    np.testing.assert_array_equal(survivors.scores, boxes.scores[one_by_one(boxes, IOU, limit=60)])
+
+
+def test_of_more_candidates_than_the_most_the_weakest_are_not_looked_at(monkeypatch):
+    """400 boxes that do not touch would all survive; here only the best 300 are looked at."""
+    monkeypatch.setattr(module, "CANDIDATES", 300)
+    low = np.column_stack([np.arange(400) * 10.0, np.zeros(400)])
+    scores = (np.arange(400) + 1) / 401
+
+    survivors = nms(Boxes(np.concatenate([low, low + 5], axis=1), scores, np.zeros(400, int)), limit=400)
+
+    np.testing.assert_array_equal(survivors.scores, scores[:99:-1])
 
 
 def test_boxes_without_an_area_overlap_nothing():
