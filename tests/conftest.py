@@ -1,5 +1,6 @@
 """Where tests find real models and pictures: ``POLYYOLO_SHARED``, else ``../shared`` beside the project."""
 
+import importlib
 import os
 import signal
 import sys
@@ -14,6 +15,9 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background without Ctrl-C, and children inherit that; some tests press it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+FAKES = Path(__file__).resolve().parent / "fakes"
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +169,7 @@ def little_labelled(tmp_path_factory: pytest.TempPathFactory, little_pictures: P
 @pytest.fixture
 def fake_trtexec(tmp_path: Path) -> Callable[..., Path]:
     """Install a program that plays trtexec of a release, or tensorrt_rtx; see tests/fakes/trtexec.py."""
-    script = Path(__file__).resolve().parent / "fakes" / "trtexec.py"
+    script = FAKES / "trtexec.py"
 
     def install(version: str, fail: str | None = None, name: str = "") -> Path:
         name = name or ("tensorrt_rtx" if version.startswith("rtx-") else "trtexec")
@@ -179,3 +183,29 @@ def fake_trtexec(tmp_path: Path) -> Callable[..., Path]:
         return program
 
     return install
+
+
+@pytest.fixture
+def dynamic_plan(tmp_path: Path, fake_trtexec: Callable[..., Path]) -> Callable[[str], tuple[Path, Path]]:
+    """Install a trtexec, and write what it would build of a YOLO with batch 1 to 8 in FP32; building itself is slow."""
+    sys.path.insert(0, str(FAKES))
+    fakes = importlib.import_module("trtexec")
+    sys.path.remove(str(FAKES))
+
+    def make(version: str) -> tuple[Path, Path]:
+        program, path = fake_trtexec(version), tmp_path / "run" / f"{version}.plan"
+        path.parent.mkdir(exist_ok=True)
+        numbers = [int(number) for number in version.removeprefix("rtx-").split(".")]
+        engine = {
+            "onnx": "yolo.onnx",
+            "inputs": {"images": [-1, 3, 64, 64]},
+            "outputs": {"output0": [-1, 6, 84]},
+            "profile": {"images": [[size, 3, 64, 64] for size in (1, 4, 8)]},
+            "precision": "fp32",
+            "gpu": {"name": "NVIDIA H200", "capability": "9.0"},
+        }
+        content = fakes.plan_of(engine, (*numbers, 0, 0, 0)[:4], rtx=version.startswith("rtx-"))
+        path.write_bytes(content)
+        return program, path
+
+    return make

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from attrs import frozen
 
-from polyyolo.engines.plan_file import HEADER_BYTES, PlanHeader, cut_short, read_header
+from polyyolo.engines.plan_file import HEADER_BYTES, MAGIC, PlanHeader, cut_short, read_header
 from polyyolo.errors import InputError, ModelError
 from polyyolo.files import refuse_endless, replacing
 from polyyolo.records import ToolchainKind
@@ -136,7 +136,7 @@ def _stranger(path: Path, data: bytes, size: int) -> InputError:
     """Say what a file is that holds no plan that can be read."""
     if path.suffix == ".onnx" or _is_onnx(data):
         return ModelError(f"{path} is an ONNX, not an engine", fix=f"{BUILD}; polyyolo inspect model shows what it is")
-    if size < HEADER_BYTES:
+    if not data or data[:4] in MAGIC.values():
         return InputError(
             f"{path} has {size} bytes where a plan should be, too few for one", fix="copy or build it again"
         )

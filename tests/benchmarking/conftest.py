@@ -1,7 +1,6 @@
 """A GPU that is not there: CUDA's driver as a small C library, and TensorRT's bindings as a module by hand."""
 
 import ctypes
-import importlib
 import shutil
 import subprocess
 import sys
@@ -15,16 +14,6 @@ from polyyolo.benchmarking.cuda import Cuda
 from polyyolo.engines.engine_file import read_engine_file
 
 FAKES = Path(__file__).resolve().parent.parent / "fakes"
-
-
-@pytest.fixture(scope="session")
-def fakes():
-    """Import the program that plays trtexec."""
-    sys.path.insert(0, str(FAKES))
-    try:
-        return importlib.import_module("trtexec")
-    finally:
-        sys.path.remove(str(FAKES))
 
 
 @pytest.fixture(scope="session")
@@ -143,26 +132,3 @@ def plan(tmp_path):
         return read_engine_file(path)
 
     return write
-
-
-@pytest.fixture
-def dynamic_plan(tmp_path, fake_trtexec, fakes):
-    """Install a trtexec, and write what it would build of a YOLO with batch 1 to 8 in FP32; building itself is slow."""
-
-    def make(version):
-        program, path = fake_trtexec(version), tmp_path / "run" / f"{version}.plan"
-        path.parent.mkdir(exist_ok=True)
-        numbers = [int(number) for number in version.removeprefix("rtx-").split(".")]
-        engine = {
-            "onnx": "yolo.onnx",
-            "inputs": {"images": [-1, 3, 64, 64]},
-            "outputs": {"output0": [-1, 6, 84]},
-            "profile": {"images": [[size, 3, 64, 64] for size in (1, 4, 8)]},
-            "precision": "fp32",
-            "gpu": {"name": "NVIDIA H200", "capability": "9.0"},
-        }
-        content = fakes.plan_of(engine, (*numbers, 0, 0, 0)[:4], rtx=version.startswith("rtx-"))
-        path.write_bytes(content)
-        return program, path
-
-    return make

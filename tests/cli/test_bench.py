@@ -1,0 +1,167 @@
+"""polyyolo bench, by the real command line with a trtexec that plays 10.16."""
+
+import json
+import os
+import re
+
+import pytest
+
+from polyyolo.cli import main
+from polyyolo.files import read_json
+
+
+@pytest.fixture
+def bench(capsys, monkeypatch):
+    """Run ``polyyolo bench`` with words; gives exit code, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            main(["bench", *map(str, words)])
+        said = capsys.readouterr()
+        return left.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def refused(bench):
+    """See that ``polyyolo bench`` ends with one error and one fix; gives its exit code and the error."""
+
+    def run(*words):
+        left, out, err = bench(*words)
+        assert out == ""
+        assert [err.count(word) for word in ("error: ", "  fix: ", "Traceback")] == [1, 1, 0]
+        return left, err
+
+    return run
+
+
+@pytest.fixture
+def engine(dynamic_plan, monkeypatch):
+    """Give an engine of batch 1 to 8, and let its trtexec be the one that is found."""
+    program, plan = dynamic_plan("10.16")
+    monkeypatch.setenv("TRTEXEC", str(program))
+    return plan
+
+
+def test_a_sweep_is_a_table_a_file_and_a_plot(bench, engine):
+    left, out, _ = bench(engine, "--batch", "1,8")
+
+    assert left == 0
+    assert "NVIDIA H200, trtexec 10.16.0; times in ms" in out
+    rows = [re.findall(r"[\w.,]+", line) for line in out.splitlines() if "x3x64x64" in line]
+    assert rows == [
+        ["images", "1x3x64x64", "1,557", "0.6423", "0.6439", "0.6471", "0.9056", "0.9104"],
+        ["images", "8x3x64x64", "5,189", "1.542", "1.545", "1.553", "3.648", "3.66"],
+    ]
+    kept = json.loads((engine.parent / "benchmark.json").read_text())
+    assert [each["batch"] for each in kept["benchmarks"]] == [1, 8]
+    assert "images 8x3x64x64: median 1.542 ms" in (engine.parent / "benchmark.svg").read_text()
+
+
+def test_json_is_what_the_file_holds(bench, engine, tmp_path):
+    from polyyolo.benchmarking.keeping import Kept
+
+    left, out, err = bench(engine, "--json", "-o", tmp_path / "there" / "fast.json")
+
+    assert (left, err) == (0, "")
+    assert json.loads(out) == json.loads((tmp_path / "there" / "fast.json").read_text())
+    assert read_json(tmp_path / "there" / "fast.json", Kept).benchmarks[0].batch == 4
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["benchmark.log", "fast.json", "fast.svg"]
+
+
+def test_warnings_stand_below_the_table(bench, engine, monkeypatch):
+    monkeypatch.setenv("FAKE_TRTEXEC_FAIL", "drift")
+
+    _, out, _ = bench(engine, "--no-graph", "--no-end-to-end")
+
+    assert "warning: GPU compute time drifted from" in out
+    assert "warning: not comparable: measured without a CUDA graph" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--batch", "16"), "images:16x3x64x64 is outside what the engine takes: images 1..8 x 3 x 64 x 64"),
+        (("--batch", "1,x"), "'1,x' is no list of batches"),
+        (("--batch", "0"), "'0' is no list of batches"),
+        (("--batch", ","), "',' is no list of batches"),
+        (("--shape", "input:1x3x64x64"), "the engine has no input 'input'"),
+        (("--shape", "large"), "'large' is no shape"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(refused, engine, words, said):
+    left, err = refused(engine, *words)
+
+    assert left == 2
+    assert said in err
+    assert not (engine.parent / "benchmark.json").exists()
+
+
+def test_an_onnx_is_told_apart_and_no_folder_is_made_for_it(refused, little_yolo, tmp_path):
+    left, err = refused(little_yolo, "-o", tmp_path / "there" / "b.json")
+
+    assert left == 2
+    assert "is an ONNX, not an engine" in err
+    assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.parametrize("name", ["gone.plan", "gone/gone.plan"])
+def test_an_engine_that_is_not_there_makes_no_folder(refused, tmp_path, name):
+    left, err = refused(tmp_path / name)
+
+    assert left == 2
+    assert "No such file" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_that_cannot_be_written_are_told_before_anything_is_measured(refused, engine, monkeypatch):
+    monkeypatch.setenv("FAKE_TRTEXEC_FAIL", "hang")
+
+    left, err = refused(engine, "-o", engine.parent)
+    assert (left, "is a folder" in err) == (2, True)
+    left, err = refused(engine, "-o", engine / "b.json")
+    assert (left, "cannot write below" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("fail", "code", "said"),
+    [
+        ("no-gpu", 3, "CUDA finds no GPU that it can use"),
+        ("out-of-memory", 3, "does not fit into the memory that is free"),
+        ("other-gpu", 3, "was built on a GPU of compute capability 8.6"),
+        ("killed", 4, "was killed by SIGKILL"),
+        ("segfault", 4, "was killed by SIGSEGV although it said PASSED"),
+    ],
+)
+def test_each_failure_has_its_exit_code(refused, engine, monkeypatch, *, fail, code, said):
+    (engine.parent / "report.json").write_text("{}")
+    monkeypatch.setenv("FAKE_TRTEXEC_FAIL", fail)
+
+    left, err = refused(engine)
+
+    assert left == code
+    assert said in err
+
+
+def test_a_machine_with_nothing_that_measures_exits_with_3(refused, engine, monkeypatch):
+    monkeypatch.delenv("TRTEXEC")
+    monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.setattr("polyyolo.engines.programs.TRTEXEC_FOLDERS", ())
+    monkeypatch.setattr("polyyolo.engines.bindings.version_of", lambda *_: "")
+
+    left, err = refused(engine)
+
+    assert left == 3
+    assert "nothing here measures" in err
+
+
+def test_what_was_measured_before_a_failure_stays(bench, engine, monkeypatch):
+    bench(engine, "--batch", "1")
+    monkeypatch.setenv("FAKE_TRTEXEC_FAIL", "out-of-memory")
+
+    bench(engine, "--batch", "8")
+
+    kept = json.loads((engine.parent / "benchmark.json").read_text())
+    assert [each["batch"] for each in kept["benchmarks"]] == [1]
