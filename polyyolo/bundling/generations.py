@@ -20,12 +20,12 @@ from polyyolo.bundling.contents import (
 )
 from polyyolo.bundling.forms import Form, Forms
 from polyyolo.bundling.measuring import VERBOSITY, Measuring
-from polyyolo.engines.plan import BuildOptions, Program, make_plan, typing_for
+from polyyolo.engines.plan import BuildOptions, Program, make_plan, shell_line, typing_for
 from polyyolo.engines.programs import TRTEXEC_FOLDERS
 from polyyolo.engines.toolchain import named
 from polyyolo.engines.versions import release
 from polyyolo.errors import PolyYoloError
-from polyyolo.records import BuildPlan, Profile, Route, Toolchain
+from polyyolo.records import BuildPlan, Profile, Route, Toolchain, ToolchainKind
 from polyyolo.stages import CACHE
 
 
@@ -56,6 +56,7 @@ GENERATIONS = (
 )
 """The newest first."""
 
+RTX = "1.7"
 PARTIAL_ENGINE = PurePosixPath(ENGINES, ".model.plan")
 WRITTEN_CACHE = PurePosixPath(ENGINES, CACHE)
 READINGS = ("clocks.sm", "clocks.mem", "power.draw", "temperature.gpu")
@@ -82,6 +83,17 @@ def plan_for(forms: Forms, profile: Profile, route: Route, toolchain: Toolchain,
         extra=(VERBOSITY,),
     )
     return make_plan(spec, profile, toolchain, Path(engine), options)
+
+
+def rtx_line(bundle: Bundle, forms: Forms) -> str:
+    """Spell the build for TensorRT for RTX, which Polygraphy drives; a line for each option, or why it cannot be."""
+    form, toolchain = forms.strong, named(RTX, kind=ToolchainKind.RTX)
+    spec = evolve(form.spec, path=Path(MODELS, form.spec.path.name))
+    try:
+        plan = make_plan(spec, bundle.profile, toolchain, Path(ENGINE), BuildOptions(half=form.half))
+    except PolyYoloError as error:
+        return f"  {error.message}"
+    return "  " + shell_line(plan.command).replace(" --", " \\\n    --").replace(" polygraphy", " \\\n    polygraphy")
 
 
 def shell_functions(bundle: Bundle, forms: Forms) -> str:

@@ -22,7 +22,7 @@ from polyyolo.bundling.contents import (
     index_of,
 )
 from polyyolo.bundling.forms import Forms, gather, read_int8
-from polyyolo.bundling.generations import shell_functions
+from polyyolo.bundling.generations import rtx_line, shell_functions
 from polyyolo.bundling.references import write_references
 from polyyolo.engines.programs import TRTEXEC_FOLDERS
 from polyyolo.files import write_json, write_text
@@ -31,8 +31,12 @@ from polyyolo.records import Route, Run
 SCRIPTS = ("build.sh", "bench.sh", "check.sh")
 SHARED = ("common.sh", "compare.awk")
 FUNCTIONS, OUTPUTS = "generations.sh", "outputs.tsv"
-PICTURES = 8
+PICTURES = 12
 """With fewer, there are seldom enough boxes to judge an engine by."""
+
+
+FIRST_LOOK = 3
+"""Queries that ``check.sh`` looks at: awk takes seconds for each."""
 
 
 @frozen
@@ -134,7 +138,7 @@ def _write_scripts(bundle: Bundle, forms: Forms, inside: Path) -> None:
         write_text(inside / LIBRARY / name, _script(name))
     write_text(inside / LIBRARY / FUNCTIONS, shell_functions(bundle, forms))
     write_text(inside / LIBRARY / OUTPUTS, _output_lines(bundle))
-    write_text(inside / README, _filled_in(_script(README), _words(bundle)))
+    write_text(inside / README, _filled_in(_script(README), _words(bundle, rtx_line(bundle, forms))))
 
 
 def _script(name: str) -> str:
@@ -142,10 +146,10 @@ def _script(name: str) -> str:
 
 
 def _output_lines(bundle: Bundle) -> str:
-    """List what is expected for ``check.sh``: reference, file, what quantizing costs in dB, and the output's name."""
+    """List the first queries for ``check.sh``: reference, file, what quantizing costs in dB, and the output's name."""
     return "".join(
         f"{index_of(place)}\t{expected(index_of(place), number)}\t{_decibels(bundle, output)}\t{output}\n"
-        for place, reference in enumerate(bundle.references)
+        for place, reference in enumerate(bundle.references[:FIRST_LOOK])
         for number, output in enumerate(reference.outputs)
     )
 
@@ -154,19 +158,23 @@ def _decibels(bundle: Bundle, output: str) -> str:
     return f"{bundle.quantization_db[output]:.1f}" if output in bundle.quantization_db else "?"
 
 
-def _words(bundle: Bundle) -> Mapping[str, str]:
+def _words(bundle: Bundle, rtx: str) -> Mapping[str, str]:
     pictures = sum(len(reference.pictures) for reference in bundle.references)
     told = {
-        Route.QDQ: "  sh build.sh qdq          scales in the model: TensorRT 8.5 to 11",
-        Route.CALIBRATED: "  sh build.sh calibrated   scales in models/calibration.cache: TensorRT 8.5 to 10",
+        Route.QDQ: "scales in the model: TensorRT 8.5 to 11",
+        Route.CALIBRATED: "scales in models/calibration.cache: TensorRT 8.5 to 10",
     }
-    routes = [told[route] + (", the usual one" if route is bundle.route else "") for route in bundle.routes]
+    routes = [
+        f"  sh build.sh {route.value}\n      {told[route]}" + (" (the usual one)" if route is bundle.route else "")
+        for route in bundle.routes
+    ]
     return {
         "MODEL": bundle.model,
         "POLYYOLO": bundle.polyyolo,
         "FOLDERS": "\n".join(f"  {folder}" for folder in TRTEXEC_FOLDERS),
         "QUERIES": f"{pictures} pictures" if pictures else "no pictures: none were packed",
         "ROUTES": "\n".join(routes),
+        "RTX": rtx,
     }
 
 

@@ -14,7 +14,7 @@ PATH = click.Path(path_type=Path)
 @click.option("-o", "--output", required=True, type=PATH, help="a new folder, or a .tar.gz")
 @click.option("--images", type=PATH, help="pictures to check the engine with  [some that the run calibrated with]")
 @click.option(
-    "--pictures", type=click.IntRange(0), default=8, show_default=True, help="how many of them, at most; 0 for none"
+    "--pictures", type=click.IntRange(0), default=12, show_default=True, help="how many of them, at most; 0 for none"
 )
 @click.option(
     "--with-cache", is_flag=True, help="add the FP32 model and a calibration cache, for build.sh calibrated (8.5 to 10)"

@@ -134,8 +134,12 @@ def test_a_generation_begins_with_the_number_in_its_banner():
 def test_the_readme_names_the_model_and_how_to_go_on(bundle):
     text = (bundle / "README.txt").read_text()
 
-    assert text.startswith("WHAT THIS IS\n\nlittle-dyn.onnx in INT8")
+    assert text.startswith("WHAT THIS IS\n\nlittle-dyn.onnx\nin INT8")
     assert "3 pictures" in text
+    assert (
+        "POLYGRAPHY_USE_TENSORRT_RTX=1 \\\n    polygraphy convert models/model.fp16.onnx \\\n    --convert-to trt"
+        in text
+    )
     assert "@" not in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -237,6 +241,35 @@ def test_a_full_disk_or_ctrl_c_leaves_nothing(packed_run, tmp_path, monkeypatch,
         pack(packed_run.folder, tmp_path / "there" / "bundle", Wanted(pictures=0))
 
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_model_that_came_quantized_is_packed_as_it_is(packed_run, little_pictures, tmp_path):
+    given = packed_run.folder / "model.int8.onnx"
+    run = pipeline.engine(Request(model=str(given), toolchain="none", output=tmp_path / "run"))
+    with pytest.raises(InputError, match="knows no pictures to check an engine with"):
+        pack(run.folder, tmp_path / "bundle")
+    with pytest.raises(InputError, match="there is no FP32 model for a calibration cache"):
+        pack(run.folder, tmp_path / "bundle", Wanted(pictures=0, with_cache=True))
+    made = pack(run.folder, tmp_path / "bundle", Wanted(pictures=2, images=little_pictures))
+
+    assert {path.name for path in (made.path / "models").iterdir()} == {"model.onnx"}
+    assert (made.bundle.weak, made.bundle.strong, made.bundle.plain) == ("model.onnx", "model.onnx", "")
+
+
+def test_a_calibrated_run_brings_its_cache_and_builds_by_it(little_yolo, little_pictures, tmp_path):
+    asked = Request(
+        model=str(little_yolo),
+        images=little_pictures,
+        route=Route.CALIBRATED,
+        toolchain="none",
+        output=tmp_path / "run",
+    )
+    run = pipeline.engine(asked)
+    made = pack(run.folder, tmp_path / "bundle", Wanted(pictures=1))
+
+    assert (made.bundle.route, made.bundle.routes) == (Route.CALIBRATED, (Route.QDQ, Route.CALIBRATED))
+    packed, own = ((folder / "calibration.cache").read_text() for folder in (made.path / "models", run.folder))
+    assert packed == own
 
 
 def test_bundle_json_is_plain_json_without_a_path(bundle):

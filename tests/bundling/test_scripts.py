@@ -9,6 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from attrs import evolve
+
+from polyyolo import files, pipeline
+from polyyolo.bundling.pack import Wanted, pack
+from polyyolo.records import Request
 
 GENERATIONS = ("8.5.3", "8.6.1", "9.3", "10.16", "11.1")
 
@@ -179,9 +184,10 @@ def test_without_a_program_for_checksums_it_says_so_and_goes_on(box, fake_trtexe
     ],
 )
 def test_a_build_that_fails_keeps_status_and_last_lines_and_the_engine_of_before(box, fake_trtexec, fail, message):
-    box.run("build.sh", trtexec=fake_trtexec("10.16"))
-    before = (box.folder / "engine" / "model.plan").read_bytes()
-    said = box.run("build.sh", trtexec=fake_trtexec("10.16"), FAKE_TRTEXEC_FAIL=fail)
+    before = b"ftrt, built before"
+    (box.folder / "engine").mkdir()
+    (box.folder / "engine" / "model.plan").write_bytes(before)
+    said = box.run("build.sh", trtexec=fake_trtexec("10.16", fail=fail))
 
     assert said.status == 4
     assert f"error: {message}" in said.text
@@ -194,14 +200,14 @@ def test_a_build_that_fails_keeps_status_and_last_lines_and_the_engine_of_before
 def test_a_measurement_that_fails_leaves_the_results_of_before(box, fake_trtexec):
     trtexec = fake_trtexec("10.16")
     box.run("build.sh", trtexec=trtexec)
-    box.run("bench.sh", trtexec=trtexec)
-    before = (box.folder / "results" / "times.json").read_text()
+    (box.folder / "results").mkdir()
+    (box.folder / "results" / "times.json").write_text("measured before")
     said = box.run("bench.sh", trtexec=trtexec, FAKE_TRTEXEC_FAIL="out-of-memory")
 
     assert said.status == 4
     assert "error: trtexec ended with status 1 while it measured: speed" in said.text
     assert "| [11/20/2026-04:30:37] [E] Unable to create execution context." in said.text
-    assert (box.folder / "results" / "times.json").read_text() == before
+    assert (box.folder / "results" / "times.json").read_text() == "measured before"
     assert not (box.folder / "results.partial").exists()
 
 
@@ -211,6 +217,45 @@ def test_an_engine_of_another_trtexec_is_not_measured(box, fake_trtexec):
 
     assert said.status == 2
     assert "the engine was built with trtexec v101600, this one is v110100" in said.text
+
+
+def test_an_engine_that_build_did_not_make_is_not_measured(box, fake_trtexec):
+    box.run("build.sh", trtexec=fake_trtexec("10.16"))
+    (box.folder / "engine" / "model.plan").write_bytes(b"ftrt of somewhere else")
+    said = box.run("bench.sh", trtexec=fake_trtexec("10.16"))
+
+    assert (said.status, said.text.splitlines()[-2]) == (
+        2,
+        "error: engine/model.plan is not the one that build.sh noted",
+    )
+
+
+def test_a_profile_that_a_release_cannot_take_is_told_there(packed_run, box, fake_trtexec, tmp_path):
+    two = evolve(packed_run.profile, optimizations=packed_run.profile.optimizations * 2)
+    run = Path(shutil.copytree(packed_run.folder, tmp_path / "run"))
+    files.write_json(run / "report.json", evolve(packed_run, profile=two))
+    there = evolve(box, folder=pack(run, tmp_path / "two", Wanted(pictures=0)).path)
+    old, new = (there.run("build.sh", trtexec=fake_trtexec(version)) for version in ("8.6.1", "9.3"))
+
+    assert old.status == 3
+    assert "has 2 optimisation profiles, but trtexec 8.6 takes one (--profile came with 9.0)" in old.text
+    assert new.status == 0
+    assert [word for word in argv_of(there) if word.startswith("--profile=")] == ["--profile=0", "--profile=1"]
+
+
+def test_a_model_that_takes_half_gets_its_pictures_as_half(box, fake_trtexec, little_yolo, little_pictures, tmp_path):
+    asked = Request(
+        model=str(little_yolo), images=little_pictures, half_io=True, toolchain="none", output=tmp_path / "run"
+    )
+    made = pack(pipeline.engine(asked).folder, tmp_path / "half", Wanted(pictures=1))
+    there = evolve(box, folder=made.path)
+    for script in ("build.sh", "bench.sh"):
+        said = there.run(script, trtexec=fake_trtexec("10.16"))
+
+    assert said.status == 0, said.text
+    assert "--loadInputs=images:reference/00.float16.bin" in argv_of(there, "results/outputs.log")
+    single, half = ((made.path / "reference" / f"00.float{bits}.bin").stat().st_size for bits in (32, 16))
+    assert single == 2 * half == 4 * 3 * 64 * 64
 
 
 def test_bench_without_an_engine_says_what_comes_first(box):

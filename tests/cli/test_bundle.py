@@ -51,7 +51,7 @@ def places(run, little_pictures, tmp_path):
 
 def test_a_run_goes_to_another_machine_and_comes_back_into_its_report(polyyolo, run, fake_trtexec, tmp_path):
     output = tmp_path / "bundle.tar.gz"
-    code, out, _ = polyyolo("bundle", run, "-o", output, "--pictures", 8)
+    code, out, _ = polyyolo("bundle", run, "-o", output, "--pictures", 3)
     assert code == 0
     assert out == f"{output}: {output.stat().st_size:,} bytes; there: sh build.sh, then sh bench.sh\n"
 

@@ -27,6 +27,9 @@ unwatch() {
   watcher=
 }
 
+wanted=$(sed -n 's/^sha256=//p' engine/build.txt)
+[ -z "$wanted" ] || [ "$(sum_of engine/model.plan)" = "$wanted" ] || refuse 'engine/model.plan is not the one that build.sh noted' 'sh build.sh' 2
+
 fresh=results.partial
 hold "$fresh"
 mkdir -p "$fresh/outputs" || refuse 'cannot make folders here' 'copy the bundle to where you may write' 2
