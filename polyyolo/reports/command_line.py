@@ -9,6 +9,8 @@ from polyyolo.records import Request
 
 SPELT = {"output": "-o", "compute_capabilities": "--compute-capability"}
 """Options that are not called as their field of ``Request`` is."""
+UNSPELT = ("model", "for_both_routes")
+"""Fields that are no options: the argument, and what only other commands ask for."""
 
 
 def engine_line(request: Request, **changes: Any) -> tuple[str, ...]:  # noqa: ANN401 - fields of Request
@@ -35,7 +37,7 @@ def _options(asked: Request) -> Iterator[str]:
         elif name == "overrides":
             for option, text in value.items():
                 yield from _spelt(f"--{option}", text)
-        elif value != getattr(usual, name):
+        elif name not in UNSPELT and value != getattr(usual, name):
             yield from _repeated(name, value)
 
 

@@ -19,7 +19,7 @@ INK, GRID, KEPT, QUANTIZED = "#24292e", "#d8dee4", "#b35900", "#0a5cc2"
 PAPER = "#fffffe"
 INLINE = {INK: "currentColor", GRID: "var(--line)", KEPT: "var(--kept)", QUANTIZED: "var(--int8)", PAPER: "none"}
 """Colours of the plot -> those of the page, which has a light and a dark set."""
-SETTINGS: dict[Any, Any] = {"svg.hashsalt": "polyyolo", "svg.fonttype": "none", "text.parse_math": False, "font.size": 10}
+SETTINGS: dict[Any, Any] = {"svg.hashsalt": "polyyolo", "svg.fonttype": "none", "text.parse_math": False}
 GLOBAL_STYLE = '<style type="text/css">*{stroke-linejoin: round; stroke-linecap: butt}</style>'
 """In a page this would reach every element."""
 

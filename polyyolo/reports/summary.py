@@ -24,7 +24,7 @@ def as_text(run: Run) -> str:
 def _steps(run: Run) -> list[str]:
     """Say what to do next, with the command below each step that has one."""
     steps = advise(run)
-    lines = [f"what to do: {answer(run)}"] if steps else []
+    lines = [answer(run)] if steps else []
     for number, step in enumerate(steps, 1):
         lines += [f"  {number}. {step.what}", *([f"     {step.command}"] if step.command else [])]
     return lines

@@ -137,6 +137,16 @@ def test_few_boxes_ask_for_so_many_pictures_that_twice_the_boxes_are_likely(run)
     assert only.what.startswith("Compare on about 640 pictures with objects, in place of 128: 20 boxes")
 
 
+def test_agreement_below_its_limit_by_less_than_the_doubt_asks_for_both(run):
+    """0.88 of 0.9 on 150 boxes: more in float may mend it, more pictures tell whether it must."""
+    unclear = evolve(run.fidelity, agreements=(Agreement(0.25, 0.9, 132, 150, 150),))
+
+    gentler, more = of(judged(run, fidelity=unclear), "box agreement with FP32")
+
+    assert "--budget 0.15" in gentler.command
+    assert more.what == "Compare on about 520 pictures with objects, in place of 128: 150 boxes tell too little."
+
+
 def test_one_way_to_a_gpu_serves_speed_and_the_engines_own_accuracy(run):
     steps = of(run, "speed")
 

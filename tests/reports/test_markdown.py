@@ -4,6 +4,7 @@ import re
 
 from attrs import evolve
 
+from polyyolo.progress import Warned
 from polyyolo.records import Agreement, Sensitivity
 from polyyolo.reports.markdown import render, table
 
@@ -100,3 +101,17 @@ def test_what_int8_costs_is_told_with_its_share_of_noise_and_work(run):
     assert "| stem | 75.0% |" in text
     assert "| neck | 25.0% | 0.0% |" in text
     assert "What INT8 costs" not in render(evolve(run, sensitivities=()))
+
+
+def test_what_to_do_comes_before_what_was_built_and_can_be_pasted(run):
+    text = render(run)
+
+    assert text.index("## What to do") < text.index("## What was built")
+    assert "   ```sh\n   polyyolo bundle run -o run-bundle\n   ```" in text
+
+
+def test_warnings_stand_with_their_fixes(run):
+    text = render(evolve(run, warnings=(Warned("only 20 pictures", "give 128"), Warned("odd"))))
+
+    assert "## Warnings\n\n- only 20 pictures: give 128\n- odd\n" in text
+    assert "## Warnings" not in render(run)

@@ -36,3 +36,20 @@ def test_what_was_not_measured_is_null_and_not_zero(run):
     told = as_plain(evolve(run, engine=None, fidelity=None), [])
 
     assert (told["engine"], told["map50_95"], told["drop_points"], told["agreement"]) == (None, None, None, {})
+
+
+def test_what_to_do_stands_below_the_checks_with_its_commands(run):
+    lines = as_text(run).splitlines()
+
+    start = lines.index("Not yet: nothing failed, but 2 of 5 checks are not proven.")
+    assert start == 1 + len(run.verdict.checks)
+    assert lines[start + 1].startswith("  1. Build and measure on the GPU that it is for")
+    assert lines[start + 2] == "     polyyolo bundle run -o run-bundle"
+
+
+def test_scripts_get_the_answer_and_the_advice(run):
+    told = as_plain(run, [])
+
+    assert told["answer"] == "Not yet: nothing failed, but 2 of 5 checks are not proven."
+    assert told["advice"][0]["checks"] == ["speed", "the engine's own accuracy"]
+    assert told["advice"][0]["command"] == "polyyolo bundle run -o run-bundle"

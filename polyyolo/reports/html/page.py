@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from polyyolo.engines.plan import shell_line
 from polyyolo.records import Run
@@ -58,15 +57,15 @@ def render(run: Run, folder: Path, manifest: Mapping[str, Any]) -> str:
         classes=accuracy.classes(run.fidelity),
         sizes=accuracy.sizes(run.fidelity),
         speed=speed.strips(run.benchmarks),
-        sensitivity=Markup(inlined(run)) if run.sensitivities else "",  # noqa: S704 - drawn here, its text is escaped
+        sensitivity=inlined(run) if run.sensitivities else "",
         costs=costs(run),
         work=layers.work_shares(run.layers),
         reasons=layers.reasons(run.layers),
         times=layers.time_shares(run.engine_layers),
         album=photos.album(run, folder),
         manifest=json.dumps(_listed(manifest), indent=2) if manifest else "",
-        style=Markup((files(PACKAGE) / "report.css").read_text("utf-8")),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
+        style=(files(PACKAGE) / "report.css").read_text("utf-8"),
+        script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 

@@ -47,10 +47,11 @@ def agreement(run: Run, check: Check) -> Iterator[Advice]:
     elif run.fidelity is None:
         what = "Give pictures to compare on: a folder of what the model will see, in place of DIR."
         yield Advice((check.name,), what, again(run, images=Path("DIR")))
-    elif check.outcome is Outcome.UNPROVEN:
-        yield _more_boxes(run, check, boxes)
     else:
-        yield from _gentler(run, check)
+        if boxes >= ENOUGH_BOXES:
+            yield from _gentler(run, check)
+        if check.outcome is Outcome.UNPROVEN:
+            yield _more_boxes(run, check, boxes)
 
 
 def _more_labelled(run: Run, check: Check, found: Fidelity) -> Advice:
@@ -74,7 +75,7 @@ def _more_boxes(run: Run, check: Check, boxes: int) -> Advice:
     if not boxes:
         what = f"The models find nothing on {pictures} pictures: look at what they see, and give pictures with objects."
         return Advice((check.name,), what, _look(run))
-    count = _rounded_up(2 * pictures * ENOUGH_BOXES / boxes) if boxes < ENOUGH_BOXES else 4 * pictures
+    count = _rounded_up(pictures * (2 * ENOUGH_BOXES / boxes if boxes < ENOUGH_BOXES else 4))
     what = f"Compare on about {count:,} pictures with objects, in place of {pictures}: {boxes} boxes tell too little."
     key = "labelled" if run.request and run.request.labelled else "images"
     return Advice((check.name,), what, again(run, **{key: Path("DIR")}))

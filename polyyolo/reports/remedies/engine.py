@@ -57,11 +57,12 @@ def _on_gpu(run: Run, check: Check, what: str, words: tuple[str, ...]) -> Advice
 def _packed(run: Run, check: Check) -> Advice:
     if run.calibration is None:
         return Advice((check.name,), "Make this run on a machine with the GPU that it is for.", again(run))
+    packed = f"{run.folder}-bundle"
+    back = shlex.join(("polyyolo", "report", str(run.folder), "--from", packed))
     what = (
         "Build and measure on the GPU that it is for: pack the run, start build.sh and bench.sh there, and read what "
-        f"comes back with polyyolo report {shlex.quote(str(run.folder))} --from."
+        f"comes back with {back}."
     )
-    packed = f"{run.folder}-bundle"
     return Advice((check.name,), what, shlex.join(("polyyolo", "bundle", str(run.folder), "-o", packed)))
 
 
