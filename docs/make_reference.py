@@ -5,6 +5,7 @@ Run it with ``make docs``. It is made of click's parameters and of the records' 
 they are printed: those look different from one release of click to the next.
 """
 
+import argparse
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,23 +15,31 @@ import attrs
 import click
 
 from polyyolo import loader
+from polyyolo.bundling.contents import Bundle, Reference
 from polyyolo.calibration.cache_manifest import CacheManifest
 from polyyolo.calibration.feed_count import FeedCount
 from polyyolo.cli import main
+from polyyolo.detection.result import Detected
 from polyyolo.engines.profiles import ready
+from polyyolo.plugin import argument_groups
 from polyyolo.quantization.lint.table import CHECKS
 from polyyolo.records import (
+    Benchmark,
     CalibrationSet,
     CalibrationTable,
     Check,
+    EngineLayer,
     Fidelity,
     Head,
+    Latency,
     Layer,
     ModelSpec,
     Preprocessing,
     Run,
     Sensitivity,
+    Verification,
 )
+from polyyolo.records.comparison import Compared, Comparison, Figures
 from polyyolo.reports import manifest
 from polyyolo.workspace import StepEntry
 
@@ -45,6 +54,16 @@ RECORDS: Sequence[tuple[str, str, type]] = (
     ("`report.json`: layer", "One entry of `layers`.", Layer),
     ("`report.json`: sensitivity", "One entry of `sensitivities`.", Sensitivity),
     ("`report.json`: check", "One entry of `verdict.checks`.", Check),
+    ("`report.json`: engine layer", "A layer of a built engine, as TensorRT made it.", EngineLayer),
+    ("`benchmark.json`", "One entry of `benchmarks`: what `polyyolo bench` measured.", Benchmark),
+    ("`benchmark.json`: latency", "How a duration was distributed.", Latency),
+    ("`verification.json`", "What `polyyolo verify` came to.", Verification),
+    ("`comparison.json`", "What `polyyolo compare` came to.", Comparison),
+    ("`comparison.json`: variant", "One entry of `variants`.", Compared),
+    ("`comparison.json`: figures", "Under `figures` of a variant.", Figures),
+    ("`summary.json`", "What `polyyolo detect` did.", Detected),
+    ("`bundle.json`", "What `polyyolo bundle` packed.", Bundle),
+    ("`bundle.json`: reference", "One entry of `references`.", Reference),
     ("`calibration.json`", "The calibration table.", CalibrationTable),
     ("`calibration.cache.json`", "What a TensorRT calibration cache was made with, beside the cache.", CacheManifest),
     ("`steps.json`", "One entry a step: what a later run compares with.", StepEntry),
@@ -60,6 +79,9 @@ def reference() -> str:
         "## Commands",
         "`-h` and `--help` of each command tell the same.",
         *_commands(main, "polyyolo"),
+        "## Options of `polygraphy run`",
+        "Beside Polygraphy's own, where polyyolo is installed. See [polygraphy.md](polygraphy.md).",
+        _plugin(),
         "## Files",
         *_files(),
         "## Settings of the loader",
@@ -156,6 +178,27 @@ def _paragraph(what: str, function: Callable[..., object]) -> str:
     """Give a sentence, and what a function's docstring says of its result."""
     returns = (inspect.getdoc(function) or "").partition("Returns:")[2]
     return f"{what} It has the {' '.join(returns.split())}".replace("``", "`")
+
+
+def _plugin() -> str:
+    """List what the plugin adds: its options, and its runner."""
+    parser = argparse.ArgumentParser(add_help=False)
+    images, boxes, runner = argument_groups()
+    for group in (images, boxes):
+        group.add_parser_args(parser)
+    rows = [
+        (f"`{action.option_strings[0]}`", f"`{_metavar(action)}`", " ".join(str(action.help).split()))
+        for action in parser._actions  # noqa: SLF001 - argparse has no other way to list them
+    ]
+    name, option = runner.get_name_opt()
+    return table(
+        ("option", "value", "what"),
+        [*rows, (f"`--{option}`", "", f"Run inference using {name}. {runner.get_extra_help_text()}")],
+    )
+
+
+def _metavar(action: argparse.Action) -> str:
+    return f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar)
 
 
 def _settings() -> str:
