@@ -32,8 +32,8 @@ USUAL = Limits()
 )
 @click.option("--max-latency-ms", type=click.FloatRange(0, min_open=True), help="median of the GPU's work for a query")
 @click.option("--min-speedup", type=click.FloatRange(0, min_open=True), help="how many times faster than the baseline")
-@click.option("--benchmark", type=PATH, metavar="FILE", help="of the engine, as polyyolo bench --json printed it")
-@click.option("--baseline", type=PATH, metavar="FILE", help="of the engine that it should be faster than, likewise")
+@click.option("--benchmark", type=PATH, metavar="FILE", help="what polyyolo bench wrote  [what lies beside the engine]")
+@click.option("--baseline", type=PATH, metavar="FILE", help="likewise, of the engine that it should be faster than")
 @click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
 @click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="height and width  [the model's own]")
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
@@ -65,5 +65,10 @@ def _asked(**options: Any) -> Any:  # noqa: ANN401 - click's options; a record t
 
     limits = Limits(*(options.pop(name) for name in ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")))
     options["head"] = HeadKind(options["head"]) if options["head"] else None
-    folder = options.pop("output") or Path("runs", "verify", Path(options["model"]).stem)
+    folder = options.pop("output") or Path("runs", "verify", _name(Path(options["model"])))
     return Asked(limits=limits, folder=folder, **options)
+
+
+def _name(model: Path) -> str:
+    """Name the results for the model; every run calls its files alike, so that those also get the run's name."""
+    return f"{model.resolve().parent.name}-{model.stem}" if model.with_name("report.json").is_file() else model.stem

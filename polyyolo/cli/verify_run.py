@@ -7,7 +7,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from polyyolo import files, progress
-from polyyolo.cli.verify_benchmarks import read_benchmarks
+from polyyolo.cli.verify_benchmarks import baseline_for, benchmarks_for
 from polyyolo.decisions import was_held_out
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.sources import find_pictures
@@ -99,16 +99,10 @@ def _premises(asked: Asked) -> Premises:
     preprocessing = candidate.preprocessing(asked.size, **asked.overrides)
     if reference:
         _refuse_unlike(candidate.spec, reference.spec)
+    benchmarks = benchmarks_for(candidate, asked.benchmark)
+    baseline = baseline_for(candidate, asked.baseline) if asked.baseline else ()
     labelled, pictures = _pictures(asked, candidate.spec)
-    return Premises(
-        candidate,
-        reference,
-        preprocessing,
-        labelled,
-        pictures,
-        read_benchmarks(asked.benchmark, candidate) if asked.benchmark else (),
-        read_benchmarks(asked.baseline) if asked.baseline else (),
-    )
+    return Premises(candidate, reference, preprocessing, labelled, pictures, benchmarks, baseline)
 
 
 def _pictures(asked: Asked, spec: ModelSpec) -> tuple[Labelled | None, tuple[Path, ...]]:

@@ -34,6 +34,14 @@ class Subject:
     run: Run | None = None
 
     @property
+    def engine(self) -> Path | None:
+        """This file where it is an engine, else the engine that its run built, where there is one."""
+        if self.is_engine:
+            return self.spec.path
+        built = self.run.engine if self.run else None
+        return self.spec.path.with_name(built.path.name) if built else None
+
+    @property
     def hashes(self) -> frozenset[str]:
         """Hashes of this file, and of the engine that its run built."""
         built = self.run.engine if self.run else None

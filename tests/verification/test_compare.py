@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+from attrs import evolve
 from onnx import numpy_helper
 
 from polyyolo import progress
@@ -119,3 +120,10 @@ def test_models_that_share_nothing_are_refused(tmp_path, models, few):
 def test_no_picture_is_no_agreement(tiny):
     with pytest.raises(PictureError, match="there is no picture"):
         side_by_side(tiny, tiny, Preprocessing((416, 416)))
+
+
+def test_models_of_other_classes_are_refused(tiny, few):
+    fewer = evolve(tiny, head=evolve(tiny.head, classes=20))
+
+    with pytest.raises(ModelError, match=r"has 20 classes, and yolov4-tiny-416\.onnx 80"):
+        side_by_side(tiny, fewer, Preprocessing((416, 416)), pictures=few.pictures)

@@ -284,3 +284,33 @@ def test_the_real_labels(val):
     assert sum(map(len, labelled.truths)) == sum(
         len(path.read_text().split()) // 5 for path in (val / "labels").iterdir()
     )
+
+
+def test_label_files_alone_are_joined_with_pictures_from_elsewhere(folder, tmp_path, ear):
+    """YOLO's labels in one folder, pictures in another; a label file without a picture is told."""
+    write(folder / "labels" / "gone.txt", "0 0.5 0.5 0.1 0.1\n")
+    pictures = (folder / "images").rename(tmp_path / "elsewhere")
+
+    for source in (folder, folder / "labels"):
+        labelled = read_labelled(source, ("cat", "dog", "cow"), images=pictures)
+
+        assert [path.parent for path in labelled.pictures] == [pictures] * 3
+        assert [[truth.label for truth in truths] for truths in labelled.truths] == [[0, 2], [1], []]
+    assert [message for message, _ in ear.warnings] == [
+        "1 label files have no picture, " + str(folder / "labels/gone.txt first")
+    ] * 2
+
+
+def test_a_coco_json_finds_its_pictures_where_the_user_says(folder, tmp_path):
+    pictures = (folder / "images").rename(tmp_path / "elsewhere")
+    data = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]}],
+        "categories": [{"id": 3, "name": "cat"}],
+    }
+    (folder / "labels.json").write_text(json.dumps(data))
+
+    assert read_labelled(folder / "labels.json", images=pictures).pictures == (pictures / "a.png",)
+    with pytest.raises(LabelError, match=r"a\.png is in none of") as error:
+        read_labelled(folder / "labels.json")
+    assert "--images" in error.value.fix
