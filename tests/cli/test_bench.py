@@ -3,11 +3,15 @@
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from polyyolo.cli import main
-from polyyolo.files import read_json
+from polyyolo.files import read_json, sha256_of
 
 
 @pytest.fixture
@@ -165,3 +169,34 @@ def test_what_was_measured_before_a_failure_stays(bench, engine, monkeypatch):
 
     kept = json.loads((engine.parent / "benchmark.json").read_text())
     assert [each["batch"] for each in kept["benchmarks"]] == [1]
+
+
+def test_ctrl_c_ends_trtexec_too_and_leaves_nothing(engine, tmp_path):
+    environment = {**os.environ, "FAKE_TRTEXEC_FAIL": "hang", "TMPDIR": str(tmp_path)}
+    script = "import sys; from polyyolo.cli import main; main(sys.argv[1:])"
+    argv = [sys.executable, "-c", script, "bench", str(engine)]
+    (engine.parent / "report.json").write_text(_report_of(engine))
+    with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as child:
+        log = engine.parent / "benchmark.log"
+        _wait_for(lambda: log.exists() and "Starting inference" in log.read_text())
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=20)
+
+    assert child.returncode == 130
+    assert "interrupted" in said
+    assert sorted(path.name for path in engine.parent.iterdir()) == ["10.16.plan", "benchmark.log", "report.json"]
+    assert not list(tmp_path.glob("polyyolo-*"))
+
+
+def _report_of(engine):
+    shapes = {bound: [4, 3, 64, 64] for bound in ("min", "opt", "max")}
+    profile = {"name": "p", "optimizations": [{"images": shapes}]}
+    return json.dumps({"engine": {"sha256": sha256_of(engine)}, "profile": profile})
+
+
+def _wait_for(ready):
+    for _ in range(1000):
+        if ready():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never began")
