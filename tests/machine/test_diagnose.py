@@ -6,7 +6,8 @@ from polyyolo.machine.diagnose import diagnose
 from polyyolo.machine.finding import Finding, State, examined
 from polyyolo.records import Toolchain, ToolchainKind
 
-H200 = {"gpu": "NVIDIA H200", "compute_capability": "9.0"}
+GPU = "NVIDIA H200"
+H200 = {"gpu": GPU, "compute_capability": "9.0"}
 TENSORRT = Toolchain(ToolchainKind.TENSORRT, "10.16.0", **H200)
 RTX = Toolchain(ToolchainKind.RTX, "1.7.1.116")
 LOOKS = ("python", "packages", "versions", "builders", "gpu", "runs", "cache", "memory")
@@ -43,7 +44,7 @@ def rtx_gpu(state):
         (
             Toolchain(ToolchainKind.RTX, "1.7.1", **H200),
             (rtx_gpu(State.MISSING),),
-            "builds TensorRT for RTX 1.7.1 engines; the NVIDIA H200 here cannot run them, so that speed cannot be measured.",
+            f"builds TensorRT for RTX 1.7.1 engines; the {GPU} here cannot run them, so that speed cannot be measured.",
         ),
     ],
 )
