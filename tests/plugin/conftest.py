@@ -34,7 +34,7 @@ def polygraphy_run(tmp_path: Path) -> Callable[..., Ran]:
         ended = subprocess.run(
             [str(Path(sys.executable).with_name("polygraphy")), "run", *map(str, words)],
             cwd=tmp_path,
-            env={**inherited, **{name: str(value) for name, value in environment.items()}},
+            env={**inherited, "TMPDIR": str(tmp_path), **{name: str(value) for name, value in environment.items()}},
             capture_output=True,
             text=True,
             timeout=300,
