@@ -98,4 +98,4 @@ def _dressed(axes: "Axes") -> None:
     axes.tick_params(which="both", color=GRID, labelcolor=INK)
     for spine in axes.spines.values():
         spine.set_color(GRID)
-    axes.legend(frameon=False, labelcolor=INK, loc="lower right")
+    axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
