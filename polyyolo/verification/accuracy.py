@@ -1,5 +1,6 @@
 """COCO's mean average precision, computed by faster-coco-eval."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -82,15 +83,20 @@ def _by_class(
     Returns:
         Class -> (10, 101, areas) precision by IoU and recall; -1 where the labels hold none of that size.
     """
-    truths = [(number, truth) for number, objects in enumerate(labelled.truths, 1) for truth in objects]
+    truths: defaultdict[int, list[tuple[int, Truth]]] = defaultdict(list)
+    for number, objects in enumerate(labelled.truths, 1):
+        for truth in objects:
+            truths[truth.label].append((number, truth))
     rows = np.concatenate([_rows(number, boxes) for number, boxes in enumerate(found, 1)])
+    rows = rows[np.argsort(rows[:, 6], kind="stable")]
     return {
         label: _precision(
-            _dataset([pair for pair in truths if pair[1].label == label], sizes, relative=labelled.relative),
-            rows[rows[:, 6] == label],
+            _dataset(truths[label], sizes, relative=labelled.relative),
+            rows[slice(*np.searchsorted(rows[:, 6], [label, label + 1]))],
             areas,
         )
-        for label in sorted({truth.label for _, truth in truths if not truth.crowd})
+        for label in sorted(truths)
+        if not all(truth.crowd for _, truth in truths[label])
     }
 
 
