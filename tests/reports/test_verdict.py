@@ -1,10 +1,12 @@
 """From figures to a verdict: never PASS by absence, never FAIL by chance."""
 
+from pathlib import Path
+
 import pytest
 from attrs import evolve
 
-from polyyolo.records import Accuracy, Agreement, Check, Limits, Outcome, Verdict
-from polyyolo.reports.verdict import judge
+from polyyolo.records import Accuracy, Agreement, Benchmark, Check, Latency, Limits, Outcome, Verdict
+from polyyolo.reports.verdict import judge, judge_model
 
 PASS, FAIL, UNPROVEN = Outcome.PASS, Outcome.FAIL, Outcome.UNPROVEN
 
@@ -108,3 +110,85 @@ def test_one_failure_fails_and_one_gap_leaves_it_unproven(outcomes, together):
     checks = tuple(Check("name", "wanted", "got", outcome) for outcome in outcomes)
 
     assert Verdict(checks).outcome is together
+
+
+SHAPE = {"images": (1, 3, 640, 640)}
+
+
+def timed(median_ms, **more):
+    """A benchmark of which only the median and ``more`` matter."""
+    latency = Latency(1000, *[median_ms] * 7)
+    usual = Benchmark(
+        Path("a.plan"), "a" * 64, SHAPE, 1, 1000 / median_ms, latency, None, "H200", "trtexec 8.6.0", (), {}, {}
+    )
+    return evolve(usual, **more)
+
+
+def speed_of(limits, benchmarks, baseline=()):
+    """Names, outcomes and what was got of all checks but accuracy and agreement."""
+    return [
+        (check.name, check.outcome, check.got) for check in judge_model(None, limits, benchmarks, baseline).checks[2:]
+    ]
+
+
+def test_a_model_by_itself_is_judged_by_accuracy_and_agreement_and_asked_for_nothing_else(fidelity):
+    verdict = judge_model(fidelity, Limits(max_drop=1.0))
+
+    assert [check.name for check in verdict.checks] == ["accuracy against FP32", "box agreement with FP32"]
+    assert verdict.outcome is PASS
+
+
+def test_a_model_that_was_not_compared_is_unproven():
+    verdict = judge_model(None, Limits())
+
+    assert {(check.outcome, check.got) for check in verdict.checks} == {(UNPROVEN, "not compared with the FP32 model")}
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(0.5, PASS), (0.6, PASS), (0.49, FAIL)])
+def test_latency_is_held_against_its_limit(limit, outcome):
+    ((name, got, told),) = speed_of(Limits(max_latency_ms=limit), [timed(0.5)])
+
+    assert (name, got) == ("latency", outcome)
+    assert told == "0.500 ms on H200, 1000 queries by trtexec 8.6.0"
+
+
+def test_each_shape_is_judged_by_itself_and_one_that_fails_fails_the_model():
+    large = timed(4.0, shapes={"images": (8, 3, 640, 640)}, warnings=("GPU compute time is unstable",))
+
+    verdict = judge_model(None, Limits(max_latency_ms=1), [timed(0.5), large])
+
+    assert [(check.name, check.outcome) for check in verdict.checks[2:]] == [
+        ("latency, 1x3x640x640", PASS),
+        ("latency, 8x3x640x640", FAIL),
+    ]
+    assert verdict.checks[3].got.endswith("; GPU compute time is unstable")
+    assert verdict.outcome is FAIL
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(2.5, PASS), (2.6, FAIL)])
+def test_a_speed_up_is_a_ratio_of_medians_at_the_same_shapes(limit, outcome):
+    rivals = [timed(9.0, shapes={"images": (8, 3, 640, 640)}), timed(1.25, measured_by="TensorRT 8.6.0, CUDA graph")]
+
+    ((name, got, told),) = speed_of(Limits(min_speedup=limit), [timed(0.5)], rivals)
+
+    assert (name, got) == ("speed-up", outcome)
+    assert told.startswith("2.50 times: 0.500 ms of 1.250 ms")
+    assert told.endswith("; measured by TensorRT 8.6.0, CUDA graph and by trtexec 8.6.0")
+
+
+@pytest.mark.parametrize(
+    ("benchmarks", "baseline", "told"),
+    [
+        ((), (), "not measured: no benchmark of the engine"),
+        ((), (timed(1.0),), "not measured: no benchmark of the engine"),
+        ((timed(0.5),), (), "not measured: no benchmark of the baseline"),
+        ((timed(0.5),), (timed(1.0, gpu="T4"),), "the baseline was not measured at these shapes on H200"),
+        ((timed(0.5),), (timed(1.0, shapes={}),), "the baseline was not measured at these shapes on H200"),
+    ],
+)
+def test_a_speed_up_without_both_sides_is_unproven(benchmarks, baseline, told):
+    assert speed_of(Limits(min_speedup=2), benchmarks, baseline) == [("speed-up", UNPROVEN, told)]
+
+
+def test_a_latency_that_nobody_measured_is_unproven():
+    assert speed_of(Limits(max_latency_ms=2), ()) == [("latency", UNPROVEN, "not measured: no benchmark of the engine")]
