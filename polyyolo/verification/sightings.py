@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+import onnxruntime
 from attrs import asdict, frozen
 
 from polyyolo import __version__, progress
@@ -85,7 +86,9 @@ class View:
         """Of everything but the picture that decides what is seen."""
         seen = [(model.sha256, plain(model.head)) for model in self.models]
         how = [plain(self.preprocessing), asdict(DISPLAY), self.evaluate and asdict(EVALUATION)]
-        return hashlib.sha256(json.dumps([__version__, seen, how, self.outputs]).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([__version__, onnxruntime.__version__, seen, how, self.outputs]).encode()
+        ).hexdigest()
 
 
 def look(view: View, pictures: Sequence[Path], kept: Kept | None = None) -> list[Sighting]:
