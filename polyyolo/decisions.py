@@ -1,9 +1,6 @@
 """Everything that a run decides and refuses before it writes a byte: model, shapes, toolchain, pictures."""
 
-import hashlib
-import random
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -13,15 +10,11 @@ from polyyolo.calibration import thresholds
 from polyyolo.engines import profiles, toolchain
 from polyyolo.engines.half import Half
 from polyyolo.engines.plan import BuildOptions, Program, Typing, make_plan, typing_for
-from polyyolo.errors import InputError, PictureError
-from polyyolo.files import sha256_of
-from polyyolo.images import samples
-from polyyolo.images.choose import choose
+from polyyolo.errors import InputError
 from polyyolo.images.presets import preprocessing_for
-from polyyolo.images.reading import read_picture
-from polyyolo.images.sources import find_pictures, is_array
 from polyyolo.models import catalogue, zoo
 from polyyolo.models.spec import read_spec
+from polyyolo.picture_sets import choose_pictures, was_held_out
 from polyyolo.records import (
     BuildPlan,
     CalibrationSet,
@@ -40,8 +33,6 @@ CACHE_READER = "8.6"
 """TensorRT that a calibration cache is written for where none is here; ``polyyolo cache export`` writes for others."""
 WAYS = ("auto", "stem", "none")
 """How to choose what stays in float, where it is not named."""
-HELD = 32
-"""Pictures that are kept out of the calibration to compare models on, where none are labelled; a fifth at most."""
 
 
 @frozen
@@ -137,7 +128,7 @@ def decide(request: Request) -> Decisions:
     labelled = (
         read_labelled(request.labelled, spec.names, classes=spec.head.classes) if request.labelled is not None else None
     )
-    calibration, held = _pictures(request, spec, preprocessing, opt[0], labelled=labelled is not None)
+    calibration, held = choose_pictures(request, spec, preprocessing, opt[0], labelled=labelled is not None)
     compared_on = labelled.pictures if labelled else held
     return Decisions(
         request=request,
@@ -196,63 +187,3 @@ def _options(request: Request) -> BuildOptions:
         program=Program(request.program) if request.program else None,
         compute_capabilities=request.compute_capabilities,
     )
-
-
-def _pictures(
-    request: Request, spec: ModelSpec, preprocessing: Preprocessing, batch: int, *, labelled: bool
-) -> tuple[CalibrationSet | None, tuple[Path, ...]]:
-    """Choose what to calibrate with, and keep some pictures out to compare on, the same ones in every precision."""
-    quantizes = request.precision is Precision.INT8 and not spec.quantized
-    source = request.images or (samples.fetch() if quantizes else None)
-    if source is None:
-        return None, ()
-    if is_array(source):
-        chosen = choose(source, preprocessing, count=request.count, batch=batch, seed=request.seed)
-        return (chosen if quantizes else None), ()
-    found = find_pictures(source)
-    kept_back = 0 if labelled else min(HELD, len(found) // 5)
-    if not (quantizes or kept_back):
-        return None, ()
-    count = max(batch, min(request.count, len(found) - kept_back))
-    with nullcontext() if quantizes else progress.listening(progress.Silent()):
-        chosen = choose(source, preprocessing, count=count, batch=batch if quantizes else 1, seed=request.seed)
-    used = {*chosen.sources, *(skipped.path for skipped in chosen.skipped)}
-    held = _held([path for path in found if path not in used], kept_back, request.seed)
-    return (chosen if quantizes else None), held
-
-
-def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
-    """Choose pictures to compare on, among those that can be read."""
-    shuffled = random.Random(seed).sample(list(paths), len(paths))  # noqa: S311 - reproducible, not secret
-    kept: list[Path] = []
-    for path in shuffled:
-        if len(kept) == count:
-            break
-        try:
-            read_picture(path)
-        except PictureError:
-            continue
-        kept.append(path)
-    return tuple(kept)
-
-
-def was_held_out(calibration: CalibrationSet | None, compared_on: Sequence[Path]) -> bool:
-    """Whether no picture that models are compared on was calibrated with, by name and size."""
-    if calibration is None:
-        return True
-    used = {(path.name, path.stat().st_size) for path in calibration.sources}
-    both = [path for path in compared_on if (path.name, path.stat().st_size) in used]
-    if both:
-        progress.warn(
-            f"{len(both)} of the {len(compared_on)} pictures to compare on were calibrated with, as {both[0].name}",
-            "measure on other pictures, or the result flatters the model",
-        )
-    return not both
-
-
-def digest_of(paths: Sequence[Path], labelled: Labelled | None) -> str:
-    """Hash pictures, by bytes and in order, and what their labels say."""
-    lines = [f"{path.name}:{sha256_of(path)}" for path in paths]
-    if labelled:
-        lines += [repr(truths) for truths in labelled.truths]
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()

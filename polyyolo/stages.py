@@ -6,11 +6,12 @@ from attrs import evolve, frozen
 
 from polyyolo import progress
 from polyyolo.calibration.cache_manifest import CacheManifest
-from polyyolo.decisions import Decisions, digest_of
+from polyyolo.decisions import Decisions
 from polyyolo.engines.build import build
 from polyyolo.engines.half import read_half
 from polyyolo.errors import ModelError
 from polyyolo.passes.apply import Step, apply
+from polyyolo.picture_sets import digest_of
 from polyyolo.quantization.cache_exchange import Header, export_cache, save
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized

@@ -1,15 +1,13 @@
 """What a run decides and refuses before it writes a byte."""
 
-import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from attrs import evolve
 
 from polyyolo import progress
-from polyyolo.decisions import decide, digest_of
+from polyyolo.decisions import decide
 from polyyolo.engines import toolchain
 from polyyolo.engines.half import Half
 from polyyolo.errors import InputError, LabelError, ModelError, PictureError, ProfileError, ToolchainError
@@ -252,30 +250,6 @@ def test_too_few_pictures_for_one_batch_are_refused(asked, little_dynamic, tmp_p
 
     with pytest.raises(InputError, match="24 usable pictures cannot fill one batch of 32"):
         decide(evolve(asked, model=str(little_dynamic), profile=str(tmp_path / "batch.toml")))
-
-
-def test_the_digest_of_pictures_is_that_of_their_bytes(tmp_path):
-    first, second = tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"
-    for path in (first, second):
-        path.parent.mkdir()
-        cv2.imwrite(str(path), np.full((4, 4, 3), 9, np.uint8))
-    before = digest_of([first], None)
-
-    assert digest_of([second], None) == before, "where they lie does not matter"
-    assert digest_of([first, second], None) != before
-    second.write_bytes(second.read_bytes() + b" ")
-    assert digest_of([second], None) != before
-
-
-def test_the_digest_of_labelled_pictures_follows_their_labels(little_labelled, asked, tmp_path):
-    copy = shutil.copytree(little_labelled, tmp_path / "copy")
-    before = decide(evolve(asked, labelled=copy))
-    (copy / "labels" / "held-0.txt").write_text("1 0.5 0.5 0.2 0.2\n")
-    after = decide(evolve(asked, labelled=copy))
-
-    digests = [digest_of(found.compared_on, found.labelled) for found in (before, after)]
-    assert digests[0] != digests[1]
-    assert before.compared_on[0].samefile(after.compared_on[0])
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.FP16])

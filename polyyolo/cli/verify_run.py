@@ -8,9 +8,9 @@ from attrs import evolve, frozen
 
 from polyyolo import files, progress
 from polyyolo.cli.verify_benchmarks import baseline_for, benchmarks_for
-from polyyolo.decisions import was_held_out
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.sources import find_pictures
+from polyyolo.picture_sets import was_held_out
 from polyyolo.records import Accuracy, Benchmark, Fidelity, HeadKind, Limits, ModelSpec, Preprocessing, Verification
 from polyyolo.reports.verdict import judge_model
 from polyyolo.verification.accuracy import measure

@@ -1,0 +1,95 @@
+"""The pictures of a run: which to calibrate with, and which to keep out of that, so that models can be compared."""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from polyyolo import progress
+from polyyolo.errors import PictureError
+from polyyolo.files import sha256_of
+from polyyolo.images import samples
+from polyyolo.images.choose import choose
+from polyyolo.images.reading import read_picture
+from polyyolo.images.sources import find_pictures, is_array
+from polyyolo.records import CalibrationSet, ModelSpec, Precision, Preprocessing, Request
+from polyyolo.verification.labelled import Labelled
+
+HELD = 32
+"""Pictures that are kept out of the calibration to compare models on, where none are labelled; a fifth at most."""
+
+
+def choose_pictures(
+    request: Request, spec: ModelSpec, preprocessing: Preprocessing, batch: int, *, labelled: bool
+) -> tuple[CalibrationSet | None, tuple[Path, ...]]:
+    """Choose what to calibrate with, and keep some pictures out to compare on, the same ones in every precision.
+
+    Args:
+        request: what was asked for.
+        spec: the model.
+        preprocessing: what the pictures go through.
+        batch: pictures a batch of the calibration.
+        labelled: whether labelled pictures were given, to compare on.
+
+    Returns:
+        What to calibrate with, None where nothing is quantized; and what to compare on, where none are labelled.
+
+    Raises:
+        PictureError: pictures that cannot be used.
+        InputError: too few for one batch.
+    """
+    quantizes = request.precision is Precision.INT8 and not spec.quantized
+    source = request.images or (samples.fetch() if quantizes else None)
+    if source is None:
+        return None, ()
+    if is_array(source):
+        chosen = choose(source, preprocessing, count=request.count, batch=batch, seed=request.seed)
+        return (chosen if quantizes else None), ()
+    found = find_pictures(source)
+    kept_back = 0 if labelled else min(HELD, len(found) // 5)
+    if not (quantizes or kept_back):
+        return None, ()
+    count = max(batch, min(request.count, len(found) - kept_back))
+    with nullcontext() if quantizes else progress.listening(progress.Silent()):
+        chosen = choose(source, preprocessing, count=count, batch=batch if quantizes else 1, seed=request.seed)
+    used = {*chosen.sources, *(skipped.path for skipped in chosen.skipped)}
+    held = _held([path for path in found if path not in used], kept_back, request.seed)
+    return (chosen if quantizes else None), held
+
+
+def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
+    """Choose pictures to compare on, among those that can be read."""
+    shuffled = random.Random(seed).sample(list(paths), len(paths))  # noqa: S311 - reproducible, not secret
+    kept: list[Path] = []
+    for path in shuffled:
+        if len(kept) == count:
+            break
+        try:
+            read_picture(path)
+        except PictureError:
+            continue
+        kept.append(path)
+    return tuple(kept)
+
+
+def was_held_out(calibration: CalibrationSet | None, compared_on: Sequence[Path]) -> bool:
+    """Whether no picture that models are compared on was calibrated with, by name and size."""
+    if calibration is None:
+        return True
+    used = {(path.name, path.stat().st_size) for path in calibration.sources}
+    both = [path for path in compared_on if (path.name, path.stat().st_size) in used]
+    if both:
+        progress.warn(
+            f"{len(both)} of the {len(compared_on)} pictures to compare on were calibrated with, as {both[0].name}",
+            "measure on other pictures, or the result flatters the model",
+        )
+    return not both
+
+
+def digest_of(paths: Sequence[Path], labelled: Labelled | None) -> str:
+    """Hash pictures, by bytes and in order, and what their labels say."""
+    lines = [f"{path.name}:{sha256_of(path)}" for path in paths]
+    if labelled:
+        lines += [repr(truths) for truths in labelled.truths]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
