@@ -13,6 +13,7 @@ MODULES = {
     "attrs": "attr",
     "nvidia-ml-py": "pynvml",
     "opencv-python": "cv2",
+    "pillow": "PIL",
     "pyyaml": "yaml",
 }
 """Distributions whose module has another name."""
