@@ -12,7 +12,7 @@ from polyyolo.errors import TableError
 from polyyolo.files import sha256_of
 from polyyolo.quantization.cache_fit import check, refuse
 from polyyolo.quantization.cache_tensors import all_int8, cache_tensors, ranges, typed_graph
-from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget, Placement
+from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement
 from polyyolo.quantization.quantize import placement_of
 from polyyolo.quantization.scales import scales_of
 from polyyolo.quantization.topology import data_of, identity, is_weighted
@@ -89,9 +89,7 @@ def fitted(
     """
     graph = typed_graph(spec)
     unknown = [identity(node) for node in graph.nodes if is_weighted(node) and data_of(node).name not in table.ranges]
-    chosen = [
-        name for name, why in placement_of(spec, size, budget).in_float.items() if why in {STEM, NAMED, SENSITIVE}
-    ]
+    chosen = [name for name, why in placement_of(spec, size, budget).in_float.items() if why in CHOSEN]
     placement = placement_of(spec, size, FloatBudget(stem=0.0, names=(*chosen, *unknown)))
     filled = dict(table.ranges)
     for group in placement.groups:

@@ -4,7 +4,7 @@ The rules, with their sources in docs/quantization.md:
 1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation.
 2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
 3. What costs the most accuracy for its work stays in float up to a share of all work: measured, or else the
-   convolutions nearest the image.
+   convolutions nearest the image. What reads the picture itself comes first: INT8 makes it slower, not faster.
 4. A tensor that reaches a quantized node through Concat, MaxPool, Resize, Slice or Split shares its scale with what
    comes out there, so that those nodes run in INT8 and nothing is rescaled. A Split of which one part is needed in
    float stays in float: the scale of the other parts might clip that one.
@@ -29,7 +29,9 @@ from polyyolo.quantization.topology import (
 )
 
 HEAD, DECODE, STEM, NAMED = "head output", "behind the head", "nearest the image", "kept by name"
-SENSITIVE = "most noise for its work"
+SENSITIVE, IMAGE = "most noise for its work", "reads the picture"
+CHOSEN = frozenset({STEM, NAMED, SENSITIVE, IMAGE})
+"""Reasons that a budget gives; the other two come from the model's structure."""
 
 
 @frozen
@@ -62,7 +64,7 @@ class FloatBudget:
     Attributes:
         stem: share (0 to 1) of the model's multiply-accumulates that the convolutions nearest the image may take.
         names: nodes to keep in float, by node name or by output tensor.
-        sensitive: nodes that measurement found to cost the most, by output tensor.
+        sensitive: nodes that measurement chose, by output tensor.
     """
 
     stem: float = 0.10
@@ -102,7 +104,7 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
         elif name in budget.names or node.name in budget.names:
             reasons[name] = NAMED
         elif name in budget.sensitive:
-            reasons[name] = SENSITIVE
+            reasons[name] = SENSITIVE if data_of(node).inputs else IMAGE
     free = [identity(node) for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
     return reasons | dict.fromkeys(_stem(free, macs, budget.stem), STEM)
 

@@ -161,6 +161,14 @@ def test_the_most_noise_for_its_work_is_kept_in_float_while_the_budget_lasts(bud
     assert most_costly(found, 100, budget) == chosen
 
 
+def test_what_reads_the_picture_comes_first_where_it_fits():
+    found = measured(("large", 3.0, 30), ("dense", 2.0, 10), ("images", 0.01, 5))
+
+    assert most_costly(found, 100, 0.15, "images") == ("images", "dense")
+    assert most_costly(found, 100, 0.10, "images") == ("images",)
+    assert most_costly(found, 100, 0.04, "images") == ()
+
+
 def test_all_nodes_that_read_a_tensor_go_together():
     found = [Sensitivity("x", ("a", "b"), 1.0, 10)]
 
