@@ -20,12 +20,24 @@ from polyyolo.engines.toolchain import named
 from polyyolo.errors import InputError, ToolFailed
 from polyyolo.files import read_json, sha256_of
 from polyyolo.models.spec import read_spec
-from polyyolo.records import Benchmark, Check, Engine, EngineLayer, Fidelity, Limits, Outcome, Run, Verdict
-from polyyolo.reports.verdict import judge_model
+from polyyolo.records import (
+    Absent,
+    Benchmark,
+    Check,
+    Engine,
+    EngineLayer,
+    Fidelity,
+    Limits,
+    Measured,
+    Outcome,
+    Run,
+    Verdict,
+)
+from polyyolo.reports.verdict import BUILT, judge_measured
 
 BUILD_NOTES, FAILED, BUILD_LOG = "build.txt", "failed.txt", "build.log"
 TAIL_LINES = 12
-SPEED, ACCURACY, BUILT = "speed", "the engine's own accuracy", "engine built"
+NO_PICTURES = Absent("no pictures were packed")
 
 
 @frozen
@@ -71,7 +83,7 @@ def merged(run: Run, back: Returned) -> Run:
     """Put what came back into the run's record; what was measured of another engine stays beside it."""
     others = [each for each in run.benchmarks if (each.sha256, each.shapes) != _key(back.benchmark)]
     limits = run.request.limits if run.request else Limits()
-    checks = {check.name: check for check in (*run.verdict.checks, *_checks(back, limits))}
+    checks = {check.name: check for check in (*run.verdict.checks, *_checks(back, run, limits))}
     return evolve(
         run,
         plan=back.engine.plan,
@@ -171,29 +183,9 @@ def _layers(results: Path) -> tuple[EngineLayer, ...]:
         return ()
 
 
-def _checks(back: Returned, limits: Limits) -> Iterator[Check]:
-    engine, speed = back.engine, back.benchmark
-    got = f"{engine.size_bytes / 1e6:.1f} MB in {engine.build_seconds:.0f} s on {speed.gpu}"
+def _checks(back: Returned, run: Run, limits: Limits) -> Iterator[Check]:
+    engine = back.engine
+    got = f"{engine.size_bytes / 1e6:.1f} MB in {engine.build_seconds:.0f} s on {back.benchmark.gpu}"
     yield Check(BUILT, "a plan file", got, Outcome.PASS)
-    yield _speed(speed, limits)
-    yield _accuracy(back.fidelity, limits)
-
-
-def _speed(speed: Benchmark, limits: Limits) -> Check:
-    median = speed.gpu_compute.median_ms
-    shapes = ", ".join("x".join(map(str, shape)) for shape in speed.shapes.values())
-    got = f"{median:.3f} ms for {shapes}, {speed.images_per_s:.0f} pictures/s on {speed.gpu}, by {speed.measured_by}"
-    if limits.max_latency_ms is None:
-        return Check(SPEED, "a latency measured on the GPU", got, Outcome.PASS)
-    wanted = f"at most {limits.max_latency_ms:g} ms, median of the GPU's work"
-    return Check(SPEED, wanted, got, Outcome.PASS if median <= limits.max_latency_ms else Outcome.FAIL)
-
-
-def _accuracy(fidelity: Fidelity | None, limits: Limits) -> Check:
-    """Judge the engine's boxes against ONNX Runtime's as those are judged against FP32's."""
-    wanted = f"boxes as ONNX Runtime predicts: F1 of at least {limits.min_agreement:g} at IoU 0.9"
-    if fidelity is None:
-        return Check(ACCURACY, wanted, "no pictures were packed", Outcome.UNPROVEN)
-    _, judged, *_ = judge_model(fidelity, limits).checks
-    noise = ", ".join(f"{name} {decibels:.1f} dB" for name, decibels in fidelity.signal_to_noise_db.items())
-    return evolve(judged, name=ACCURACY, wanted=wanted, got=f"{judged.got}, {fidelity.pictures} pictures; {noise}")
+    measured = Measured(back.benchmark, back.fidelity or NO_PICTURES)
+    yield from judge_measured(measured, limits, run.baseline)

@@ -15,6 +15,7 @@ from polyyolo.records.engine import (
     ToolchainKind,
 )
 from polyyolo.records.layers import EngineLayer
+from polyyolo.records.measured import Absent, Measured
 from polyyolo.records.model import Head, HeadKind, ModelSpec, TensorSpec
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
 from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Shown, Verdict
@@ -22,6 +23,7 @@ from polyyolo.records.run import Limits, Request, Run
 from polyyolo.records.verification import Verification
 
 __all__ = [
+    "Absent",
     "Accuracy",
     "Agreement",
     "Benchmark",
@@ -38,6 +40,7 @@ __all__ = [
     "Latency",
     "Layer",
     "Limits",
+    "Measured",
     "ModelSpec",
     "Outcome",
     "Precision",

@@ -46,12 +46,17 @@ class Request:
         count: how many pictures to calibrate with, at most.
         seed: of their choice.
         method: of the ranges.
+        weights: method of the weights' ranges, each output channel's: "max", "mse", "entropy" or "percentile-P".
+        correct: what makes up for the rounding of weights: "rounding", "bias" or "none".
         keep_float: what stays in float besides the head: "auto" measures what costs the most, "stem" takes what is
             nearest the image, "none" nothing; anything else is the name of a node.
         budget: share of the model's work, 0 to 1, that "auto" or "stem" may keep in float.
         half_io: let inputs and outputs be FP16.
         overrides: preprocessing that differs from the model's preset.
         compute_capabilities: GPUs that TensorRT for RTX builds for.
+        calibrator: TensorRT's own that calibrates, on the GPU; None calibrates here, on the CPU.
+        measure: run the engine where this machine has its GPU.
+        baseline: benchmark of the engine that it should be faster than, as ``polyyolo bench`` writes it.
         for_both_routes: calibrate what either route to INT8 needs, so that one calibration serves both.
         output: the run's folder; None names it for the model and the precision, below runs/.
     """
@@ -68,6 +73,8 @@ class Request:
     count: int = 128
     seed: int = 0
     method: str = "mse-seen"
+    weights: str = "max"
+    correct: tuple[str, ...] = ("none",)
     keep_float: tuple[str, ...] = ("auto",)
     budget: float = 0.10
     half_io: bool = False
@@ -76,6 +83,9 @@ class Request:
     limits: Limits = Limits()
     output: Path | None = None
     for_both_routes: bool = False
+    calibrator: str | None = None
+    measure: bool = True
+    baseline: Path | None = None
 
 
 @frozen
@@ -100,6 +110,7 @@ class Run:
         request: what was asked for; None in records of before it was kept.
         warnings: what the user was told during the run, in order.
         in_float: identity of each weighted node that stays in float -> why.
+        baseline: of the engine that it should be faster than; empty where none was named.
     """
 
     folder: Path
@@ -126,3 +137,4 @@ class Run:
     request: Request | None = None
     warnings: tuple[Warned, ...] = ()
     in_float: Mapping[str, str] = field(factory=dict)
+    baseline: tuple[Benchmark, ...] = ()

@@ -4,7 +4,7 @@ from attrs import asdict, evolve
 
 from polyyolo.records import Run
 from polyyolo.records.comparison import Compared, Figures
-from polyyolo.reports.verdict import STRICT_IOU
+from polyyolo.reports.accuracy_checks import STRICT_IOU
 from polyyolo.variants.known import REFERENCE, Variant
 
 BUILT, SPEED, ACCURACY = ("engine_bytes", "build_seconds"), ("latency_ms", "images_per_s"), ("map50_95", "drop_points")

@@ -8,7 +8,7 @@ from polygraphy.comparator import IterationResult
 from polyyolo import pipeline
 from polyyolo.plugin.boxes import BoxCompareFunc, Together
 from polyyolo.records import Limits, Request
-from polyyolo.reports.verdict import STRICT_IOU
+from polyyolo.reports.accuracy_checks import STRICT_IOU
 from polyyolo.verification.boxes import Boxes
 
 RELU = """<ir_version: 8, opset_import: ["" : 17]>

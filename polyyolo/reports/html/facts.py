@@ -3,8 +3,8 @@
 from attrs import frozen
 
 from polyyolo.records import Outcome, Run
+from polyyolo.reports.accuracy_checks import STRICT_IOU
 from polyyolo.reports.markdown import built as rows
-from polyyolo.reports.verdict import STRICT_IOU
 
 NOT_MEASURED = "not measured"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from polyyolo.records import Agreement, Check, Fidelity, HeadKind, Limits, Outcome, Precision, Run
+from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, STRICT_IOU
 from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again
-from polyyolo.reports.verdict import ENOUGH_BOXES, STRICT_IOU
 
 FEW_PICTURES = 64
 SETTLES_AT_MOST = 20_000
