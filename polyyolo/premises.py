@@ -6,7 +6,8 @@ from pathlib import Path
 from polyyolo import progress
 from polyyolo.engines.half import read_half
 from polyyolo.errors import InputError, ModelError
-from polyyolo.records import HeadKind, ModelSpec, Precision, Request
+from polyyolo.quantization.corrections.treatment import treatment_of
+from polyyolo.records import HeadKind, ModelSpec, Precision, Request, Route
 
 
 def check(request: Request, spec: ModelSpec, folder: Path) -> None:
@@ -18,12 +19,14 @@ def check(request: Request, spec: ModelSpec, folder: Path) -> None:
         folder: where results go.
 
     Raises:
-        InputError: a limit is no number, or results would take the model's place.
+        InputError: a limit is no number, results would take the model's place, or weights are to be treated in a way
+            that there is not, or that TensorRT would undo.
         ModelError: the model is FP16, and something else was asked for.
     """
     _refuse_no_numbers(request)
     _refuse_own_folder(spec, folder)
     _refuse_half(request, spec)
+    _refuse_lost_weights(request)
     if request.labelled is not None:
         _tell_of_labels(spec)
 
@@ -55,6 +58,17 @@ def _refuse_half(request: Request, spec: ModelSpec) -> None:
         f"{spec.path} holds FP16, but {request.precision.value} was asked for",
         fix="export the model in FP32 (half=False), or use --precision fp16",
     )
+
+
+def _refuse_lost_weights(request: Request) -> None:
+    """Refuse to treat weights where TensorRT quantizes them itself, with their largest magnitudes as the range."""
+    treatment = treatment_of(request)
+    treatment.check()
+    if treatment.told and request.route is Route.CALIBRATED:
+        raise InputError(
+            f"with --route calibrated TensorRT quantizes the weights itself: {', '.join(treatment.told)} would be lost",
+            fix="use --route qdq, or leave --weights and --correct as they are by default",
+        )
 
 
 def _tell_of_labels(spec: ModelSpec) -> None:

@@ -9,6 +9,7 @@ from polyyolo import files, progress
 from polyyolo.calibration import thresholds
 from polyyolo.calibration.table import calibrate as measure_ranges
 from polyyolo.calibration.table import with_method
+from polyyolo.correcting import treat_weights
 from polyyolo.decisions import Decisions
 from polyyolo.errors import ModelError
 from polyyolo.images.preview import contact_sheet
@@ -80,21 +81,24 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     budget = evolve(
         widest,
         stem=decisions.request.budget if by_place else 0,
-        sensitive=most_costly(found, sum(macs_of(prepared, size).values()), decisions.request.budget),
+        sensitive=most_costly(found, sum(macs_of(prepared, size).values()), decisions.request.budget, prepared.image),
     )
     placement = placement_of(prepared, size, budget)
     _refuse_nothing(decisions, placement)
     if decisions.request.method == thresholds.AUTO:
         table = evolve(table, method=_best_method(space, decisions, prepared, table, placement))
+    treated = treat_weights(space, decisions, prepared, whole)
     output = space.path(INT8)
-    inputs = {"model": prepared.sha256, "table": table, "placement": placement}
+    weights = {"treatment": treated.treatment, "weights": treated.sha256}
+    inputs = {"model": prepared.sha256, "table": table, "placement": placement, **weights}
 
     def make() -> ModelSpec:
         files.write_json(space.path(TABLE), table)
-        return quantize(prepared, table, placement, output)
+        return quantize(prepared, table, placement, output, treated.weights)
 
     made = space.step("quantize", inputs, [INT8, TABLE], make, ModelSpec)
-    return Quantized(evolve(made, path=output), table, budget, placement, found)
+    history = (*made.history, *treated.treatment.told)
+    return Quantized(evolve(made, path=output, history=history), table, budget, placement, found)
 
 
 def _refuse_nothing(decisions: Decisions, placement: Placement) -> None:

@@ -41,6 +41,21 @@ PATH = click.Path(path_type=Path)
     help="mse-seen, mse, max, entropy, percentile-P, or auto: what measures best",
 )
 @click.option(
+    "--weights",
+    default="max",
+    show_default=True,
+    metavar="max|mse|entropy|percentile-P",
+    help="where each output channel of weights is clipped",
+)
+@click.option(
+    "--correct",
+    type=click.Choice(["none", "rounding", "bias"]),
+    multiple=True,
+    default=("none",),
+    show_default=True,
+    help="what makes up for the rounding of weights; may be repeated",
+)
+@click.option(
     "--keep-float",
     multiple=True,
     default=("auto",),

@@ -4,10 +4,12 @@ Scales are rounded up to what FP16 can hold, so that the same numbers serve a mo
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from attrs import frozen
 from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
@@ -23,8 +25,37 @@ SMALLEST_SCALE = float(np.finfo(np.float16).smallest_normal)
 Scales = NDArray[np.float32]
 
 
-def insert(model: onnx.ModelProto, placement: Placement, table: CalibrationTable) -> onnx.ModelProto:
+@frozen(eq=False)
+class Weights:
+    """What the weights of one node become.
+
+    Attributes:
+        scales: one for each output channel, as FP16 holds them.
+        levels: int8 in the shape of the weights; None rounds the node's own weights to the nearest.
+        bias: the node's, in place of its own or of none; None leaves that.
+    """
+
+    scales: Scales
+    levels: NDArray[np.int8] | None = None
+    bias: NDArray[np.float32] | None = None
+
+
+AS_THEY_ARE: Mapping[str, Weights] = MappingProxyType({})
+
+
+def insert(
+    model: onnx.ModelProto,
+    placement: Placement,
+    table: CalibrationTable,
+    weights: Mapping[str, Weights] = AS_THEY_ARE,
+) -> onnx.ModelProto:
     """Give a copy of an FP32 model in which the placement's nodes run in INT8.
+
+    Args:
+        model: in FP32, without Q/DQ nodes.
+        placement: which nodes.
+        table: ranges of their inputs.
+        weights: by node identity; those of other nodes are rounded to the nearest and reach their largest magnitude.
 
     Raises:
         TableError: the table lacks a tensor of the placement.
@@ -37,7 +68,7 @@ def insert(model: onnx.ModelProto, placement: Placement, table: CalibrationTable
     skips = _skips(graph, scales)
     readers = {name: _int8_readers(tensors[name], quantized, scales, skips) for name in scales}
     for node in [node for node in graph.nodes if identity(node) in quantized]:
-        _quantize_weight(graph, node)
+        _quantize_weight(graph, node, weights.get(identity(node)))
     for name, nodes in readers.items():
         _quantize_activation(graph, tensors[name], nodes, scales[name])
     return exported(graph, like=model)
@@ -124,13 +155,23 @@ def _quantize_activation(graph: gs.Graph, tensor: gs.Tensor, readers: list[gs.No
                 node.inputs[index] = restored
 
 
-def _quantize_weight(graph: gs.Graph, node: gs.Node) -> None:
+def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None) -> None:
     weight = weight_of(node)
     if weight is None:
         return
     axis = channel_axis(node, weight)
     index = 1 if data_of(node) is node.inputs[0] else 0
-    node.inputs[index] = _pair(graph, node.inputs[index], weight_scales(weight.values, axis), axis)
+    scales = given.scales if given else weight_scales(weight.values, axis)
+    if given and given.levels is not None:
+        node.inputs[index] = gs.Constant(node.inputs[index].name, dequantized(given.levels, scales, axis))
+    if given and given.bias is not None:
+        node.inputs[2:] = [gs.Constant(f"{identity(node)}_corrected_bias", given.bias)]
+    node.inputs[index] = _pair(graph, node.inputs[index], scales, axis)
+
+
+def dequantized(levels: NDArray[np.generic], scales: Scales, axis: int) -> NDArray[np.float32]:
+    """Multiply integers with the scale of their channel: exact where the scales are such as FP16 holds."""
+    return levels.astype(np.float32) * scales.reshape([-1 if each == axis else 1 for each in range(levels.ndim)])
 
 
 def _pair(graph: gs.Graph, tensor: gs.Tensor, scale: Scales, axis: int | None) -> gs.Variable:

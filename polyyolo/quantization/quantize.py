@@ -1,6 +1,6 @@
 """A prepared model and its table in, the INT8 model out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from polyyolo.files import replacing
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization import half
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.insertion import insert
+from polyyolo.quantization.insertion import AS_THEY_ARE, Weights, insert
 from polyyolo.quantization.placement import FloatBudget, Placement, place
 from polyyolo.quantization.topology import identity, is_weighted
 from polyyolo.quantization.work import macs
@@ -47,8 +47,21 @@ def refuse_unknown(spec: ModelSpec, names: Sequence[str]) -> None:
             )
 
 
-def quantize(spec: ModelSpec, table: CalibrationTable, placement: Placement, output: Path) -> ModelSpec:
+def quantize(
+    spec: ModelSpec,
+    table: CalibrationTable,
+    placement: Placement,
+    output: Path,
+    weights: Mapping[str, Weights] = AS_THEY_ARE,
+) -> ModelSpec:
     """Write the model with Q/DQ nodes, all types still FP32.
+
+    Args:
+        spec: the FP32 model.
+        table: ranges of its activations.
+        placement: what runs in INT8.
+        output: where the model goes.
+        weights: by node identity, those that are not just rounded to the nearest.
 
     Raises:
         TableError: the table was made for another model, or lacks a tensor.
@@ -60,7 +73,7 @@ def quantize(spec: ModelSpec, table: CalibrationTable, placement: Placement, out
             fix="calibrate this model",
         )
     how = f"quantize ({table.method}, {len(placement.nodes)} of {len(placement.nodes) + len(placement.in_float)} nodes)"
-    return write_checked(insert(load(spec.path), placement, table), spec, output, how)
+    return write_checked(insert(load(spec.path), placement, table, weights), spec, output, how)
 
 
 def cast_to_half(spec: ModelSpec, output: Path, *, half_io: bool = False) -> ModelSpec:
