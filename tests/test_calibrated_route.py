@@ -53,7 +53,8 @@ def test_trtexec_gets_the_fp32_model_and_the_cache(asked, trtexec):
         str(trtexec),
         f"--onnx={folder / 'model.onnx'}",
         f"--saveEngine={folder / 'model.plan'}",
-        *("--int8", "--fp16", f"--calib={folder / 'calibration.cache'}", "--skipInference"),
+        *("--int8", "--fp16", f"--calib={folder / 'calibration.cache'}"),
+        *("--profilingVerbosity=detailed", "--skipInference"),
     )
     assert (trtexec.parent / "read.cache").read_text() == (folder / "calibration.cache").read_text()
     assert cache_file.read(folder / "calibration.cache").version == 8601

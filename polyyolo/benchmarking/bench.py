@@ -9,13 +9,13 @@ from polyyolo import progress
 from polyyolo.benchmarking.conditions import watching
 from polyyolo.benchmarking.known import profiles_beside
 from polyyolo.benchmarking.meters import choose
-from polyyolo.benchmarking.reading import Meter
-from polyyolo.benchmarking.shapes import Point, batch_of, points
+from polyyolo.benchmarking.reading import Meter, benchmark_of
+from polyyolo.benchmarking.shapes import Point, points
 from polyyolo.benchmarking.trtexec_meter import bare
 from polyyolo.engines.engine_file import EngineFile, read_engine_file
 from polyyolo.engines.trtexec_timing import Timing
 from polyyolo.files import sha256_of
-from polyyolo.records import Benchmark
+from polyyolo.records import Benchmark, ShapeRange
 
 STEP = "measure"
 
@@ -29,6 +29,7 @@ class Asked:
         shapes: as "images:8x3x640x640", one measurement each.
         program: "trtexec" or "python"; "auto" takes the one whose TensorRT is the engine's.
         end_to_end: measure a second time, with the copies to the GPU and back.
+        profiles: what the engine takes, where that is known; else its report or the engine itself is asked.
     """
 
     batches: tuple[int, ...] = ()
@@ -36,6 +37,7 @@ class Asked:
     program: str = "auto"
     timing: Timing = field(factory=Timing)
     end_to_end: bool = True
+    profiles: tuple[Mapping[str, ShapeRange], ...] = ()
 
 
 def bench(path: Path, asked: Asked, log: Path) -> Iterator[Benchmark]:
@@ -54,7 +56,7 @@ def bench(path: Path, asked: Asked, log: Path) -> Iterator[Benchmark]:
     engine, sha256 = read_engine_file(path), sha256_of(path)
     with bare(engine) as plan:
         meter = choose(engine, plan, asked.program, log)
-        profiles = profiles_beside(engine.path, sha256) or meter.profiles()
+        profiles = asked.profiles or profiles_beside(engine.path, sha256) or meter.profiles()
         wanted = points(profiles, asked.batches, asked.shapes)
         with progress.step(STEP, len(wanted) * (1 + asked.end_to_end)):
             for point in wanted:
@@ -71,39 +73,6 @@ def _measured(meter: Meter, point: Point, asked: Asked, engine: EngineFile, sha2
     if asked.end_to_end:
         total = meter.measure(point, evolve(timing, copies=True)).total
         progress.advance(STEP)
-    shapes = read.shapes or point.shapes
-    return Benchmark(
-        engine=engine.path,
-        sha256=sha256,
-        shapes=shapes,
-        batch=batch_of(shapes),
-        images_per_s=read.queries_per_s * batch_of(shapes),
-        gpu_compute=read.compute,
-        end_to_end=total,
-        gpu=read.gpu,
-        measured_by=read.measured_by,
-        command=read.command,
-        settings=_settings(timing, end_to_end=asked.end_to_end),
-        conditions=conditions,
-        warnings=(*read.remarks, *_apart(timing), *(f"the GPU was held back by {reason}" for reason in held)),
-        course_ms=read.course_ms,
-    )
-
-
-def _settings(timing: Timing, *, end_to_end: bool) -> Mapping[str, str]:
-    return {
-        "warm-up": f"{timing.warm_up_ms} ms",
-        "duration": f"{timing.duration_s:g} s",
-        "streams": str(timing.streams),
-        "CUDA graph": "on" if timing.graph else "off",
-        "spin wait": "on",
-        "copies": "left out" + ("; end to end is a second run with them" if end_to_end else ""),
-    }
-
-
-def _apart(timing: Timing) -> Iterator[str]:
-    """Say what keeps a figure from being compared with one measured as usual."""
-    if not timing.graph:
-        yield "not comparable: measured without a CUDA graph"
-    if timing.streams > 1:
-        yield f"not comparable: {timing.streams} queries ran at the same time, each is slower for it"
+    made = benchmark_of(evolve(read, shapes=read.shapes or point.shapes), engine.path, sha256, timing, total)
+    slowed = (f"the GPU was held back by {reason}" for reason in held)
+    return evolve(made, conditions=conditions, warnings=(*made.warnings, *slowed))

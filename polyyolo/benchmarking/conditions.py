@@ -3,14 +3,17 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from statistics import median
 from typing import Any
 
 from attrs import define, field
 
 PERIOD_S = 0.05
-HELD_BACK = {
+SM_CLOCK, MEMORY_CLOCK, POWER, TEMPERATURE = "sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c"
+HELD_BACK = "held_back"
+REASONS = {
     0x4: "its power limit",
     0x8: "a hardware slowdown",
     0x20: "its temperature",
@@ -27,24 +30,15 @@ class Watch:
     readings: list[tuple[float, Mapping[str, float]]] = field(factory=list)
 
     def during(self, seconds: float) -> Mapping[str, float]:
-        """Sum up the last ``seconds``: medians, the lowest SM clock, the highest temperature."""
-        recent = self._recent(seconds)
-        if not recent:
-            return {}
-        series = {key: sorted(reading[key] for reading in recent if key in reading) for key in _keys(recent)}
-        figures = {key: values[len(values) // 2] for key, values in series.items() if key != "held_back"}
-        if "sm_clock_mhz" in series:
-            figures["sm_clock_min_mhz"] = series["sm_clock_mhz"][0]
-        if "temperature_c" in series:
-            figures["temperature_c"] = series["temperature_c"][-1]
-        return figures
+        """Sum up the last ``seconds``."""
+        return summed_up(self._recent(seconds))
 
     def held_back_by(self, seconds: float) -> tuple[str, ...]:
         """Say what kept the GPU below its clock in the last ``seconds``."""
         bits = 0
         for reading in self._recent(seconds):
-            bits |= int(reading.get("held_back", 0))
-        return tuple(reason for bit, reason in HELD_BACK.items() if bits & bit)
+            bits |= int(reading.get(HELD_BACK, 0))
+        return tuple(reason for bit, reason in REASONS.items() if bits & bit)
 
     def _recent(self, seconds: float) -> list[Mapping[str, float]]:
         since = time.monotonic() - seconds
@@ -91,11 +85,11 @@ def reading_of(handle: Any) -> Mapping[str, float]:  # noqa: ANN401 - as above
     import pynvml
 
     asked: Mapping[str, Callable[[], Any]] = {
-        "sm_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
-        "memory_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM),
-        "power_w": lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-        "temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
-        "held_back": lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
+        SM_CLOCK: lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
+        MEMORY_CLOCK: lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM),
+        POWER: lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+        TEMPERATURE: lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
+        HELD_BACK: lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
     }
     told: dict[str, float] = {}
     for name, ask in asked.items():
@@ -104,5 +98,17 @@ def reading_of(handle: Any) -> Mapping[str, float]:  # noqa: ANN401 - as above
     return told
 
 
-def _keys(readings: list[Mapping[str, float]]) -> set[str]:
-    return {key for reading in readings for key in reading}
+def summed_up(readings: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """Sum up readings: medians, the lowest SM clock, the highest temperature; of what no reading has there is nothing.
+
+    Args:
+        readings: quantity, as ``reading_of`` names it -> value.
+    """
+    keys = dict.fromkeys(key for reading in readings for key in reading if key != HELD_BACK)
+    series = {key: [reading[key] for reading in readings if key in reading] for key in keys}
+    figures = {key: median(values) for key, values in series.items()}
+    if SM_CLOCK in series:
+        figures["sm_clock_min_mhz"] = min(series[SM_CLOCK])
+    if TEMPERATURE in series:
+        figures[TEMPERATURE] = max(series[TEMPERATURE])
+    return figures

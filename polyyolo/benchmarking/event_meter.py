@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from attrs import evolve
+
 from polyyolo.benchmarking.cuda import Cuda
-from polyyolo.benchmarking.distribution import course, doubts, latency
 from polyyolo.benchmarking.queries import Queries
-from polyyolo.benchmarking.reading import Reading
+from polyyolo.benchmarking.reading import Reading, reading_of
 from polyyolo.benchmarking.shapes import Point
 from polyyolo.engines.bindings import load, version_here
 from polyyolo.engines.engine_file import EngineFile
@@ -55,15 +56,13 @@ class EventMeter:
         captured = timing.graph and queries.capture()
         queries.run(timing.warm_up_ms / 1000, fewest=0)
         ran = queries.run(timing.duration_s, fewest=FEWEST)
-        return Reading(
-            queries_per_s=1000 * ran.compute_ms.size / ran.span_ms,
-            compute=latency(ran.compute_ms),
-            total=latency(ran.total_ms),
+        read = reading_of(ran)
+        return evolve(
+            read,
             shapes=point.shapes,
             gpu=self._cuda.name(),
             measured_by=self._name(captured=captured),
-            course_ms=course(ran.compute_ms),
-            remarks=(*([NO_GRAPH] if timing.graph and not captured else []), *doubts(ran.compute_ms)),
+            remarks=(*([NO_GRAPH] if timing.graph and not captured else []), *read.remarks),
         )
 
     def _name(self, *, captured: bool) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 from attrs import define, field, frozen
 
 from polyyolo.benchmarking.cuda import Cuda
-from polyyolo.benchmarking.shapes import Point, told
+from polyyolo.benchmarking.shapes import Point
 from polyyolo.engines.trtexec_results import Times
+from polyyolo.engines.trtexec_shapes import spelled
 from polyyolo.errors import InputError, ToolchainError
 
 DEPTH = 2
@@ -165,7 +166,7 @@ def _context(loaded: Any, point: Point, stream: int) -> Any:  # noqa: ANN401 - T
     for name, shape in point.shapes.items():
         if not context.set_input_shape(name, shape):
             raise InputError(
-                f"the engine does not take {told(point.shapes)}", fix="polyyolo inspect engine shows what it takes"
+                f"the engine does not take {spelled(point.shapes)}", fix="polyyolo inspect engine shows what it takes"
             )
     return context
 

@@ -1,15 +1,14 @@
 """Which shapes an engine is measured at: asked for as batches, as shapes or not at all, and only what it takes."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from polyyolo.engines.trtexec_shapes import read_shapes, spelled
 from polyyolo.errors import InputError
 from polyyolo.records import ShapeRange
 
 Shapes = Mapping[str, tuple[int, ...]]
-_WORD = re.compile(r"(?:(?:'(?P<quoted>[^']+)'|(?P<name>[^,']+)):)?(?P<sizes>\d+(?:x\d+)*)(?:,|$)")
 
 
 @frozen
@@ -38,7 +37,7 @@ def points(
     Raises:
         InputError: no such input, or outside every profile; the message has the range.
     """
-    bases = [_spelled(text, profiles) for text in asked] or [{}]
+    bases = [_asked(text, profiles) for text in asked] or [{}]
     return tuple(_placed(base, batch, profiles) for base in bases for batch in (batches or (None,)))
 
 
@@ -47,26 +46,18 @@ def batch_of(shapes: Shapes) -> int:
     return next((shape[0] for shape in shapes.values() if len(shape) == 4), next(iter(shapes.values()))[0])
 
 
-def told(shapes: Shapes) -> str:
-    """Write shapes as trtexec takes them."""
-    return ",".join(f"{_quoted(name)}:{'x'.join(map(str, shape))}" for name, shape in shapes.items())
-
-
-def _quoted(name: str) -> str:
-    return f"'{name}'" if set(name) & set(":,") else name
-
-
-def _spelled(text: str, profiles: Sequence[Mapping[str, ShapeRange]]) -> Shapes:
-    found = list(_WORD.finditer(text))
-    if "".join(each[0] for each in found) != text or not found:
-        raise InputError(f"{text!r} is no shape", fix="write it as images:8x3x640x640, more inputs behind a comma")
+def _asked(text: str, profiles: Sequence[Mapping[str, ShapeRange]]) -> Shapes:
+    try:
+        found = read_shapes(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is no shape", fix="write it as images:8x3x640x640, more inputs behind a comma"
+        ) from error
     inputs = list(profiles[0])
-    shapes = {}
-    for each in found:
-        name = each["quoted"] or each["name"] or _only(inputs, text)
+    shapes = {name or _only(inputs, text): shape for name, shape in found}
+    for name in shapes:
         if name not in inputs:
             raise InputError(f"the engine has no input {name!r}", fix=f"its inputs are {', '.join(inputs)}")
-        shapes[name] = tuple(int(size) for size in each["sizes"].split("x"))
     return shapes
 
 
@@ -101,7 +92,7 @@ def _holds(bounds: ShapeRange, shape: tuple[int, ...]) -> bool:
 
 
 def _outside(base: Shapes, batch: int | None, profiles: Sequence[Mapping[str, ShapeRange]]) -> InputError:
-    asked = told({name: _with(base.get(name, bounds.opt), batch, bounds) for name, bounds in profiles[0].items()})
+    asked = spelled({name: _with(base.get(name, bounds.opt), batch, bounds) for name, bounds in profiles[0].items()})
     ranges = "; or ".join(", ".join(_range(name, bounds) for name, bounds in each.items()) for each in profiles)
     return InputError(
         f"{asked} is outside what the engine takes: {ranges}",

@@ -7,31 +7,28 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from polyyolo.benchmarking.distribution import course, doubts, latency
 from polyyolo.benchmarking.reading import Reading
-from polyyolo.benchmarking.shapes import Point, told
+from polyyolo.benchmarking.shapes import Point
+from polyyolo.benchmarking.trtexec_reading import of_summary, of_times
 from polyyolo.engines.engine_file import EngineFile
-from polyyolo.engines.failures import DISK_FULL, cause_of, end_of, fix_for
+from polyyolo.engines.failures import cause_of, end_of, failure
 from polyyolo.engines.running import Ended, Run, run_logged
+from polyyolo.engines.trtexec_inference import load_flags
 from polyyolo.engines.trtexec_results import (
-    Summary,
     Times,
     open_inputs_in,
     profiles_in,
-    read_summary,
     read_times,
-    remarks_in,
     shapes_in,
-    value_in,
 )
+from polyyolo.engines.trtexec_shapes import spelled
 from polyyolo.engines.trtexec_timing import Dialect, Timing, timing_flags
-from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFailed
+from polyyolo.errors import InputError, PolyYoloError, ToolFailed
 from polyyolo.records import Command, ShapeRange
 
 PROFILES = (9, 0)
 """The first release with --dumpOptimizationProfile and --useProfile."""
 UNBOUNDED = 2**31 - 1
-TAIL_LINES = 12
 PROBE = Timing(warm_up_ms=0, duration_s=0, graph=False)
 
 
@@ -68,7 +65,10 @@ class TrtexecMeter:
             command = Command((*self._argv(point, timing), f"--exportTimes={exported}"))
             log = self._logged(command)
             times = _times(exported)
-        return self._reading(command, log, times, read_summary(log))
+        read = of_times(times, log) if times else of_summary(log)
+        if read is None:
+            raise self._failed("says that it succeeded, but it measured nothing", command, Ended(0, ()))
+        return evolve(read, measured_by=f"{self.program.name} {self.version}".strip(), command=command.argv)
 
     def profiles(self) -> tuple[Mapping[str, ShapeRange], ...]:
         """Ask what the engine takes; releases before 9.0 tell nothing but the shapes of one query.
@@ -86,10 +86,8 @@ class TrtexecMeter:
 
     def _argv(self, point: Point | None, timing: Timing) -> Iterator[str]:
         yield str(self.program)
-        yield f"--loadEngine={self.plan}"
+        yield from load_flags(self.plan, point.shapes if point else {})
         yield from timing_flags(self.dialect, timing)
-        if point:
-            yield f"--shapes={told(point.shapes)}"
         if point and point.profile:
             yield f"--useProfile={point.profile}"
 
@@ -99,7 +97,7 @@ class TrtexecMeter:
     def _refuse_profile(self, point: Point) -> None:
         if point.profile and not self._knows_profiles():
             raise InputError(
-                f"{told(point.shapes)} is in profile {point.profile} of {self.engine.path}, "
+                f"{spelled(point.shapes)} is in profile {point.profile} of {self.engine.path}, "
                 f"and trtexec {self.version} runs profile 0 only",
                 fix="use --program python, or a trtexec of TensorRT 9 or later",
             )
@@ -112,52 +110,11 @@ class TrtexecMeter:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def _failed(self, what: str, command: Command, ended: Ended) -> PolyYoloError:
-        said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
-        cause = cause_of(said)
-        if any(DISK_FULL.search(line) for line in said):
-            return ToolchainError(
-                f"{self.program.name} {what}: no space is left on the disk", fix="free some space, also in $TMPDIR"
-            )
-        if cause and cause.what:
+        said = tuple(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[1:])
+        failed, cause = failure(what, command, evolve(ended, lines=said), self.log, room="set TMPDIR"), cause_of(said)
+        if isinstance(failed, ToolFailed) and cause and cause.what:
             return cause.turn(f"{self.engine.path} {cause.what}", fix=cause.fix)
-        return ToolFailed(
-            f"{self.program.name} {what}",
-            fix=fix_for(said),
-            argv=command.argv,
-            status=ended.status,
-            tail="\n".join(said[-TAIL_LINES:]),
-            log_path=self.log,
-        )
-
-    def _reading(self, command: Command, log: str, times: Times | None, summary: Summary | None) -> Reading:
-        name = f"{self.program.name} {self.version}".strip()
-        read = _of_times(times) if times else _of_summary(summary) if summary else None
-        if read is None:
-            raise self._failed("says that it succeeded, but it measured nothing", command, Ended(0, ()))
-        remarks = (remark for remark in remarks_in(log) if not (times and "unstable" in remark))
-        return evolve(
-            read,
-            shapes=shapes_in(log),
-            gpu=value_in(log, "Selected Device"),
-            measured_by=name,
-            command=command.argv,
-            remarks=(*remarks, *read.remarks),
-        )
-
-
-def _of_times(times: Times) -> Reading:
-    return Reading(
-        queries_per_s=1000 * times.compute_ms.size / times.span_ms,
-        compute=latency(times.compute_ms),
-        total=latency(times.total_ms),
-        course_ms=course(times.compute_ms),
-        remarks=tuple(doubts(times.compute_ms)),
-    )
-
-
-def _of_summary(summary: Summary) -> Reading:
-    lost = "no exported times could be read: the figures are those of the log"
-    return Reading(summary.queries_per_s, summary.compute, summary.total, remarks=(lost,))
+        return failed
 
 
 def _bounds(shape: tuple[int, ...], *, is_open: bool) -> ShapeRange:

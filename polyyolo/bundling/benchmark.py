@@ -3,19 +3,21 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
 
-from polyyolo.benchmarking.distribution import course, doubts, latency
+from attrs import evolve
+
+from polyyolo.benchmarking.conditions import MEMORY_CLOCK, POWER, SM_CLOCK, TEMPERATURE, summed_up
+from polyyolo.benchmarking.reading import benchmark_of
+from polyyolo.benchmarking.trtexec_reading import of_times
 from polyyolo.bundling.contents import RESULTS, TIMES, Bundle
 from polyyolo.bundling.measuring import SPEED
-from polyyolo.engines.trtexec_results import read_times, remarks_in, value_in
+from polyyolo.engines.trtexec_results import read_times
 from polyyolo.engines.versions import number_in_banner
 from polyyolo.errors import InputError
 from polyyolo.records import Benchmark, Engine
 
 LOG, READINGS = "speed.log", "gpu.csv"
-CLOCK, TEMPERATURE = "sm_clock_mhz", "temperature_c"
-CONDITIONS = (CLOCK, "memory_clock_mhz", "power_w", TEMPERATURE)
+CONDITIONS = (SM_CLOCK, MEMORY_CLOCK, POWER, TEMPERATURE)
 """The columns of ``READINGS``, in the order of ``generations.READINGS``."""
 
 
@@ -26,32 +28,15 @@ def read_benchmark(folder: Path, bundle: Bundle, engine: Engine) -> Benchmark:
         InputError: times or log are missing, cut short, or hold something else.
     """
     results = folder / RESULTS
-    times = read_times(results / TIMES)
-    log = _log(results / LOG)
-    queries_per_s = times.compute_ms.size / times.span_ms * 1000
-    return Benchmark(
-        engine=engine.path,
-        sha256=engine.sha256,
+    times, log = read_times(results / TIMES), _log(results / LOG)
+    read = evolve(
+        of_times(times, log),
         shapes=bundle.shapes,
-        batch=bundle.batch,
-        images_per_s=queries_per_s * bundle.batch,
-        gpu_compute=latency(times.compute_ms),
-        end_to_end=None,
-        gpu=value_in(log, "Selected Device"),
         measured_by=f"trtexec {number_in_banner(log)}",
         command=_command(log),
-        settings={
-            "warm-up": f"{SPEED.warm_up_ms} ms",
-            "duration": f"{SPEED.duration_s:g} s",
-            "streams": str(SPEED.streams),
-            "CUDA graph": "on",
-            "spin wait": "on",
-            "copies": "left out",
-        },
-        conditions=_conditions(results / READINGS),
-        warnings=(*(each for each in remarks_in(log) if "unstable" not in each), *doubts(times.compute_ms)),
-        course_ms=course(times.compute_ms),
     )
+    conditions = _conditions(results / READINGS)
+    return evolve(benchmark_of(read, engine.path, engine.sha256, SPEED), conditions=conditions)
 
 
 def _log(path: Path) -> str:
@@ -69,17 +54,12 @@ def _command(log: str) -> tuple[str, ...]:
 
 
 def _conditions(path: Path) -> Mapping[str, float]:
-    """Sum up what nvidia-smi told meanwhile: medians, the lowest clock, the highest temperature; nothing without it."""
+    """Sum up what nvidia-smi told meanwhile; nothing without it."""
     if not path.is_file():
         return {}
     rows = list(csv.reader(path.read_text(encoding="utf-8", errors="replace").splitlines()))
-    found = {}
-    for place, name in enumerate(CONDITIONS):
-        values = [float(row[place]) for row in rows if len(row) == len(CONDITIONS) and _is_number(row[place])]
-        if values:
-            found[name] = max(values) if name == TEMPERATURE else median(values)
-            found |= {"sm_clock_min_mhz": min(values)} if name == CLOCK else {}
-    return found
+    whole = [dict(zip(CONDITIONS, row, strict=True)) for row in rows if len(row) == len(CONDITIONS)]
+    return summed_up([{name: float(text) for name, text in row.items() if _is_number(text)} for row in whole])
 
 
 def _is_number(text: str) -> bool:

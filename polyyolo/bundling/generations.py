@@ -19,10 +19,11 @@ from polyyolo.bundling.contents import (
     index_of,
 )
 from polyyolo.bundling.forms import Form, Forms
-from polyyolo.bundling.measuring import VERBOSITY, Measuring
+from polyyolo.bundling.measuring import Measuring
 from polyyolo.engines.plan import BuildOptions, Program, make_plan, shell_line, typing_for
 from polyyolo.engines.programs import TRTEXEC_FOLDERS
 from polyyolo.engines.toolchain import named
+from polyyolo.engines.trtexec_timing import Dialect
 from polyyolo.engines.versions import release
 from polyyolo.errors import PolyYoloError
 from polyyolo.records import BuildPlan, Profile, Route, Toolchain, ToolchainKind
@@ -80,7 +81,6 @@ def plan_for(forms: Forms, profile: Profile, route: Route, toolchain: Toolchain,
         program=Program.TRTEXEC,
         calibration_cache=Path(WRITTEN_CACHE) if route is Route.CALIBRATED else None,
         half=form.half,
-        extra=(VERBOSITY,),
     )
     return make_plan(spec, profile, toolchain, Path(engine), options)
 
@@ -172,7 +172,7 @@ def _form(forms: Forms, route: Route, generation: Generation) -> Form:
 
 
 def _measuring(forms: Forms, route: Route, generation: Generation) -> Measuring:
-    return Measuring(_form(forms, route, generation).spec, ENGINE, release(generation.toolchain))
+    return Measuring(_form(forms, route, generation).spec, ENGINE, Dialect(release(generation.toolchain)))
 
 
 def _run(arguments: tuple[str, ...]) -> Iterator[str]:

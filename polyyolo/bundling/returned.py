@@ -14,7 +14,7 @@ from polyyolo.bundling.generations import plan_for
 from polyyolo.bundling.notes import BuildNotes, read_build, read_notes
 from polyyolo.engine_layers.findings import findings
 from polyyolo.engine_layers.reading import read_layers, read_profile
-from polyyolo.engines.failures import fix_for
+from polyyolo.engines.failures import TAIL_LINES, fix_for
 from polyyolo.engines.half import read_half
 from polyyolo.engines.toolchain import named
 from polyyolo.errors import InputError, ToolFailed
@@ -36,7 +36,6 @@ from polyyolo.records import (
 from polyyolo.reports.verdict import BUILT, judge_measured
 
 BUILD_NOTES, FAILED, BUILD_LOG = "build.txt", "failed.txt", "build.log"
-TAIL_LINES = 12
 NO_PICTURES = Absent("no pictures were packed")
 
 

@@ -15,8 +15,8 @@ Times = Mapping[str, float | None]
 """Layer -> milliseconds, by TensorRT's profiler; None where it gave no number."""
 
 DETAILED = (
-    "build it with detail: polyyolo build MODEL -o ENGINE -- --profilingVerbosity=detailed (with Polygraphy "
-    "--profiling-verbosity detailed)"
+    "build it with polyyolo build, or with detail: trtexec --profilingVerbosity=detailed, polygraphy convert "
+    "--profiling-verbosity detailed"
 )
 EXPORT = "export it again: trtexec --loadEngine=ENGINE --exportLayerInfo=layers.json --skipInference"
 PROFILE = "trtexec --loadEngine=ENGINE --separateProfileRun --exportProfile=profile.json"

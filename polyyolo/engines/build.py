@@ -4,22 +4,21 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from attrs import evolve
 
 from polyyolo import progress
 from polyyolo.calibration.feed_count import require_complete
 from polyyolo.engines.calibrators import COUNT_FILE
-from polyyolo.engines.failures import DISK_FULL, end_of, fix_for
+from polyyolo.engines.failures import end_of, failure
 from polyyolo.engines.plan_file import fault_of
-from polyyolo.engines.running import Ended, Run, run_logged
-from polyyolo.errors import InputError, ModelError, ToolchainError, ToolFailed
+from polyyolo.engines.running import Run, run_logged
+from polyyolo.errors import InputError, ModelError
 from polyyolo.files import remove, replacing, sha256_of
 from polyyolo.quantization.cache_fit import refuse_unfit
 from polyyolo.records import BuildPlan, Command, Engine
 
-TAIL_LINES = 12
+ROOM = "choose another folder with -o"
 
 
 def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
@@ -46,10 +45,11 @@ def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
     with progress.step("build"), replacing(plan.engine) as temporary, _calibrating(plan) as cache:
         ended = run(_writing_to({**cache, plan.engine: temporary}, plan), log)
         if ended.status:
-            _fail(end_of(ended), plan, ended, log)
+            raise failure(end_of(ended), plan.command, ended, log, room=ROOM)
         fault = fault_of(temporary, plan.toolchain.kind)
         if fault:
-            _fail(f"says that it succeeded, but the engine {fault}", plan, ended, log)
+            said = f"says that it succeeded, but the engine {fault}"
+            raise failure(said, plan.command, ended, log, room=ROOM)
         if cache:
             require_complete(Path(plan.command.env[COUNT_FILE]))
     return Engine(
@@ -93,20 +93,3 @@ def _writing_to(places: Mapping[Path, Path], plan: BuildPlan) -> Command:
     final = {str(path): str(temporary) for path, temporary in places.items()}
     final |= {f"--saveEngine={path}": f"--saveEngine={temporary}" for path, temporary in places.items()}
     return evolve(plan.command, argv=tuple(final.get(word, word) for word in plan.command.argv))
-
-
-def _fail(what: str, plan: BuildPlan, ended: Ended, log: Path) -> NoReturn:
-    program = Path(plan.command.argv[0]).name
-    if any(DISK_FULL.search(line) for line in ended.lines):
-        raise ToolchainError(
-            f"{program} {what}: no space is left on the disk (log: {log})",
-            fix="free some space, or choose another folder with -o",
-        )
-    raise ToolFailed(
-        f"{program} {what}",
-        fix=fix_for(ended.lines),
-        argv=plan.command.argv,
-        status=ended.status,
-        tail="\n".join(ended.lines[-TAIL_LINES:]),
-        log_path=log,
-    )

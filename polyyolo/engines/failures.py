@@ -3,15 +3,20 @@
 import re
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 from attrs import evolve, frozen
 
 from polyyolo.engines.running import Ended
 from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFailed
+from polyyolo.records import Command
 
 DISK_FULL = re.compile(
     r"No space left on device|Errno 28|Disk quota exceeded|File too large|Saving engine to file failed", re.IGNORECASE
 )
+
+TAIL_LINES = 12
+"""So much of what a program printed last is shown with its failure."""
 
 
 @frozen
@@ -135,6 +140,30 @@ def fix_for(lines: Sequence[str]) -> str:
     """Find what to do about a failure whose words are known; else point to the log."""
     cause = cause_of(lines)
     return cause.fix if cause else "the log holds all that it said"
+
+
+def failure(what: str, command: Command, ended: Ended, log: Path, *, room: str = "") -> ToolchainError | ToolFailed:
+    """Make the error for a program that failed; the caller raises it.
+
+    Args:
+        what: a sentence's end after the program's name, as ``end_of`` gives it.
+        command: that was run.
+        ended: with the lines that tell why.
+        log: of the run.
+        room: how else a full disk is helped than by freeing space: "choose another folder with -o".
+    """
+    program = Path(command.argv[0]).name
+    if any(DISK_FULL.search(line) for line in ended.lines):
+        fix = f"free some space, or {room}" if room else "free some space"
+        return ToolchainError(f"{program} {what}: no space is left on the disk (log: {log})", fix=fix)
+    return ToolFailed(
+        f"{program} {what}",
+        fix=fix_for(ended.lines),
+        argv=command.argv,
+        status=ended.status,
+        tail="\n".join(ended.lines[-TAIL_LINES:]),
+        log_path=log,
+    )
 
 
 def end_of(ended: Ended) -> str:

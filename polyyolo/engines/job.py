@@ -54,6 +54,11 @@ class BuildOptions:
     feed: Feed | None = None
     extra: tuple[str, ...] = ()
 
+    @property
+    def extra_options(self) -> tuple[str, ...]:
+        """What stands before the = of each word of ``extra``."""
+        return tuple(word.partition("=")[0] for word in self.extra)
+
 
 @frozen
 class Job:

@@ -1,7 +1,5 @@
 """Words that go to trtexec or Polygraphy as they are: those that would undo what polyyolo decided are refused."""
 
-from collections.abc import Sequence
-
 from polyyolo.engines.job import Job, Program
 from polyyolo.errors import InputError
 
@@ -34,18 +32,9 @@ def refuse(job: Job) -> None:
         InputError: an option that is polyyolo's to decide, or that the plan has set already.
     """
     decided = DECIDED[job.program]
-    ours = (
-        set(_names((f"--memPoolSize={job.options.workspace_mib}", "--pool-limit")))
-        if job.options.workspace_mib
-        else set()
-    )
-    for word, name in zip(job.options.extra, _names(job.options.extra), strict=True):
+    ours = ("--memPoolSize", "--pool-limit") if job.options.workspace_mib else ()
+    for word, name in zip(job.options.extra, job.options.extra_options, strict=True):
         if name in decided:
             raise InputError(f"{word} would change what polyyolo decides", fix=decided[name])
         if name in ours:
             raise InputError(f"{word} is set by --workspace already", fix="leave one of them out")
-
-
-def _names(words: Sequence[str]) -> list[str]:
-    """Give what stands before the = of each word."""
-    return [word.partition("=")[0] for word in words]

@@ -8,6 +8,8 @@ from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.records import Command, ToolchainKind
 
 RTX_ENV = {"POLYGRAPHY_USE_TENSORRT_RTX": "1"}
+VERBOSITY = "--profiling-verbosity"
+"""Without it an engine forgets what its layers are, and only their names can be read from it."""
 
 
 def command(job: Job) -> Command:
@@ -28,6 +30,8 @@ def command(job: Job) -> Command:
         argv += ["--compute-capabilities", *options.compute_capabilities]
     if options.workspace_mib:
         argv += ["--pool-limit", f"workspace:{options.workspace_mib}M"]
+    if VERBOSITY not in options.extra_options:
+        argv += [VERBOSITY, "detailed"]
     env = RTX_ENV if job.toolchain.kind is ToolchainKind.RTX else {}
     fed = calibrators.environment(options.feed) if options.feed else {}
     return Command((*argv, *options.extra), {**env, **fed})

@@ -1,12 +1,12 @@
 """What trtexec's users are used to type, in polyyolo's terms."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
 from polyyolo import progress
 from polyyolo.engines.profiles import own_shape
+from polyyolo.engines.trtexec_shapes import read_shapes
 from polyyolo.errors import InputError, ProfileError
 from polyyolo.records import ModelSpec, Precision, Profile, ShapeRange
 
@@ -15,7 +15,6 @@ IDLE = {
     "build_only": "--buildOnly: a build never runs the engine",
     "skip_inference": "--skipInference: a build never runs the engine",
 }
-_INPUT = re.compile(r"(?:'(?P<quoted>[^']+)'|(?P<name>[^',:]+)):(?P<dims>\d+(?:x\d+)*)(?:,|$)")
 
 
 @frozen
@@ -115,9 +114,12 @@ def _shaped(given: Mapping[str, str]) -> Profile:
 
 
 def _shapes(bound: str, text: str) -> dict[str, tuple[int, ...]]:
-    found = list(_INPUT.finditer(text))
-    if "".join(each[0] for each in found) != text:
+    try:
+        found = dict(read_shapes(text))
+    except ValueError:
+        found = {"": ()}
+    if "" in found:
         raise ProfileError(
             f"--{bound}Shapes={text} cannot be read", fix="write it as images:1x3x640x640, inputs apart by commas"
         )
-    return {each["quoted"] or each["name"]: tuple(map(int, each["dims"].split("x"))) for each in found}
+    return found

@@ -1,16 +1,19 @@
 """How trtexec 8.5 to 11 is told to build; the changes are those of sampleOptions.cpp in NVIDIA/TensorRT."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from polyyolo.engines.job import Job
 from polyyolo.engines.profiles import dynamic_inputs
+from polyyolo.engines.trtexec_shapes import spelled
 from polyyolo.engines.versions import release
-from polyyolo.records import Command, ShapeRange
+from polyyolo.records import Command
 
 SEVERAL_PROFILES = (9, 0)
 """The first release with --profile."""
 SKIP_INFERENCE = (8, 6)
 """The first release with --skipInference; it was --buildOnly before, which 10.0 dropped."""
+VERBOSITY = "--profilingVerbosity"
+"""Without it an engine forgets what its layers are, and only their names can be read from it."""
 
 
 def command(job: Job) -> Command:
@@ -31,6 +34,8 @@ def command(job: Job) -> Command:
         argv.append(f"--timingCacheFile={options.timing_cache}")
     if options.workspace_mib:
         argv.append(f"--memPoolSize=workspace:{options.workspace_mib}")
+    if VERBOSITY not in options.extra_options:
+        argv.append(f"{VERBOSITY}=detailed")
     argv.append("--skipInference" if release(job.toolchain) >= SKIP_INFERENCE else "--buildOnly")
     return Command((*argv, *options.extra))
 
@@ -45,10 +50,4 @@ def _shapes(job: Job) -> Iterator[str]:
         if several:
             yield f"--profile={index}"
         for bound in ("min", "opt", "max"):
-            yield f"--{bound}Shapes={','.join(_shape(name, bound, shapes) for name in names)}"
-
-
-def _shape(name: str, bound: str, shapes: Mapping[str, ShapeRange]) -> str:
-    sizes: tuple[int, ...] = getattr(shapes[name], bound)
-    quoted = f"'{name}'" if set(name) & set(":,") else name
-    return f"{quoted}:{'x'.join(str(size) for size in sizes)}"
+            yield f"--{bound}Shapes={spelled({name: getattr(shapes[name], bound) for name in names})}"

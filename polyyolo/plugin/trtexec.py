@@ -60,7 +60,7 @@ class TrtexecRunner(BaseRunner):  # type: ignore[misc]  # Polygraphy is untyped
             engine = self._model
             if self._model.suffix == ".onnx":
                 engine = engine_from(self._model, self._build, toolchain, folder)
-            self._session = Session(toolchain.trtexec or Path("trtexec"), engine, folder)
+            self._session = Session(toolchain, engine, folder)
 
     def get_input_metadata_impl(self) -> TensorMetadata:
         """Tell names, types and shapes of the inputs."""

@@ -1,20 +1,21 @@
-"""One inference by trtexec: arrays in, arrays out; its options for that are the same from 8.5 to 11."""
+"""One inference by trtexec: arrays in, arrays out."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from attrs import frozen
 
-from polyyolo.engines.failures import end_of, fix_for
-from polyyolo.engines.running import Ended, Run, run_logged
+from polyyolo.engines.failures import end_of, failure
+from polyyolo.engines.running import Run, run_logged
+from polyyolo.engines.trtexec_inference import load_flags, once_flags
 from polyyolo.engines.trtexec_outputs import read_outputs
-from polyyolo.errors import ToolFailed
-from polyyolo.records import Command
+from polyyolo.engines.trtexec_results import read_times
+from polyyolo.engines.trtexec_timing import Dialect
+from polyyolo.engines.versions import release
+from polyyolo.errors import InputError
+from polyyolo.records import Command, Toolchain
 from polyyolo.verification.boxes import Array
-
-TAIL_LINES = 12
 
 
 @frozen
@@ -35,13 +36,13 @@ class Session:
     """An engine, ready to be loaded by trtexec again and again.
 
     Attributes:
-        trtexec: the program.
+        toolchain: with trtexec.
         engine: a plan of its release.
         folder: for what goes in and out; without commas or colons in its path.
         run: what runs a command.
     """
 
-    trtexec: Path
+    toolchain: Toolchain
     engine: Path
     folder: Path
     run: Run = run_logged
@@ -53,6 +54,7 @@ class Session:
             feed: input name -> array, of the type that the engine wants.
 
         Raises:
+            ToolchainError: the disk is full.
             ToolFailed: trtexec failed, or wrote no outputs that can be read.
         """
         command = self._command(feed)
@@ -60,13 +62,13 @@ class Session:
             exported.unlink(missing_ok=True)
         ended = self.run(command, self._log)
         if ended.status:
-            raise _failed(end_of(ended), command, ended, self._log)
+            raise failure(end_of(ended), command, ended, self._log)
         try:
             outputs = read_outputs(self._outputs.read_text(encoding="utf-8"))
-            latency_ms = float(json.loads(self._times.read_text(encoding="utf-8"))[-1]["latencyMs"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            latency_ms = float(read_times(self._times).total_ms[-1])
+        except (OSError, ValueError, LookupError, TypeError, InputError) as error:
             told = f"says that it succeeded, but its exports cannot be read: {error}"
-            raise _failed(told, command, ended, self._log) from error
+            raise failure(told, command, ended, self._log) from error
         return Inferred(outputs, latency_ms)
 
     @property
@@ -82,35 +84,11 @@ class Session:
         return self.folder / "times.json"
 
     def _command(self, feed: Mapping[str, Array]) -> Command:
-        """Write the inputs to files, and spell the command that loads them; fixed shapes may be told to an engine."""
-        loads, shapes = [], []
-        for number, (name, array) in enumerate(feed.items()):
-            raw = self.folder / f"input-{number}.bin"
-            np.ascontiguousarray(array).tofile(raw)
-            quoted = f"'{name}'" if set(name) & set(":,") else name
-            loads.append(f"{quoted}:{raw}")
-            shapes.append(f"{quoted}:{'x'.join(map(str, array.shape))}")
-        return Command(
-            (
-                str(self.trtexec),
-                f"--loadEngine={self.engine}",
-                f"--shapes={','.join(shapes)}",
-                f"--loadInputs={','.join(loads)}",
-                f"--exportOutput={self._outputs}",
-                f"--exportTimes={self._times}",
-                "--iterations=1",
-                "--duration=0",
-                "--warmUp=0",
-            )
-        )
-
-
-def _failed(what: str, command: Command, ended: Ended, log: Path) -> ToolFailed:
-    return ToolFailed(
-        f"trtexec {what}",
-        fix=fix_for(ended.lines),
-        argv=command.argv,
-        status=ended.status,
-        tail="\n".join(ended.lines[-TAIL_LINES:]),
-        log_path=log,
-    )
+        """Write the inputs to files, and spell the command that loads them."""
+        raw = {name: self.folder / f"input-{number}.bin" for number, name in enumerate(feed)}
+        for name, path in raw.items():
+            np.ascontiguousarray(feed[name]).tofile(path)
+        loaded = load_flags(self.engine, {name: array.shape for name, array in feed.items()})
+        once = once_flags(Dialect(release(self.toolchain)), raw, self._outputs)
+        program = str(self.toolchain.trtexec or "trtexec")
+        return Command((program, *loaded, *once, f"--exportTimes={self._times}"))

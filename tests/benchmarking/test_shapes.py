@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyyolo.benchmarking.shapes import Point, batch_of, points, told
+from polyyolo.benchmarking.shapes import Point, batch_of, points
+from polyyolo.engines.trtexec_shapes import spelled
 from polyyolo.errors import InputError
 from polyyolo.records import ShapeRange
 
@@ -26,7 +27,7 @@ def test_batches_change_the_first_axis_alone():
 def test_a_shape_without_a_name_is_of_the_only_input_and_goes_with_batches():
     found = points([YOLO], batches=(1, 2), asked=("1x3x320x320", "images:1x3x640x320"))
 
-    assert [told(point.shapes) for point in found] == [
+    assert [spelled(point.shapes) for point in found] == [
         "images:1x3x320x320",
         "images:2x3x320x320",
         "images:1x3x640x320",
@@ -41,7 +42,7 @@ def test_a_shape_of_another_profile_is_measured_with_that():
 def test_an_input_that_is_no_batch_keeps_its_shape_and_quotes_its_name():
     [point] = points([TWO], batches=(8,))
 
-    assert told(point.shapes) == "images:8x3x64x64,'scale:0':2"
+    assert spelled(point.shapes) == "images:8x3x64x64,'scale:0':2"
     assert batch_of(point.shapes) == 8
 
 
@@ -76,4 +77,4 @@ def test_what_the_engine_does_not_take_is_refused_with_its_range(profiles, batch
 def test_what_is_told_is_read_back(batch, height, width):
     shapes = {"images": (batch, 3, height, width)}
 
-    assert points([YOLO], asked=(told(shapes),)) == (Point(shapes, 0),)
+    assert points([YOLO], asked=(spelled(shapes),)) == (Point(shapes, 0),)

@@ -40,14 +40,14 @@ def test_each_generation_gets_the_model_and_the_options_that_it_knows(box, fake_
 
     weak = ["--onnx=models/model.int8.onnx", "--int8", "--fp16"]
     assert asked == {
-        "8.5.3": [*weak, "--buildOnly", "--profilingVerbosity=detailed"],
-        "8.6.1": [*weak, "--skipInference", "--profilingVerbosity=detailed"],
-        "9.3": [*weak, "--skipInference", "--profilingVerbosity=detailed"],
+        "8.5.3": [*weak, "--profilingVerbosity=detailed", "--buildOnly"],
+        "8.6.1": [*weak, "--profilingVerbosity=detailed", "--skipInference"],
+        "9.3": [*weak, "--profilingVerbosity=detailed", "--skipInference"],
         "10.16": [
             *("--onnx=models/model.fp16.onnx", "--stronglyTyped"),
-            *("--skipInference", "--profilingVerbosity=detailed"),
+            *("--profilingVerbosity=detailed", "--skipInference"),
         ],
-        "11.1": ["--onnx=models/model.fp16.onnx", "--skipInference", "--profilingVerbosity=detailed"],
+        "11.1": ["--onnx=models/model.fp16.onnx", "--profilingVerbosity=detailed", "--skipInference"],
     }
 
 

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from polyyolo.calibration import cache_file
 from polyyolo.cli import main
 
+DETAIL = "--profilingVerbosity=detailed"
+
 
 @pytest.fixture
 def polyyolo(fake_trtexec, tmp_path, monkeypatch):
@@ -38,7 +40,7 @@ def test_calib_takes_a_folder_of_pictures(polyyolo, little_yolo, little_pictures
     done = polyyolo("8.6.0", "build", little_yolo, "--calib", little_pictures, "-o", engine)
 
     assert done.exit_code == 0, done.output
-    assert told(engine) == ["--int8", "--fp16", f"--calib={engine}.cache", "--skipInference"]
+    assert told(engine) == ["--int8", "--fp16", f"--calib={engine}.cache", DETAIL, "--skipInference"]
     assert cache_file.read(tmp_path / "yolo.plan.cache").version == 8600
     assert engine.read_bytes()[:4] == b"ftrt"
 
@@ -75,7 +77,7 @@ def test_an_old_command_line_of_trtexec_builds_the_same(polyyolo, little_dynamic
                     "--workspace=512", *idle, "--", "--noTF32")  # fmt: skip
 
     assert done.exit_code == 0, done.output
-    assert told(engine) == ["--fp16", *shapes, "--memPoolSize=workspace:512", "--skipInference", "--noTF32"]
+    assert told(engine) == ["--fp16", *shapes, "--memPoolSize=workspace:512", DETAIL, "--skipInference", "--noTF32"]
     assert "--explicitBatch: every ONNX has its batch" in done.stderr
 
 

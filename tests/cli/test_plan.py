@@ -31,12 +31,12 @@ def test_the_commands_for_a_named_release_can_be_pasted_into_a_shell(polyyolo, m
         [
             *("trtexec", f"--onnx={model}", "--saveEngine=out/yolov5s-dyn.plan", "--fp16"),
             *("--minShapes=images:1x3x640x640", "--optShapes=images:8x3x640x640", "--maxShapes=images:16x3x640x640"),
-            "--skipInference",
+            *("--profilingVerbosity=detailed", "--skipInference"),
         ],
         [
             *("polygraphy", "convert", str(model), "--convert-to", "trt", "-o", "out/yolov5s-dyn.plan", "--fp16"),
             *("--trt-min-shapes", "images:[1,3,640,640]", "--trt-opt-shapes", "images:[8,3,640,640]"),
-            *("--trt-max-shapes", "images:[16,3,640,640]"),
+            *("--trt-max-shapes", "images:[16,3,640,640]", "--profiling-verbosity", "detailed"),
         ],
     ]
 

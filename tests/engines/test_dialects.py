@@ -15,6 +15,7 @@ ENGINE = Path("out/yolo.plan")
 OPEN = ("batch", 3, "height", "width")
 CAST, FLOAT = Half(anywhere=True, scales=True), Half()
 TRTEXEC, POLYGRAPHY = Program.TRTEXEC, Program.POLYGRAPHY
+DETAIL, DETAILED = "--profilingVerbosity=detailed", ("--profiling-verbosity", "detailed")
 
 TRTEXEC_SHAPES = (
     "--minShapes=images:1x3x640x640",
@@ -52,8 +53,8 @@ def argv(spec, release, program, **options):
 def test_trtexec_builds_a_qdq_model_in_the_dialect_of_its_release(yolo, release, half, typed, last):
     head = ("trtexec", "--onnx=yolo.onnx", "--saveEngine=out/yolo.plan", *typed)
 
-    assert argv(yolo(), release, TRTEXEC, half=half) == (*head, last)
-    assert argv(yolo(OPEN), release, TRTEXEC, half=half) == (*head, *TRTEXEC_SHAPES, last)
+    assert argv(yolo(), release, TRTEXEC, half=half) == (*head, DETAIL, last)
+    assert argv(yolo(OPEN), release, TRTEXEC, half=half) == (*head, *TRTEXEC_SHAPES, DETAIL, last)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +74,8 @@ def test_trtexec_builds_a_qdq_model_in_the_dialect_of_its_release(yolo, release,
 def test_polygraphy_builds_a_qdq_model_with_every_tensorrt(yolo, release, half, typed):
     head = ("polygraphy", "convert", "yolo.onnx", "--convert-to", "trt", "-o", "out/yolo.plan", *typed)
 
-    assert argv(yolo(), release, POLYGRAPHY, half=half) == head
-    assert argv(yolo(OPEN), release, POLYGRAPHY, half=half) == (*head, *POLYGRAPHY_SHAPES)
+    assert argv(yolo(), release, POLYGRAPHY, half=half) == (*head, *DETAILED)
+    assert argv(yolo(OPEN), release, POLYGRAPHY, half=half) == (*head, *POLYGRAPHY_SHAPES, *DETAILED)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_polygraphy_builds_a_qdq_model_with_every_tensorrt(yolo, release, half, 
 def test_a_float_model_gets_the_flags_of_its_precision(yolo, release, half, precision, typed):
     line = argv(yolo(quantized=False), release, TRTEXEC, half=half, precision=precision)
 
-    assert line == ("trtexec", "--onnx=yolo.onnx", "--saveEngine=out/yolo.plan", *typed, "--skipInference")
+    assert line == ("trtexec", "--onnx=yolo.onnx", "--saveEngine=out/yolo.plan", *typed, DETAIL, "--skipInference")
 
 
 @pytest.mark.parametrize("release", ["8.6", "9.3", "10.16"])
@@ -102,11 +103,11 @@ def test_a_calibration_cache_is_handed_over_with_weak_typing(yolo, release):
 
     assert argv(spec, release, TRTEXEC, **options) == (
         *("trtexec", "--onnx=yolo.onnx", "--saveEngine=out/yolo.plan", "--int8", "--fp16"),
-        *("--calib=yolo.cache", "--skipInference"),
+        *("--calib=yolo.cache", DETAIL, "--skipInference"),
     )
     assert argv(spec, release, POLYGRAPHY, **options) == (
         *("polygraphy", "convert", "yolo.onnx", "--convert-to", "trt", "-o", "out/yolo.plan", "--int8", "--fp16"),
-        *("--calibration-cache", "yolo.cache"),
+        *("--calibration-cache", "yolo.cache", *DETAILED),
     )
 
 
@@ -114,13 +115,13 @@ def test_several_optimisation_profiles_are_numbered_for_trtexec_and_repeated_for
     small, large = (1, 3, 320, 320), (1, 3, 640, 640)
     profile = Profile("two", tuple({"*": ShapeRange(shape, shape, shape)} for shape in (small, large)))
 
-    assert argv(yolo(OPEN), "9.0", TRTEXEC, profile=profile)[5:-1] == (
+    assert argv(yolo(OPEN), "9.0", TRTEXEC, profile=profile)[5:-2] == (
         *("--profile=0", "--minShapes=images:1x3x320x320"),
         *("--optShapes=images:1x3x320x320", "--maxShapes=images:1x3x320x320"),
         *("--profile=1", "--minShapes=images:1x3x640x640"),
         *("--optShapes=images:1x3x640x640", "--maxShapes=images:1x3x640x640"),
     )
-    assert argv(yolo(OPEN), "8.6", POLYGRAPHY, profile=profile)[9:] == (
+    assert argv(yolo(OPEN), "8.6", POLYGRAPHY, profile=profile)[9:-2] == (
         *("--trt-min-shapes", "images:[1,3,320,320]", "--trt-opt-shapes", "images:[1,3,320,320]"),
         *("--trt-max-shapes", "images:[1,3,320,320]", "--trt-min-shapes", "images:[1,3,640,640]"),
         *("--trt-opt-shapes", "images:[1,3,640,640]", "--trt-max-shapes", "images:[1,3,640,640]"),
@@ -132,7 +133,7 @@ def test_only_inputs_with_open_axes_are_told_their_shapes_and_odd_names_are_quot
     shapes = {"*": ShapeRange(*[(1, 3, 640, 640)] * 3), "boxes:0": ShapeRange((1, 4), (2, 4), (3, 4))}
     profile = Profile("both", (shapes,))
 
-    assert argv(yolo(OPEN, more=more), "10.16", TRTEXEC, profile=profile)[4:-1] == (
+    assert argv(yolo(OPEN, more=more), "10.16", TRTEXEC, profile=profile)[4:-2] == (
         "--minShapes=images:1x3x640x640,'boxes:0':1x4",
         "--optShapes=images:1x3x640x640,'boxes:0':2x4",
         "--maxShapes=images:1x3x640x640,'boxes:0':3x4",
@@ -145,9 +146,11 @@ def test_only_inputs_with_open_axes_are_told_their_shapes_and_odd_names_are_quot
 def test_a_timing_cache_is_read_and_written_again(yolo):
     cache = Path("t.cache")
 
-    assert argv(yolo(), "11.4", TRTEXEC, timing_cache=cache)[3:] == ("--timingCacheFile=t.cache", "--skipInference")
+    assert argv(yolo(), "11.4", TRTEXEC, timing_cache=cache)[3:] == (
+        *("--timingCacheFile=t.cache", DETAIL, "--skipInference"),
+    )
     assert argv(yolo(), "11.4", POLYGRAPHY, timing_cache=cache)[7:] == (
-        *("--load-timing-cache", "t.cache", "--save-timing-cache", "t.cache"),
+        *("--load-timing-cache", "t.cache", "--save-timing-cache", "t.cache", *DETAILED),
     )
 
 
@@ -158,17 +161,29 @@ def test_tensorrt_for_rtx_is_switched_on_in_the_environment_and_told_the_gpus(yo
     command = make_plan(yolo(), default(yolo()), toolchain, ENGINE, options).command
 
     assert command.env == {"POLYGRAPHY_USE_TENSORRT_RTX": "1"}
-    assert command.argv[7:] == ("--compute-capabilities", "7.5", "8.9")
+    assert command.argv[7:] == ("--compute-capabilities", "7.5", "8.9", *DETAILED)
     assert shell_line(command) == (
         "POLYGRAPHY_USE_TENSORRT_RTX=1 polygraphy convert yolo.onnx --convert-to trt -o out/yolo.plan "
-        "--compute-capabilities 7.5 8.9"
+        "--compute-capabilities 7.5 8.9 --profiling-verbosity detailed"
     )
 
 
 def test_turing_is_named_by_itself_when_it_is_the_gpu_here(yolo):
     turing = named("1.7", kind=ToolchainKind.RTX, compute_capability="7.5")
 
-    assert argv(yolo(), turing, POLYGRAPHY)[7:] == ("--compute-capabilities", "7.5")
+    assert argv(yolo(), turing, POLYGRAPHY)[7:] == ("--compute-capabilities", "7.5", *DETAILED)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [(TRTEXEC, ("--profilingVerbosity=none",)), (POLYGRAPHY, ("--profiling-verbosity", "none"))],
+)
+def test_an_engine_keeps_what_its_layers_are_unless_another_verbosity_is_asked_for(yolo, program, words):
+    """trtexec stops at an option that is there twice."""
+    line = argv(yolo(), "10.16", program, extra=words)
+
+    assert line[-len(words) :] == words
+    assert sum(word.startswith(words[0].partition("=")[0]) for word in line) == 1
 
 
 def test_programs_that_were_found_are_called_by_their_path(yolo):

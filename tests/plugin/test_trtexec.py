@@ -5,8 +5,10 @@ import json
 import numpy as np
 import onnx
 import pytest
+from attrs import evolve
 
 from polyyolo.engines.running import Ended
+from polyyolo.engines.toolchain import named
 from polyyolo.errors import ToolFailed
 from polyyolo.plugin.trtexec_inference import Session
 
@@ -22,7 +24,12 @@ def by_trtexec(polygraphy_run, fake_trtexec, little_yolo, little_pictures):
     return run
 
 
+QUERY = {"startH2dMs": 0, "computeMs": 0.5, "endD2hMs": 0.75, "latencyMs": 0.75}
 RELEASES = ("8.5.3", "8.6.0", "9.3", "10.16", "11.1")
+
+
+def here(folder, release):
+    return evolve(named(release), trtexec=folder / "trtexec")
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -114,30 +121,35 @@ def test_a_machine_without_trtexec_says_how_to_get_it(polygraphy_run, little_yol
     assert "/nowhere/trtexec does not start" in ran.text
 
 
-def test_the_command_names_shapes_files_and_one_query(tmp_path):
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ("8.6.0", ("--useSpinWait",)),
+        ("11.1", ("--noCudaGraph", "--includeDataTransfers")),
+    ],
+)
+def test_the_command_names_shapes_files_and_one_query_that_moves_its_data(tmp_path, release, said):
     """Names with a colon are quoted: trtexec splits at the last one otherwise."""
     commands = []
 
     def run(command, _log):
         commands.append(command.argv)
         (tmp_path / "outputs.json").write_text(json.dumps([{"name": "y", "dimensions": "1x2", "values": [1.5, 2]}]))
-        (tmp_path / "times.json").write_text('[{"latencyMs": 0.75}]')
+        (tmp_path / "times.json").write_text(json.dumps([QUERY]))
         return Ended(0, ())
 
     feed = {"a:0": np.zeros((1, 3, 8, 8), np.float32)}
-    inferred = Session(tmp_path / "trtexec", tmp_path / "m.plan", tmp_path, run).infer(feed)
+    inferred = Session(here(tmp_path, release), tmp_path / "m.plan", tmp_path, run).infer(feed)
 
     assert commands == [
         (
             f"{tmp_path}/trtexec",
             f"--loadEngine={tmp_path}/m.plan",
             "--shapes='a:0':1x3x8x8",
+            *("--warmUp=0", "--duration=0", "--percentile=90,95,99", *said, "--iterations=1"),
             f"--loadInputs='a:0':{tmp_path}/input-0.bin",
             f"--exportOutput={tmp_path}/outputs.json",
             f"--exportTimes={tmp_path}/times.json",
-            "--iterations=1",
-            "--duration=0",
-            "--warmUp=0",
         )
     ]
     assert (tmp_path / "input-0.bin").stat().st_size == 4 * 3 * 8 * 8
@@ -152,11 +164,11 @@ def test_the_command_names_shapes_files_and_one_query(tmp_path):
 def test_exports_that_end_in_the_middle_are_a_failure_of_trtexec(tmp_path, exported):
     def run(_command, _log):
         (tmp_path / "outputs.json").write_text(exported)
-        (tmp_path / "times.json").write_text('[{"latencyMs": 0.75}]')
+        (tmp_path / "times.json").write_text(json.dumps([QUERY]))
         return Ended(0, ("&&&& PASSED",))
 
     with pytest.raises(ToolFailed, match="its exports cannot be read"):
-        Session(tmp_path / "trtexec", tmp_path / "m.plan", tmp_path, run).infer({})
+        Session(here(tmp_path, "8.6.0"), tmp_path / "m.plan", tmp_path, run).infer({})
 
 
 def test_inputs_of_another_type_than_float_go_as_they_are(
