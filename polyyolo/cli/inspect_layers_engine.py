@@ -72,9 +72,10 @@ def show(path: Path, asked: Asked) -> None:
         raise InputError("--against-profile needs --against", fix="name the other engine or export too")
     compared = changes(engine, _read(asked.against, asked.against_profile)) if asked.against else None
     if asked.plot:
-        from polyyolo.reports.layers_plot import layers_plot
+        from polyyolo.files import write_text
+        from polyyolo.reports import layers_plot
 
-        layers_plot(found, asked.plot, title=path.stem)
+        write_text(asked.plot, layers_plot.svg(found, title=path.stem))
     if asked.as_json:
         print_json(_plain(found, compared))
     else:
@@ -114,10 +115,7 @@ def _table(found: "Findings", *, every: bool) -> Any:  # noqa: ANN401 - rich is 
     from rich.table import Table
 
     table = Table("layer", "kind", "in", "out", "us", "share", "in float because")
-    for layer in found.layers:
-        idle = layer.time_ms == 0 or layer.kind in ("Constant", "NoOp")
-        if idle and not every:
-            continue
+    for layer in found.layers if every else found.busy:
         style = STYLES.get(layer.precision, "default")
         table.add_row(
             escape(_short(layer)),

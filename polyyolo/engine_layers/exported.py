@@ -11,6 +11,8 @@ from polyyolo.engine_layers.tensors import Tensor, read_tensor, type_in
 
 INT8 = "INT8"
 FLOATS = ("FP32", "FP16", "BF16")
+IDLE = ("Constant", "NoOp")
+"""Kinds of layers that take no time."""
 _NODE = re.compile(r"\[ONNX Layer: (.+?)\](?=[\x1e\x1f]|\[ONNX Layer: |$)")
 _WORD = re.compile(r"[^\s,()+]+")
 _WEIGHTED = re.compile(r"conv|gemm|fullyconnected|matrixmultiply|matmul", re.IGNORECASE)
@@ -63,7 +65,7 @@ class Exported:
     @property
     def role(self) -> Role:
         """Constants and layers that only rename cost nothing; copies and conversions are the price of others."""
-        if self.kind in ("Constant", "NoOp") or not self.outputs:
+        if self.kind in IDLE or not self.outputs:
             return Role.IDLES
         return Role.MOVES if self.move else Role.COMPUTES
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from polyyolo.engine_layers.exported import Exported, Role
+from polyyolo.engine_layers.exported import IDLE, Exported, Role
 from polyyolo.engine_layers.links import Links, link
 from polyyolo.engine_layers.reading import Times
 from polyyolo.engine_layers.reasons import reasons
@@ -56,6 +56,11 @@ class Findings:
     weighted_int8: int
     moves: tuple[Moves, ...]
     islands: tuple[Island, ...]
+
+    @property
+    def busy(self) -> tuple[EngineLayer, ...]:
+        """The layers that take time, as far as that is known."""
+        return tuple(layer for layer in self.layers if layer.time_ms != 0 and layer.kind not in IDLE)
 
 
 def findings(

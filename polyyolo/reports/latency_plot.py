@@ -1,19 +1,21 @@
 """A plot of how an engine's GPU compute time is distributed, and of its course during the measurement."""
 
-import io
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from polyyolo.records import Benchmark
+from polyyolo.reports import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FILE = "benchmark.svg"
 BINS = 30
 ROW_INCHES = 2.0
-INK, GRID, BAR, LINE = "#24292e", "#d8dee4", "#0a5cc2", "#b35900"
+BAR, LINE = "#0a5cc2", "#b35900"
 
 
 def svg(benchmarks: Sequence[Benchmark]) -> str:
@@ -25,21 +27,18 @@ def svg(benchmarks: Sequence[Benchmark]) -> str:
     Returns:
         an SVG file. Its text stays text, and the same benchmarks give the same bytes; empty where there is no row.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     shown = [each for each in benchmarks if each.gpu_compute.quantiles_ms]
     if not shown:
         return ""
-    with mpl.rc_context({"svg.hashsalt": "polyyolo", "svg.fonttype": "none", "text.parse_math": False, "font.size": 9}):
-        figure = Figure(figsize=(8.4, ROW_INCHES * len(shown) + 0.4), facecolor="white", layout="constrained")
-        rows = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"width_ratios": (3, 2)})
-        for (left, right), each in zip(rows, shown, strict=True):
-            _distribution(left, each)
-            _course(right, each)
-        written = io.StringIO()
-        figure.savefig(written, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return written.getvalue()
+    size = (8.4, ROW_INCHES * len(shown) + 0.4)
+    return figure.svg(size, partial(_rows, shown), font_points=9)
+
+
+def _rows(shown: Sequence[Benchmark], into: "Figure") -> None:
+    rows = into.subplots(len(shown), 2, squeeze=False, gridspec_kw={"width_ratios": (3, 2)})
+    for (left, right), each in zip(rows, shown, strict=True):
+        _distribution(left, each)
+        _course(right, each)
 
 
 def _distribution(axes: "Axes", benchmark: Benchmark) -> None:
@@ -49,25 +48,17 @@ def _distribution(axes: "Axes", benchmark: Benchmark) -> None:
     for value, style in ((spread.median_ms, "-"), (spread.p99_ms, "--")):
         axes.axvline(value, color=LINE, linestyle=style, linewidth=1)
     axes.set_title(f"{_shapes(benchmark)}: median {spread.median_ms:.4g} ms, p99 {spread.p99_ms:.4g} ms", loc="left")
-    _labelled(axes, "GPU compute time in ms; solid: median, dashed: p99", "% of queries")
+    figure.dress(axes, "GPU compute time in ms; solid: median, dashed: p99", "% of queries")
 
 
 def _course(axes: "Axes", benchmark: Benchmark) -> None:
     parts = len(benchmark.course_ms)
     axes.plot([100 * (part + 0.5) / parts for part in range(parts)], benchmark.course_ms, color=BAR, linewidth=1.2)
     axes.set_title(f"{benchmark.images_per_s:,.0f} images/s", loc="left")
-    _labelled(axes, "% of the measurement", "median in ms")
+    figure.dress(axes, "% of the measurement", "median in ms")
     middle = benchmark.gpu_compute.median_ms
     low, high = min(benchmark.course_ms), max(benchmark.course_ms)
     axes.set_ylim(min(low, 0.98 * middle), max(high, 1.02 * middle))  # below 2% nothing is worth a mountain
-
-
-def _labelled(axes: "Axes", across: str, up: str) -> None:
-    axes.set_xlabel(across, color=INK)
-    axes.set_ylabel(up, color=INK)
-    axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _shapes(benchmark: Benchmark) -> str:

@@ -1,25 +1,25 @@
 """A plot of what quantizing each tensor costs against the work that INT8 makes cheaper."""
 
-import io
 import math
-import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from polyyolo.records import Run
+from polyyolo.reports import figure
 from polyyolo.reports.costs import Cost, costs
+from polyyolo.reports.figure import GRID, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FILE = "sensitivity.svg"
 NAMED = 6
 """The most costly tensors are named; more names would cover each other."""
-INK, GRID, KEPT, QUANTIZED = "#24292e", "#d8dee4", "#b35900", "#0a5cc2"
-PAPER = "#fffffe"
+KEPT, QUANTIZED = "#b35900", "#0a5cc2"
 INLINE = {INK: "currentColor", GRID: "var(--line)", KEPT: "var(--kept)", QUANTIZED: "var(--int8)", PAPER: "none"}
 """Colours of the plot -> those of the page, which has a light and a dark set."""
-SETTINGS: dict[Any, Any] = {"svg.hashsalt": "polyyolo", "svg.fonttype": "none", "text.parse_math": False}
 GLOBAL_STYLE = '<style type="text/css">*{stroke-linejoin: round; stroke-linecap: butt}</style>'
 """In a page this would reach every element."""
 
@@ -33,21 +33,7 @@ def svg(run: Run) -> str:
     Returns:
         an SVG file. Its text stays text, and the same run gives the same bytes.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    found = [each for each in costs(run) if each.noise > 0 and each.work > 0]
-    written = io.StringIO()
-    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a font without the letters of a name: whoever shows the text has another
-        figure = Figure(figsize=(7.6, 4.4), facecolor=PAPER, layout="constrained")
-        axes = figure.add_subplot()
-        _drawn(axes, found)
-        if found:
-            _scaled(axes)
-        _dressed(axes)
-        figure.savefig(written, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return written.getvalue()
+    return figure.svg((7.6, 4.4), partial(_drawn, [each for each in costs(run) if each.noise > 0 and each.work > 0]))
 
 
 def inlined(run: Run) -> str:
@@ -60,7 +46,16 @@ def inlined(run: Run) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
 
 
-def _drawn(axes: "Axes", found: Sequence[Cost]) -> None:
+def _drawn(found: Sequence[Cost], into: "Figure") -> None:
+    axes = into.add_subplot()
+    _marked(axes, found)
+    if found:
+        _scaled(axes)
+    figure.dress(axes, "share of the work, %", "share of the noise, %")
+    axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+
+def _marked(axes: "Axes", found: Sequence[Cost]) -> None:
     for marker, colour, label, kept in (("o", QUANTIZED, "runs in INT8", False), ("D", KEPT, "stays in float", True)):
         work, noise = ([100 * getattr(each, what) for each in found if each.kept is kept] for what in ("work", "noise"))
         axes.scatter(work, noise, s=38, marker=marker, color=colour, alpha=0.85, label=label, linewidths=0)
@@ -86,16 +81,3 @@ def _short(name: str) -> str:
     """Leave out what exporters add, and the middle of what is long."""
     bare = name.strip("/").removesuffix("_output_0")
     return bare if len(bare) <= 28 else f"{bare[:13]}…{bare[-14:]}"
-
-
-def _dressed(axes: "Axes") -> None:
-    axes.set(xlabel="share of the work, %", ylabel="share of the noise, %")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_color(INK)
-    axes.set_facecolor(PAPER)
-    axes.grid(visible=True, color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(which="both", color=GRID, labelcolor=INK)
-    for spine in axes.spines.values():
-        spine.set_color(GRID)
-    axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)

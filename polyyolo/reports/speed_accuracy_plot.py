@@ -1,17 +1,20 @@
 """A plot of speed against accuracy, one mark a variant; of size where no speed was measured."""
 
-import io
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from polyyolo.records import Precision
 from polyyolo.records.comparison import Compared, Comparison
+from polyyolo.reports import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-COLOURS = {"fp32": "#c8553d", "fp16": "#d9a441", "int8": "#3b8f5a"}
-INK, GRID, PAPER = "#24292e", "#d8dee4", "#fffffe"
+COLOURS = {Precision.FP32: figure.FP32, Precision.FP16: figure.FP16, Precision.INT8: figure.INT8}
 
 
 @frozen
@@ -41,20 +44,14 @@ def svg(found: Comparison) -> str:
     marks = _marks(found)
     if not marks:
         return ""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    return figure.svg((7.6, 4.4), partial(_drawn, found, marks))
 
-    with mpl.rc_context(
-        {"svg.hashsalt": "polyyolo", "svg.fonttype": "none", "text.parse_math": False, "font.size": 10}
-    ):
-        figure = Figure(figsize=(7.6, 4.4), facecolor=PAPER, layout="constrained")
-        axes = figure.add_subplot()
-        for mark in marks:
-            _draw(axes, mark)
-        _dress(axes, found)
-        written = io.StringIO()
-        figure.savefig(written, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return written.getvalue()
+
+def _drawn(found: Comparison, marks: Sequence[Mark], into: "Figure") -> None:
+    axes = into.add_subplot()
+    for mark in marks:
+        _draw(axes, mark)
+    _dress(axes, found)
 
 
 def _timed(found: Comparison) -> bool:
@@ -80,14 +77,14 @@ def _mark(row: Compared, *, timed: bool, measured: bool) -> Mark | None:
     if across is None or up is None:
         return None
     doubt = 2 * (figures.drop_error or 0.0) / 100 if measured else 0.0
-    return Mark(row.name, COLOURS[row.precision.value], across, up, doubt)
+    return Mark(row.name, COLOURS[row.precision], across, up, doubt)
 
 
 def _draw(axes: "Axes", mark: Mark) -> None:
     axes.errorbar(
         mark.across, mark.up, yerr=mark.doubt or None, fmt="o", ms=8, color=mark.colour, elinewidth=1.2, capsize=4
     )
-    axes.annotate(mark.name, (mark.across, mark.up), (9, 6), textcoords="offset points", color=INK)
+    axes.annotate(mark.name, (mark.across, mark.up), (9, 6), textcoords="offset points", color=figure.INK)
 
 
 def _dress(axes: "Axes", found: Comparison) -> None:
@@ -95,15 +92,8 @@ def _dress(axes: "Axes", found: Comparison) -> None:
     up = (
         "mAP50-95 (bars: two standard errors of the drop)" if _measured(found) else "agreement with FP32, F1 at IoU 0.9"
     )
-    axes.set_title(title(found), loc="left", color=INK)
-    axes.set_xlabel(across, color=INK)
-    axes.set_ylabel(up, color=INK)
+    figure.dress(axes, across, up)
+    axes.set_title(title(found), loc="left", color=figure.INK)
     axes.margins(0.18, 0.25)
     if not _timed(found):
         axes.invert_xaxis()
-    axes.set_facecolor(PAPER)
-    axes.grid(visible=True, color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(color=GRID, labelcolor=INK)
-    axes.spines[["top", "right"]].set_visible(b=False)
-    axes.spines[["left", "bottom"]].set_color(GRID)
