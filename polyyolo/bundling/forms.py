@@ -13,11 +13,10 @@ from polyyolo.errors import InputError
 from polyyolo.files import read_json, sha256_of
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.cache_exchange import Header, export_cache, fitted, save
-from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, TABLE
 from polyyolo.records import ModelSpec, Precision, Route, Run
-from polyyolo.reports.reading import read_run
+from polyyolo.reports.reading import float_of, read_run
 from polyyolo.stages import CACHE, HALF, PREPARED
 from polyyolo.workspace import LEDGER, Ledger
 
@@ -127,8 +126,8 @@ def _cache(folder: Path, run: Run, plain: ModelSpec, scratch: Path) -> Path:
         for source, target in ((CACHE, made), (beside(Path(CACHE)).name, beside(made))):
             shutil.copyfile(_unchanged(folder, source), target)
         return made
-    kept = FloatBudget(0.0, tuple(layer.name for layer in run.layers if layer.reason in {NAMED, SENSITIVE, STEM}))
-    table, placement = fitted(read_table(_unchanged(folder, TABLE)), plain, run.preprocessing.size, kept)
+    table = read_table(_unchanged(folder, TABLE))
+    table, placement = fitted(table, plain, run.preprocessing.size, float_of(run))
     save(export_cache(table, plain, placement, Header(ANY_READER)), made, table, plain)
     return made
 

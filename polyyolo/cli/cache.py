@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 UNFIT = 1
 USUAL = 640
-TABLE, MODEL, REPORT = "calibration.json", "model.onnx", "report.json"
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 size_option = click.option("--size", type=(int, int), metavar="H W", help="height and width  [the model's own, or 640]")
@@ -119,6 +118,7 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     """Write the ranges of a run, or of a table, as a calibration cache; head and decode are left out."""
     from polyyolo.calibration.exchange import read_table
     from polyyolo.quantization import cache_exchange
+    from polyyolo.quantizing import TABLE
 
     table = read_table(source / TABLE if source.is_dir() else source)
     spec = _spec(model) if model else _beside(source)
@@ -193,10 +193,11 @@ def _beside(source: Path) -> "ModelSpec":
         InputError: it does not.
     """
     from polyyolo.errors import InputError
+    from polyyolo.stages import PREPARED
 
-    path = (source if source.is_dir() else source.parent) / MODEL
+    path = (source if source.is_dir() else source.parent) / PREPARED
     if not path.is_file():
-        raise InputError(f"no {MODEL} lies beside the table in {path.parent}", fix="name the model with --model")
+        raise InputError(f"no {PREPARED} lies beside the table in {path.parent}", fix="name the model with --model")
     return _spec(str(path))
 
 
@@ -207,13 +208,12 @@ def _size(spec: "ModelSpec", asked: tuple[int, int] | None) -> tuple[int, int]:
 
 def _budget(options: dict[str, Any], run: Path | None = None) -> "FloatBudget":
     """Say what stays in float: as asked, else as the run had it, else what is nearest the image."""
-    from polyyolo.files import read_json
-    from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget
-    from polyyolo.records import Run
+    from polyyolo.quantization.placement import FloatBudget
+    from polyyolo.reports.reading import float_of, read_run
+    from polyyolo.reports.writing import RECORD
 
     asked = options["keep_float"]
-    if not asked and run and (run / REPORT).is_file():
-        listed = read_json(run / REPORT, Run).layers
-        return FloatBudget(0.0, tuple(layer.name for layer in listed if layer.reason in {NAMED, SENSITIVE, STEM}))
+    if not asked and run and (run / RECORD).is_file():
+        return float_of(read_run(run))
     names = tuple(name for name in asked if name not in {"stem", "none"})
     return FloatBudget(0.0 if asked and "stem" not in asked else options["budget"], names)

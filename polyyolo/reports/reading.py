@@ -9,6 +9,7 @@ from attrs import evolve
 
 from polyyolo import __version__, files
 from polyyolo.errors import InputError
+from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget
 from polyyolo.records import Run
 from polyyolo.reports.writing import MANIFEST, RECORD
 
@@ -30,6 +31,11 @@ def read_run(folder: Path) -> Run:
         message = error.message if str(folder) in error.message else f"{folder / RECORD}: {error.message}"
         raise InputError(message, fix=_fix(read_manifest(folder))) from error
     return evolve(run, folder=folder)
+
+
+def float_of(run: Run) -> FloatBudget:
+    """Say what a run kept in float of its own choice, by name: what no INT8 can have stays in float anyway."""
+    return FloatBudget(0.0, tuple(layer.name for layer in run.layers if layer.reason in {NAMED, SENSITIVE, STEM}))
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
