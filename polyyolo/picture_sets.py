@@ -44,7 +44,9 @@ def choose_pictures(
     if source is None:
         return None, ()
     if is_array(source):
-        chosen = choose(source, preprocessing, count=request.count, batch=batch, seed=request.seed)
+        chosen = choose(
+            source, preprocessing, count=request.count, batch=batch, seed=request.seed, calibrates=quantizes
+        )
         return (chosen if quantizes else None), ()
     found = find_pictures(source)
     kept_back = 0 if labelled else min(HELD, len(found) // 5)

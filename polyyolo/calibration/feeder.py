@@ -37,6 +37,7 @@ class FeedOptions:
         tensor: name of the model's input, where nobody tells it.
         overrides: fit, pad, colour, scale, mean, std that differ from the preset.
         count_file: JSON file to write the number of batches to, promised and yielded.
+        calibrates: whether scales come from them; else models are compared.
     """
 
     source: Path
@@ -48,6 +49,7 @@ class FeedOptions:
     tensor: str = "images"
     overrides: Mapping[str, Any] = field(factory=dict)
     count_file: Path | None = None
+    calibrates: bool = True
 
 
 class Feeder:
@@ -138,7 +140,13 @@ class Feeder:
             size = dims[1], dims[2]
         preprocessing = for_input(TensorSpec(options.tensor, "float32", ("batch", *dims)), size, **options.overrides)
         return choose(
-            options.source, preprocessing, count=options.count, batch=1, seed=options.seed, split=options.split
+            options.source,
+            preprocessing,
+            count=options.count,
+            batch=1,
+            seed=options.seed,
+            split=options.split,
+            calibrates=options.calibrates,
         )
 
     def _batch(self, tensor: TensorSpec) -> int:

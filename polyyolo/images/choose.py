@@ -37,7 +37,14 @@ class Candidate:
 
 
 def choose(  # noqa: PLR0913 - the contract that every stage calls
-    source: Path, preprocessing: Preprocessing, *, count: int, batch: int, seed: int = 0, split: str = "train"
+    source: Path,
+    preprocessing: Preprocessing,
+    *,
+    count: int,
+    batch: int,
+    seed: int = 0,
+    split: str = "train",
+    calibrates: bool = True,
 ) -> CalibrationSet:
     """Choose ``count`` usable pictures at random, or all when there are fewer.
 
@@ -51,6 +58,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
         batch: pictures a batch; what does not fill one at the end is not used.
         seed: of the choice.
         split: the key of a data.yaml to read.
+        calibrates: whether scales come from them, for which a few are too few.
 
     Raises:
         PictureError: the source holds no usable picture, or an .npy does not fit.
@@ -75,7 +83,10 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
         sha256=_digest(usable),
         skipped=skipped,
     )
-    _tell(chosen, usable)
+    _tell_skipped(chosen)
+    if calibrates:
+        _tell_few(chosen)
+    _tell_repeated(chosen, usable)
     return chosen
 
 
@@ -152,18 +163,23 @@ def _digest(usable: list[Candidate]) -> str:
     return hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()
 
 
-def _tell(chosen: CalibrationSet, usable: list[Candidate]) -> None:
-    """Warn of pictures left out, of too few, and of repeated ones."""
+def _tell_skipped(chosen: CalibrationSet) -> None:
     if chosen.skipped:
         progress.warn(
             f"{len(chosen.skipped)} pictures cannot be used: {naming(chosen.skipped)}",
             "polyyolo inspect data names them all; others were used in their place where there were any",
         )
+
+
+def _tell_few(chosen: CalibrationSet) -> None:
     if chosen.pictures < ENOUGH:
         progress.warn(
             f"only {chosen.pictures} pictures to calibrate with",
             "NVIDIA and Ultralytics advise 300 to 1000 like those the model will see; on COCO 32 already come close",
         )
+
+
+def _tell_repeated(chosen: CalibrationSet, usable: list[Candidate]) -> None:
     first: dict[str, Candidate] = {}
     repeated = [each for each in usable if first.setdefault(each.digest, each) is not each]
     if repeated:

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 
+from attrs import evolve
+
 from polyyolo import progress
 from polyyolo.calibration.feeder import Feed, Feeder
 from polyyolo.loader import PREFIX, PolygraphyLog, read_options
@@ -35,4 +37,5 @@ def pictures(images: str, **settings: str) -> Pictures:
     given = {PREFIX + name.upper(): text for name, text in {"images": images, **settings}.items()}
     log = PolygraphyLog()
     with told(), progress.listening(log):
-        return Pictures(read_options({**os.environ, **given}, {}), log)
+        options = read_options({**os.environ, **given}, {})
+        return Pictures(evolve(options, calibrates=False), log)
