@@ -41,6 +41,7 @@ class Costs:
     """What a run measured of its tensors."""
 
     model: str
+    image: str
     total_macs: int
     found: tuple[Sensitivity, ...]
 
@@ -52,6 +53,7 @@ def keep(run: Path) -> None:
     report = json.loads((run / "report.json").read_text("utf-8"))
     kept = {
         "model": report["source"]["path"].rpartition("/")[2],
+        "image": report["source"]["inputs"][0]["name"],
         "total_macs": sum(layer["macs"] for layer in report["layers"]),
         "found": [{name: each[name] for name in ("tensor", "noise", "macs")} for each in report["sensitivities"]],
     }
@@ -62,7 +64,7 @@ def read_costs() -> Costs:
     """Read what ``keep`` kept."""
     kept = json.loads(COSTS.read_text("utf-8"))
     found = (Sensitivity(each["tensor"], (each["tensor"],), each["noise"], each["macs"]) for each in kept["found"])
-    return Costs(kept["model"], kept["total_macs"], tuple(found))
+    return Costs(kept["model"], kept["image"], kept["total_macs"], tuple(found))
 
 
 def clips(axes: "Axes", found: Histogram) -> None:
@@ -149,7 +151,7 @@ def budget(axes: "Axes", costs: Costs) -> None:
 
 def _left(costs: Costs, share: float) -> float:
     """Sum the noise of what runs in INT8."""
-    kept = set(most_costly(costs.found, costs.total_macs, share))
+    kept = set(most_costly(costs.found, costs.total_macs, share, costs.image))
     return sum(each.noise for each in costs.found if each.tensor not in kept)
 
 

@@ -2,17 +2,22 @@
 
 A fenced block of ``sh`` runs in a folder that holds what examples speak of: model.onnx, model-dynamic.onnx, pictures/,
 labelled/, train.txt, data.yaml, calibration.npy and a finished run. Blocks of one page run in order, in one folder. A
-second word says why a block does not run here: network, gpu or make; its commands are held against the command line
-all the same. A block of ``toml`` is written to the file that its first line names.
+second word says what a block needs. One of ``trtexec`` runs with a program that plays TensorRT 8.6's. Those of
+``network``, ``gpu`` and ``make`` do not run here; their commands are held against the command line all the same. A
+block of ``toml`` is written to the file that its first line names. Commands in ``yaml``, in running text and in
+indented lines are held against the command line too. Every fence is one of these, or ``text``.
 """
 
+import configparser
 import importlib.util
+import itertools
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -30,11 +35,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^```(\w*) ?(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+SPAN = re.compile(r"`((?:polyyolo|make) [^`\n]+)`")
+INDENTED = re.compile(r"^    python ((?:.*\\\n)*.*)$", re.MULTILINE)
+LANGUAGES = ("sh", "toml", "yaml", "text")
+LARGEST_PICTURE = 300_000
 ELSEWHERE = {
     "network": "needs a network",
     "gpu": "needs a GPU",
     "make": "makes a virtual environment of its own",
 }
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 MAPS = """<ir_version: 8, opset_import: ["" : 17]>
 maps (float[batch, 3, height, width] images) => (float[batch, 21, h8, w8] p3, float[batch, 21, h16, w16] p4) {
     a = Conv<kernel_shape = [4, 4], strides = [4, 4]>(images, a_w)
@@ -75,9 +85,15 @@ def blocks(*languages):
 
 
 def commands(block):
-    """The words of each command; lines that end in a backslash go on, comments are none."""
-    lines = block.text.replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
+    """The words of each command, without comments, variables and where its output goes; a backslash joins lines."""
+    lines = re.sub(r" > .*", "", block.text.replace("\\\n", " ")).splitlines()
+    words = [[word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)] for line in lines]
+    return [each for each in words if each]
+
+
+def prose(page):
+    """A page without its fenced blocks."""
+    return FENCE.sub("", page.read_text("utf-8"))
 
 
 def maps_model():
@@ -132,11 +148,11 @@ def places(examples, tmp_path_factory):
     return place
 
 
-def run(block, place):
-    """Run a block as a user's shell would, and stop at the first command that fails."""
+def run(block, place, *programs):
+    """Run a block as a user's shell would, with these folders of programs, and stop at the first command that fails."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("POLYYOLO_")},
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([*map(str, programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "COLUMNS": "120",
     }
     return subprocess.run(
@@ -150,26 +166,88 @@ def run(block, place):
     )
 
 
+def test_no_fence_is_left_out():
+    fences = {page: re.findall(r"^ *(?:```|~~~).*$", page.read_text("utf-8"), re.MULTILINE) for page in PAGES}
+    known = Counter(block.page for block in blocks(*LANGUAGES))
+
+    assert {page: len(found) / 2 for page, found in fences.items() if found} == known
+
+
 @pytest.mark.parametrize("block", blocks("sh", "toml"), ids=lambda block: block.name)
-def test_what_the_pages_show_works(block, places):
+def test_what_the_pages_show_works(block, places, fake_trtexec):
     if block.language == "toml":
         place = places(block.page)
         (place / block.text.partition("\n")[0].lstrip("# ").strip()).write_text(block.text)
         return
-    if block.mark:
+    if block.mark in ELSEWHERE:
         pytest.skip(ELSEWHERE[block.mark])
+    assert block.mark in ("", "trtexec")
+    programs = [fake_trtexec("8.6.0").parent] if block.mark else []
 
-    done = run(block, places(block.page))
+    done = run(block, places(block.page), *programs)
 
     assert done.returncode == 0, f"{block.text}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
-@pytest.mark.parametrize("block", [each for each in blocks("sh") if each.mark], ids=lambda block: block.name)
+@pytest.mark.parametrize(
+    "block", [each for each in blocks("sh") if each.mark in ELSEWHERE], ids=lambda block: block.name
+)
 def test_what_needs_more_than_this_machine_is_at_least_spelled_right(block):
     for words in commands(block):
         typed = _made(words) if words[0] == "make" else words
         if typed and Path(typed[0]).name == "polyyolo":
             _parse(typed[1:])
+        if words[0] == "polygraphy":
+            _told_by_help(*words)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=lambda block: block.name)
+def test_commands_in_a_job_are_spelled_right(block):
+    steps = [words[1:] for words in commands(block) if words[:2] == ["-", "polyyolo"]]
+
+    assert steps
+    for words in steps:
+        _parse(words[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_in_running_text_are_there(page):
+    for span in SPAN.findall(prose(page)):
+        for words in _alternatives(shlex.split(span.replace("\\|", "|"))):
+            if words[0] == "make":
+                verbs = [word for word in words[1:] if "=" not in word]
+                assert all(re.search(rf"^{verb}:", MAKEFILE, re.MULTILINE) for verb in verbs), span
+            else:
+                _there(words[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_scripts_that_pages_name_take_these_options(page):
+    for line in INDENTED.findall(prose(page)):
+        _told_by_help(sys.executable, *shlex.split(line.replace("\\\n", " ")))
+
+
+def _alternatives(words):
+    """One command for each of what bars separate in its words: show|check|diff."""
+    return itertools.product(*(re.split(r"\|", word) for word in words))
+
+
+def _there(words):
+    """Hold a command against the command line, whatever it leaves out."""
+    command, words = main, list(words)
+    while isinstance(command, click.Group) and words and words[0].islower() and words[0][0] != "-":
+        _, command, words = command.resolve_command(click.Context(command), words)
+    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)} | {"--help", "-h"}
+    assert [word for word in words if word.startswith("-") and word not in {*known, "--"}] == []
+
+
+def _told_by_help(program, *words):
+    """Hold the options of another program against what its help says."""
+    here = shutil.which(program, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    done = subprocess.run([here, words[0], "--help"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = set(re.findall(r"--[a-z0-9-]+", done.stdout))
+    assert {word for word in words if word.startswith("--")} <= told
 
 
 def _made(words):
@@ -215,6 +293,45 @@ def test_the_reference_is_that_of_the_code():
     spec.loader.exec_module(module)
 
     assert (ROOT / "docs" / "reference.md").read_text("utf-8") == module.reference(), "run: make docs"
+
+
+def test_the_design_names_every_part_and_the_layers_as_they_are_enforced():
+    shown = (ROOT / "docs" / "design.md").read_text("utf-8")
+    house = {line.split()[0].rstrip("/") for line in FENCE.search(shown)[3].splitlines() if line.startswith("  ")}
+    parts = {
+        path.name for path in (ROOT / "polyyolo").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    layers = settings["importlinter:contract:layers"]["layers"].strip().replace("polyyolo.", "").splitlines()
+
+    assert house == parts - {"__init__.py"}
+    assert " > ".join(layers).replace(" |", ",") in re.sub(r"\s+", " ", shown)
+
+
+def test_figures_are_those_of_their_script_and_each_is_shown(tmp_path):
+    script = ROOT / "docs" / "make_figures.py"
+    subprocess.run([sys.executable, script, "-o", tmp_path], capture_output=True, check=True, timeout=120)
+
+    figures = {path.name: path.read_text("utf-8") for path in (ROOT / "docs" / "figures").glob("*.svg")}
+    made = {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()}
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+
+    assert {name: words(figure) for name, figure in made.items()} == {
+        name: words(figure) for name, figure in figures.items()
+    }
+    assert [name for name in figures if f"](figures/{name})" not in text] == []
+
+
+def words(figure):
+    """What a figure says; where matplotlib puts it changes from one release to the next."""
+    return sorted(re.findall(r"<text[^>]*>([^<]+)</text>", figure))
+
+
+def test_pictures_are_small_enough_for_the_repository():
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs").rglob("*.png")}
+
+    assert {name: size for name, size in sizes.items() if size > LARGEST_PICTURE} == {}
 
 
 def test_every_command_has_its_place_in_the_readme():
