@@ -6,6 +6,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from polyyolo import premises, progress
+from polyyolo.benchmarking.baseline import baseline_in
 from polyyolo.calibration import thresholds
 from polyyolo.engines import profiles, toolchain
 from polyyolo.engines.half import Half
@@ -16,6 +17,7 @@ from polyyolo.models import catalogue, zoo
 from polyyolo.models.spec import read_spec
 from polyyolo.picture_sets import choose_pictures, was_held_out
 from polyyolo.records import (
+    Benchmark,
     BuildPlan,
     CalibrationSet,
     ModelSpec,
@@ -46,6 +48,7 @@ class Decisions:
         labelled: pictures with labels, or None.
         held: pictures to compare on where none are labelled.
         held_out: whether what is compared on was kept out of the calibration.
+        baseline: of the engine that it should be faster than; empty where none was named.
     """
 
     request: Request
@@ -59,6 +62,7 @@ class Decisions:
     labelled: Labelled | None
     held: tuple[Path, ...]
     held_out: bool
+    baseline: tuple[Benchmark, ...] = ()
 
     @property
     def quantizes(self) -> bool:
@@ -123,6 +127,7 @@ def decide(request: Request) -> Decisions:
     folder = request.output or Path("runs") / f"{Path(request.model).stem}-{request.precision.value}"
     premises.check(request, spec, folder)
     _refuse_build(request, spec, profile, found, folder)
+    baseline = baseline_in(request.baseline) if request.baseline else ()
     opt = profile.optimizations[0][spec.image].opt
     preprocessing = preprocessing_for(spec, (opt[2], opt[3]), **request.overrides)
     labelled = (
@@ -142,6 +147,7 @@ def decide(request: Request) -> Decisions:
         labelled=labelled,
         held=held,
         held_out=was_held_out(calibration, compared_on),
+        baseline=baseline,
     )
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from attrs import evolve
 
-from polyyolo import progress, stages
+from polyyolo import measuring, progress, stages
+from polyyolo.benchmarking import keeping
 from polyyolo.decisions import Decisions, decide
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantizing import Quantized, quantize_model
-from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec, Request, Run
+from polyyolo.records import Absent, BuildPlan, Engine, Fidelity, Measured, ModelSpec, Request, Run
 from polyyolo.reports import manifest, writing
 from polyyolo.reports.verdict import judge
 from polyyolo.verification.layers import layers
@@ -40,10 +41,13 @@ def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
             built = prepared if cache or decisions.foretells_half else judged
             plan, made = stages.build_engine(space, decisions, built, cache)
             fidelity = stages.compare(space, decisions, judged)
-            gathered = _gathered(space, decisions, quantized, built, (plan, made, fidelity))
+            measured = measuring.measure(space, decisions, judged, made) if made else None
+            gathered = _gathered(space, decisions, quantized, built, (plan, made, fidelity, measured))
             run = evolve(gathered, warnings=tuple(told.warnings))
             space.publish(*writing.write(run, space.path(""), manifest.of(run, decisions.toolchain)))
             writing.remove_stale(run)
+            for benchmark in run.benchmarks:
+                keeping.keep(benchmark, run.folder / keeping.FILE)
     return run
 
 
@@ -52,10 +56,11 @@ def _gathered(
     decisions: Decisions,
     quantized: Quantized | None,
     built: ModelSpec,
-    results: tuple[BuildPlan | None, Engine | None, Fidelity | None],
+    results: tuple[BuildPlan | None, Engine | None, Fidelity | None, Measured | None],
 ) -> Run:
     request = decisions.request
-    plan, made, fidelity = results
+    plan, made, fidelity, measured = results
+    timed = measured.benchmark if measured else Absent("")
     return Run(
         folder=decisions.folder,
         source=decisions.spec,
@@ -77,7 +82,7 @@ def _gathered(
             planned=decisions.calibrates,
         ),
         sensitivities=quantized.sensitivities if quantized else (),
-        verdict=judge(made, fidelity, request.limits),
+        verdict=judge(made, fidelity, request.limits, measured, decisions.baseline),
         pictures=tuple(
             name for entry in space.steps.values() for name in entry.outputs if name.endswith((".png", ".jpg"))
         ),
@@ -85,4 +90,7 @@ def _gathered(
         reused=tuple(space.reused),
         request=request,
         in_float=quantized.placement.in_float if quantized else {},
+        benchmarks=() if isinstance(timed, Absent) else (timed,),
+        engine_layers=measured.layers if measured else (),
+        baseline=decisions.baseline,
     )

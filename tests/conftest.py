@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -166,6 +167,30 @@ def little_labelled(tmp_path_factory: pytest.TempPathFactory, little_pictures: P
     return folder
 
 
+@pytest.fixture(scope="session")
+def little_seen(tmp_path_factory: pytest.TempPathFactory, little_yolo: Path, little_pictures: Path) -> Path:
+    """Twelve pictures whose labels are what the little model finds on them."""
+    from polyyolo.images.presets import preprocessing_for
+    from polyyolo.images.sources import find_pictures
+    from polyyolo.models.spec import read_spec
+    from polyyolo.verification.sightings import View, look
+
+    folder = tmp_path_factory.mktemp("seen")
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    pictures = [shutil.copy(path, folder / "images" / path.name) for path in find_pictures(little_pictures)[:12]]
+    spec = read_spec(little_yolo)
+    seen = look(View((spec,), preprocessing_for(spec, (64, 64)), evaluate=False), pictures)
+    for path, sighting in zip(pictures, seen, strict=True):
+        (height, width), (boxes,) = sighting.size, sighting.shown
+        rows = [
+            f"{label} {(x1 + x2) / 2 / width} {(y1 + y2) / 2 / height} {(x2 - x1) / width} {(y2 - y1) / height}"
+            for label, (x1, y1, x2, y2) in zip(boxes.classes, boxes.xyxy.tolist(), strict=True)
+        ]
+        (folder / "labels" / f"{path.stem}.txt").write_text("\n".join(rows))
+    return folder
+
+
 @pytest.fixture
 def fake_trtexec(tmp_path: Path) -> Callable[..., Path]:
     """Install a program that plays trtexec of a release, or tensorrt_rtx; see tests/fakes/trtexec.py."""
@@ -183,6 +208,40 @@ def fake_trtexec(tmp_path: Path) -> Callable[..., Path]:
         return program
 
     return install
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, no official address, and a pip that knows one folder only, which it gives: fetching fails."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for name, value in {"CONFIG_FILE": "/dev/null", "NO_INDEX": "1", "EXTRA_INDEX_URL": ""}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("POLYYOLO_CACHE", str(tmp_path / "cache"))
+    return wheels
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Make a machine of given programs (name: body of a shell script) and no others; gives their folder."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+
+    def make(**scripts: str) -> Path:
+        for name, body in scripts.items():
+            path = folder / name.replace("_", "-")
+            path.write_text(f"#!/bin/sh\n{body}\n")
+            path.chmod(0o755)
+        return folder
+
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("TRTEXEC", raising=False)
+    monkeypatch.setattr("polyyolo.engines.programs.TRTEXEC_FOLDERS", ())
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    return make
 
 
 @pytest.fixture

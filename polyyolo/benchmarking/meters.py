@@ -18,6 +18,10 @@ PROGRAMS = ("auto", "trtexec", "python")
 RTX_PROGRAM = "tensorrt_rtx"
 
 
+class NoMeterError(ToolchainError):
+    """No program here could measure the engine; whether it runs is another matter."""
+
+
 def choose(engine: EngineFile, plan: Path, program: str, log: Path) -> Meter:
     """Choose the program whose version is the engine's; trtexec comes first.
 
@@ -29,7 +33,8 @@ def choose(engine: EngineFile, plan: Path, program: str, log: Path) -> Meter:
 
     Raises:
         InputError: there is no such program.
-        ToolchainError: it is not installed, or there is no GPU.
+        NoMeterError: it is not installed.
+        ToolchainError: there is no GPU.
     """
     if program not in PROGRAMS:
         raise InputError(f"there is no program {program!r}", fix=f"use {', '.join(PROGRAMS)}")
@@ -61,11 +66,11 @@ def _release(version: str) -> tuple[int, int]:
     return release(Toolchain(ToolchainKind.TENSORRT, version))
 
 
-def _nothing_measures(engine: EngineFile, program: str, found: Program) -> ToolchainError:
+def _nothing_measures(engine: EngineFile, program: str, found: Program) -> NoMeterError:
     package = PACKAGES[engine.kind][0]
     reasons = {"trtexec": found.missing, "python": f"the Python package {package} is not installed"}
     missing = "; ".join(reasons[name] for name in reasons if program in ("auto", name))
-    return ToolchainError(
+    return NoMeterError(
         f"nothing here measures {engine.path}, which was built with {engine.product}: {missing}",
         fix=f"measure it where it was built, or install {engine.product} on a machine with an NVIDIA GPU",
     )

@@ -11,6 +11,7 @@ from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Rout
 
 EXIT = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNPROVEN: 0}
 UNPROVEN = 5
+LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 PATH = click.Path(path_type=Path)
 
 
@@ -82,6 +83,10 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--min-agreement", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="F1 of boxes at IoU 0.9"
 )
+@click.option("--max-latency-ms", type=click.FloatRange(0, min_open=True), help="median of the GPU's work for a query")
+@click.option("--min-speedup", type=click.FloatRange(0, min_open=True), help="how many times faster than the baseline")
+@click.option("--baseline", type=PATH, metavar="FILE", help="what polyyolo bench wrote of the engine to be faster than")
+@click.option("--no-measure", "measure", flag_value=False, default=True, help="do not run the engine on this GPU")
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
 @click.option("-o", "--output", type=PATH, help="the run's folder  [runs/MODEL-PRECISION]")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
@@ -102,8 +107,9 @@ def engine(*, prove: bool, as_json: bool, quiet: bool, **options: Any) -> None: 
     raise SystemExit(UNPROVEN if prove and outcome is Outcome.UNPROVEN else EXIT[outcome])
 
 
-def _request(*, max_drop: float, min_agreement: float, **options: Any) -> Request:  # noqa: ANN401 - click's options
+def _request(**options: Any) -> Request:  # noqa: ANN401 - click's options
+    limits = Limits(**{field: options.pop(field) for field in LIMITS})
     options["precision"] = Precision(options["precision"])
     options["route"] = Route(options["route"])
     options["head"] = HeadKind(options["head"]) if options["head"] else None
-    return Request(limits=Limits(max_drop, min_agreement), **options)
+    return Request(limits=limits, **options)

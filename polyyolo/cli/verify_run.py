@@ -7,7 +7,8 @@ from typing import Any
 from attrs import evolve, frozen
 
 from polyyolo import files, progress
-from polyyolo.cli.verify_benchmarks import baseline_for, benchmarks_for
+from polyyolo.benchmarking.baseline import baseline_in
+from polyyolo.cli.verify_benchmarks import benchmarks_for
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.sources import find_pictures
 from polyyolo.picture_sets import was_held_out
@@ -100,7 +101,7 @@ def _premises(asked: Asked) -> Premises:
     if reference:
         _refuse_unlike(candidate.spec, reference.spec)
     benchmarks = benchmarks_for(candidate, asked.benchmark)
-    baseline = baseline_for(candidate, asked.baseline) if asked.baseline else ()
+    baseline = baseline_in(asked.baseline, candidate.hashes) if asked.baseline else ()
     labelled, pictures = _pictures(asked, candidate.spec)
     return Premises(candidate, reference, preprocessing, labelled, pictures, benchmarks, baseline)
 

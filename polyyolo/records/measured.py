@@ -6,6 +6,9 @@ from polyyolo.records.benchmark import Benchmark
 from polyyolo.records.layers import EngineLayer
 from polyyolo.records.proof import Fidelity
 
+DOES_NOT_RUN = "the engine does not run"
+"""How ``Absent.why`` begins where it was tried."""
+
 
 @frozen
 class Absent:

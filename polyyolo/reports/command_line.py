@@ -59,8 +59,8 @@ def _flag(name: str) -> str:
 
 def _spelt(flag: str, value: object) -> Iterator[str]:
     """Spell one option; a value that begins with a dash is tied to it, or it would pass for an option."""
-    if value is True:
-        yield flag
+    if isinstance(value, bool):
+        yield flag if value else flag.replace("--", "--no-", 1)
         return
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(getattr(value, "value", value))
     if text.startswith("-"):

@@ -59,7 +59,7 @@ class EngineSession:
         """Load the engine; this may take seconds.
 
         Raises:
-            ToolchainError: this machine has not the TensorRT that the engine needs, or another GPU.
+            ToolchainError: this machine has not the TensorRT that the engine needs, another GPU, or too little memory.
             InputError: the engine is damaged.
             ModelError: it was not built from the ONNX that ``spec`` tells of.
         """
@@ -67,8 +67,14 @@ class EngineSession:
         self._refuse_other()
         self.batch = int(self._profile()[1][0])
         self._runner = _backend(self._file.kind).TrtRunner(self._engine)
-        with _quiet():
-            self._runner.activate()
+        try:
+            with _quiet():
+                self._runner.activate()
+        except Exception as error:
+            raise ToolchainError(
+                f"TensorRT cannot run {self._file.path}: {error}",
+                fix="free memory of the GPU, or lower max in the profile that the engine is built with",
+            ) from error
         self._dtypes = {name: meta.dtype for name, meta in self._runner.get_input_metadata().items()}
         return self
 

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from polyyolo.records import Check, Outcome, Route, Run
+from polyyolo.records.measured import DOES_NOT_RUN
 from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again, otherwise
 
 
@@ -23,7 +24,9 @@ def engine(run: Run, check: Check) -> Iterator[Advice]:
 def speed(run: Run, check: Check) -> Iterator[Advice]:
     """Advise on speed that was not measured, or is too low."""
     asked = run.request
-    if check.outcome is Outcome.UNPROVEN:
+    if check.got.startswith(DOES_NOT_RUN):
+        yield _alone(run, check)
+    elif check.outcome is Outcome.UNPROVEN:
         yield _on_gpu(run, check, "Measure how fast the engine is, on the GPU of this machine.", ("bench",))
     elif run.calibration and asked and asked.budget > BUDGETS[0]:
         less = max(budget for budget in BUDGETS if budget < asked.budget)
@@ -36,7 +39,9 @@ def speed(run: Run, check: Check) -> Iterator[Advice]:
 def own_accuracy(run: Run, check: Check) -> Iterator[Advice]:
     """Advise on what the engine computes, against what ONNX Runtime predicts."""
     labelled = run.request.labelled if run.request else None
-    if check.outcome is Outcome.UNPROVEN:
+    if check.got.startswith(DOES_NOT_RUN):
+        yield _alone(run, check)
+    elif check.outcome is Outcome.UNPROVEN:
         what = "Measure the engine itself on labelled pictures, on the GPU of this machine."
         yield _on_gpu(run, check, what, ("verify", "--labelled", str(labelled or "DIR")))
     else:
@@ -44,6 +49,11 @@ def own_accuracy(run: Run, check: Check) -> Iterator[Advice]:
             "The engine computes otherwise than ONNX Runtime predicts: look for layers that are not what was planned."
         )
         yield Advice((check.name,), what, shlex.join(("polyyolo", "inspect", "layers", _engine_path(run))))
+
+
+def _alone(run: Run, check: Check) -> Advice:
+    what = "The engine does not run on this GPU: free its memory, then try the engine by itself and read what it says."
+    return Advice((check.name,), what, shlex.join(("polyyolo", "bench", _engine_path(run))))
 
 
 def _on_gpu(run: Run, check: Check, what: str, words: tuple[str, ...]) -> Advice:

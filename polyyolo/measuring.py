@@ -1,0 +1,160 @@
+"""Run the engine that was built, where this machine has its GPU: how fast it is, what it finds, which layers it has."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from polyyolo import progress
+from polyyolo.benchmarking import bench as benching
+from polyyolo.benchmarking.meters import NoMeterError
+from polyyolo.decisions import Decisions
+from polyyolo.engine_layers.findings import findings
+from polyyolo.engine_layers.inspector import inspect_engine
+from polyyolo.engines.bindings import bindings_for, foreign
+from polyyolo.engines.engine_file import read_engine_file
+from polyyolo.engines.gpu import first_gpu
+from polyyolo.engines.refusals import rtx_supports
+from polyyolo.errors import PolyYoloError, ToolchainError, ToolFailed
+from polyyolo.picture_sets import digest_of
+from polyyolo.records import (
+    Absent,
+    Benchmark,
+    Engine,
+    EngineLayer,
+    Fidelity,
+    Measured,
+    ModelSpec,
+    Request,
+    Toolchain,
+    ToolchainKind,
+)
+from polyyolo.records.measured import DOES_NOT_RUN
+from polyyolo.verification.compare import side_by_side
+from polyyolo.workspace import Workspace
+
+LOG = "measure.log"
+Found = TypeVar("Found")
+
+
+@frozen
+class Layers:
+    """What the step keeps that reads an engine's layers."""
+
+    layers: tuple[EngineLayer, ...]
+
+
+def measure(space: Workspace, decisions: Decisions, predicted: ModelSpec, engine: Engine) -> Measured:
+    """Run an engine that was just built; what cannot be tried here, and what fails, is told in the result.
+
+    Args:
+        space: where the engine lies.
+        decisions: with the pictures to run it on.
+        predicted: the ONNX that ONNX Runtime predicts its outputs from.
+        engine: with the path that it will have when the run is done.
+    """
+    why = _hindrance(decisions.request, engine.plan.toolchain)
+    if why:
+        return Measured(Absent(why), Absent(why))
+    path = space.path(engine.path.name)
+    return Measured(
+        benchmark=_speed(space, engine, path),
+        fidelity=_fidelity(space, decisions, predicted, engine, path),
+        layers=_layers(space, engine, path),
+    )
+
+
+def _hindrance(request: Request, toolchain: Toolchain) -> str:
+    """Say why an engine cannot be run here; empty where it can."""
+    gpu, capability = toolchain.gpu, toolchain.compute_capability
+    if not request.measure:
+        return "left out with --no-measure"
+    if not gpu:
+        return f"the engine was not run on a GPU: {first_gpu().missing or 'none was found when it was built'}"
+    if toolchain.kind is ToolchainKind.RTX and capability and not rtx_supports(capability):
+        return f"TensorRT for RTX does not run on {gpu}, of compute capability {capability}"
+    asked = request.compute_capabilities
+    if asked and capability not in asked:
+        return f"it was built for compute capability {', '.join(asked)}, and {gpu} has {capability}"
+    return ""
+
+
+def _speed(space: Workspace, engine: Engine, path: Path) -> Benchmark | Absent:
+    """Measure at what the first profile is best at, as ``polyyolo bench`` does."""
+    asked = benching.Asked(profiles=engine.plan.profile.optimizations)
+
+    def make() -> Benchmark:
+        (found,) = benching.bench(path, asked, space.path(LOG))
+        command = tuple(word.replace(str(path), str(engine.path)) for word in found.command)
+        return evolve(found, engine=engine.path, command=command)
+
+    inputs = {"engine": engine.sha256, "asked": asked, "toolchain": engine.plan.toolchain}
+    return _tried(lambda: space.step("measure", inputs, [LOG], make, Benchmark))
+
+
+def _fidelity(
+    space: Workspace, decisions: Decisions, predicted: ModelSpec, engine: Engine, path: Path
+) -> Fidelity | Absent:
+    """Compare the engine with what ONNX Runtime makes of the same ONNX, on the pictures of the comparison with FP32."""
+    pictures = decisions.compared_on
+    if not pictures:
+        return Absent("there are no pictures to run it on")
+    why = _unloadable(path)
+    if why:
+        return Absent(why)
+
+    def make() -> Fidelity:
+        found = side_by_side(
+            predicted,
+            evolve(predicted, path=path, sha256=engine.sha256),
+            decisions.preprocessing,
+            pictures=decisions.held,
+            labelled=decisions.labelled,
+            held_out=decisions.held_out,
+        )
+        return found.fidelity
+
+    inputs = {
+        "reference": predicted.sha256,
+        "engine": engine.sha256,
+        "head": predicted.head,
+        "preprocessing": decisions.preprocessing,
+        "pictures": digest_of(pictures, decisions.labelled),
+        "toolchain": engine.plan.toolchain,
+    }
+    return _tried(lambda: space.step("run the engine", inputs, [], make, Fidelity))
+
+
+def _unloadable(path: Path) -> str:
+    """Say why Python cannot load the engine, whatever the engine is like; empty where it can."""
+    engine = read_engine_file(path)
+    try:
+        bindings_for(engine)
+    except ToolchainError as error:
+        return error.message
+    trouble = foreign(engine)
+    return trouble.message if trouble else ""
+
+
+def _layers(space: Workspace, engine: Engine, path: Path) -> tuple[EngineLayer, ...]:
+    """Read the layers; what keeps them from being read costs nothing else."""
+    inputs = {"engine": engine.sha256, "toolchain": engine.plan.toolchain}
+    try:
+        return space.step(
+            "engine layers", inputs, [], lambda: Layers(findings(inspect_engine(path)).layers), Layers
+        ).layers
+    except PolyYoloError as error:
+        progress.warn(f"the engine's layers cannot be read: {error.message}", error.fix)
+        return ()
+
+
+def _tried(work: Callable[[], Found]) -> Found | Absent:
+    """Turn what keeps an engine from being measured into a sentence."""
+    try:
+        return work()
+    except NoMeterError as error:
+        return Absent(error.message)
+    except PolyYoloError as error:
+        said = error.tail.splitlines()[-1:] if isinstance(error, ToolFailed) else []
+        return Absent(": ".join([DOES_NOT_RUN, error.message, *said]), failed=True)
