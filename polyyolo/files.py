@@ -50,11 +50,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         ToolchainError: the disk is full.
-        InputError: the folder cannot be written to.
+        InputError: the folder cannot be written to, or ``path`` is a folder, a pipe or a device.
     """
     with writable(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        _refuse_special(path)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:SHORT]}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -63,6 +64,22 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             remove(temporary)
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse to put a file where a folder, a pipe or a device is: renaming would take the place of /dev/null too."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", fix="name a file")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is a pipe or a device", fix="name a file")
+
+
+def real(path: Path) -> Path:
+    """Follow links as far as they lead; those that lead in a circle stay as they are.
+
+    ``Path.resolve`` raises RuntimeError there before Python 3.13.
+    """
+    return Path(os.path.realpath(path))
 
 
 def remove(place: Path) -> None:
@@ -76,8 +93,12 @@ def remove(place: Path) -> None:
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
-    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EBUSY, errno.ETXTBSY, errno.EINVAL, errno.ENXIO, errno.EOPNOTSUPP),
+    *(errno.ESTALE, errno.EIO, errno.ENOTCONN),
 )
+"""With ENOENT where it is about the place itself: below /proc and the like no folder can be made."""
+SHORT = 40
+"""Letters of a file's name in that of its temporary one: a name may be as long as the file system allows."""
 
 
 @contextmanager
@@ -101,14 +122,16 @@ def writable(folder: Path, *, elsewhere: str = "with -o") -> Iterator[None]:
                 f"no space is left to write below {folder}",
                 fix=f"free some space, or choose another folder {elsewhere}",
             ) from error
-        if error.errno not in REFUSED:
+        concerns = _concerns(error, folder)
+        if error.errno not in REFUSED and not (error.errno == errno.ENOENT and error.filename and concerns):
             raise
-        if not _concerns(error, folder):
+        if not concerns:
             raise InputError(
                 f"cannot use {error.filename}: {error.strerror}", fix="give yourself permission, or name another file"
             ) from error
+        better = "a shorter name" if error.errno == errno.ENAMETOOLONG else "a folder that you may write to"
         raise InputError(
-            f"cannot write below {folder}: {error.strerror}", fix=f"choose a folder that you may write to {elsewhere}"
+            f"cannot write below {folder}: {error.strerror}", fix=f"choose {better} {elsewhere}"
         ) from error
 
 
@@ -116,7 +139,7 @@ def _concerns(error: OSError, folder: Path) -> bool:
     """Whether an error is about ``folder``, something below it or something above it."""
     if not error.filename:
         return True
-    place, wanted = Path(os.fsdecode(error.filename)).resolve(), folder.resolve()
+    place, wanted = real(Path(os.fsdecode(error.filename))), real(folder)
     return place == wanted or wanted in place.parents or place in wanted.parents
 
 

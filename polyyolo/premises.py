@@ -6,6 +6,7 @@ from pathlib import Path
 from polyyolo import progress
 from polyyolo.engines.half import read_half
 from polyyolo.errors import InputError, ModelError
+from polyyolo.files import real
 from polyyolo.quantization.corrections.treatment import treatment_of
 from polyyolo.records import HeadKind, ModelSpec, Precision, Request, Route
 
@@ -43,7 +44,7 @@ def _refuse_no_numbers(request: Request) -> None:
 
 
 def _refuse_own_folder(spec: ModelSpec, folder: Path) -> None:
-    if folder.resolve() in spec.path.resolve().parents:
+    if real(folder) in real(spec.path).parents:
         raise InputError(
             f"{spec.path} lies in {folder}, where results of this run would take its place",
             fix="choose another folder with -o",

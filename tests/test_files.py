@@ -98,7 +98,7 @@ def test_a_full_disk_is_this_machines_fault(tmp_path, monkeypatch, number):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ETXTBSY, errno.EIO])
 def test_a_folder_that_may_not_be_written_is_the_users_choice(tmp_path, monkeypatch, number):
     monkeypatch.setattr("tempfile.mkstemp", failing(number))
 
@@ -116,12 +116,47 @@ def test_a_file_in_the_way_of_a_folder_is_told(tmp_path):
 
 
 def test_other_trouble_stays_what_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.mkstemp", failing(errno.EIO))
+    monkeypatch.setattr("tempfile.mkstemp", failing(errno.EMFILE))
 
-    with pytest.raises(OSError, match="Errno 5") as raised:
+    with pytest.raises(OSError, match="Errno 24") as raised:
         files.write_text(tmp_path / "a.txt", "text")
 
     assert not isinstance(raised.value, InputError)
+
+
+def test_another_file_that_is_gone_is_no_matter_of_the_folder(tmp_path):
+    def lost():
+        with files.writable(tmp_path / "results"):
+            (tmp_path / "model.onnx").read_bytes()
+
+    with pytest.raises(FileNotFoundError):
+        lost()
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
+    path = tmp_path / f"{'ü' * 125}.json"
+
+    files.write_text(path, "text")
+
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_a_folder_or_a_pipe_is_not_replaced_by_a_file(tmp_path, make):
+    make(tmp_path / "a")
+
+    with pytest.raises(InputError, match=r"is a (folder|pipe)"):
+        files.write_text(tmp_path / "a", "text")
+
+    assert not (tmp_path / "a").is_file()
+
+
+def test_links_in_a_circle_end_somewhere(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+
+    assert files.real(tmp_path / "a" / "c").name == "c"
+    assert files.real(tmp_path / "." / ".." / tmp_path.name) == files.real(tmp_path)
 
 
 @given(data=st.binary(max_size=3_000_000))

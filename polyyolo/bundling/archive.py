@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from polyyolo.errors import InputError
-from polyyolo.files import remove, replacing, sha256_of, writable, write_text
+from polyyolo.files import real, remove, replacing, sha256_of, writable, write_text
 
 SUFFIXES = (".tar.gz", ".tgz")
 STAMP = 315532800
@@ -29,7 +29,7 @@ def refuse_target(output: Path, run: Path) -> None:
     Raises:
         InputError: as above.
     """
-    if run.resolve() in (output.resolve(), *output.resolve().parents):
+    if real(run) in (real(output), *real(output).parents):
         raise InputError(
             f"{output} is inside the run's folder {run}, which holds a run and nothing else",
             fix="choose a place outside of it with -o",

@@ -25,7 +25,7 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
     from polyyolo.engines.plan import make_plan
     from polyyolo.files import plain
 
-    log = output.with_name(f"{output.name}.log")
+    log = output.parent / f"{output.name}.log"
     with bars(quiet=quiet or as_json) as shown:
         asked = with_cache(read(build), output)
         made = make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)

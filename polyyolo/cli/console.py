@@ -1,5 +1,6 @@
 """The edge between polyyolo and a terminal: errors become two lines and an exit code, progress becomes bars."""
 
+import errno
 import json
 import signal
 import sys
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from polyyolo.errors import PolyYoloError, ToolFailed
+from polyyolo.errors import InputError, PolyYoloError, ToolFailed
 from polyyolo.progress import listening
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 INTERRUPTED = 130
+UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP)
+"""What is wrong with a path by itself, whatever is asked of it."""
 GOODBYES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that ask a program to end; each is taken as Ctrl-C is, so that nothing half-written is left."""
 
@@ -43,6 +46,11 @@ class Edge(click.Group):
         except PolyYoloError as error:
             show_error(error)
             sys.exit(error.exit_code)
+        except OSError as error:
+            if error.errno not in UNUSABLE:
+                raise
+            show_error(InputError(f"{error.filename} cannot be used: {error.strerror}", fix="name another place"))
+            sys.exit(InputError.exit_code)
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted: nothing half-written was left", err=True)
             sys.exit(INTERRUPTED)

@@ -12,6 +12,7 @@ from polyyolo.detection.naming import result_names
 from polyyolo.detection.shots import Shot, picture_shots
 from polyyolo.detection.video import Video, is_video, read_video, video_shots
 from polyyolo.errors import InputError, ModelError
+from polyyolo.files import real
 from polyyolo.images.sources import find_pictures
 from polyyolo.records import Preprocessing, Skipped
 from polyyolo.verification.engine_session import engine_of, refuse_without_gpu
@@ -112,9 +113,9 @@ def footage_of(order: Order) -> Footage:
 
 
 def _refuse_own_source(order: Order) -> None:
-    folder = order.folder.resolve()
+    folder = real(order.folder)
     for path in (order.source, *(look.spec.path for look in order.looks)):
-        if folder in (path.resolve(), *path.resolve().parents):
+        if folder in (real(path), *real(path).parents):
             raise InputError(
                 f"{path} lies in {order.folder}, where results would take its place",
                 fix="choose another folder with -o",

@@ -38,15 +38,22 @@ def test_a_run_does_not_take_the_place_of_its_own_model(engine, earlier):
     assert contents(earlier) == before
 
 
-@pytest.mark.parametrize("place", ["/sys/polyyolo/run", "/dev/null", "a" * 300])
-def test_a_folder_that_cannot_be_written_is_refused(engine, tmp_path, place, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "better"),
+    [
+        ("/sys/polyyolo/run", "a folder that you may write to"),
+        ("/dev/null", "a folder that you may write to"),
+        ("a" * 300, "a shorter name"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_refused(engine, tmp_path, place, better, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     code, out, err = engine(output=place)
 
     assert (code, out) == (2, "")
     assert err.startswith("error: cannot write below ")
-    assert "  fix: choose a folder that you may write to with -o" in err
+    assert f"  fix: choose {better} with -o" in err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,65 @@
+"""Places where nothing can be written, by every command that writes: one error and one fix, never a traceback."""
+
+import os
+
+import pytest
+
+from polyyolo.cli import main
+
+WRITERS = {
+    "bundle RUN --pictures 0 -o": "",
+    "cache export RUN --tensorrt 8.6 -o": ".cache",
+    "cache import RUN/model.int8.onnx --model MODEL -o": ".onnx",
+    "detect MODEL PICTURES/00.png -o": "",
+    "engine MODEL --images PICTURES --toolchain none -o": "",
+    "inspect data PICTURES/00.png -o": ".png",
+    "inspect qdq RUN/model.int8.onnx --fix -o": ".onnx",
+    "report RUN -o": ".html",
+    "surgeon simplify MODEL": ".onnx",
+}
+"""The words of a command up to the place where it writes -> the suffix of what it writes."""
+
+
+@pytest.fixture
+def written(capsys, first, little_yolo, little_pictures):
+    """Let a command write somewhere; gives exit code and standard error."""
+    named = {"RUN": first, "MODEL": little_yolo, "PICTURES": little_pictures}
+
+    def run(writer, place):
+        for name, path in named.items():
+            writer = writer.replace(name, str(path))
+        with pytest.raises(SystemExit) as left:
+            main([*writer.split(), str(place)])
+        return left.value.code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(
+    "place",
+    ["/proc/polyyolo", "{here}/file/results", "{here}/pipe/results", "{here}/" + 300 * "n", "{here}/loop/results"],
+    ids=["no folder can be made", "below a file", "below a pipe", "too long a name", "links in a circle"],
+)
+def test_what_cannot_be_written_is_refused(written, tmp_path, writer, place):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+
+    code, err = written(writer, place.format(here=tmp_path) + WRITERS[writer])
+
+    error, fix = err.splitlines()[-2:]
+    assert (code, error[:7], fix[:7]) == (2, "error: ", "  fix: ")
+
+
+@pytest.mark.parametrize("writer", [writer for writer, suffix in WRITERS.items() if suffix])
+def test_no_file_takes_the_place_of_a_pipe_or_a_device(written, tmp_path, writer):
+    """For root it would take that of /dev/null too."""
+    pipe = tmp_path / f"pipe{WRITERS[writer]}"
+    os.mkfifo(pipe)
+
+    code, err = written(writer, pipe)
+
+    assert code == 2
+    assert f"error: {pipe} is a pipe or a device" in err
+    assert pipe.is_fifo()
