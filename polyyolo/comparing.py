@@ -9,6 +9,7 @@ from polyyolo import files, pipeline, progress
 from polyyolo.engines import toolchain
 from polyyolo.engines.refusals import name_of
 from polyyolo.errors import InputError, ModelError, PolyYoloError
+from polyyolo.folders import refuse_foreign
 from polyyolo.images import samples
 from polyyolo.models import zoo
 from polyyolo.models.spec import read_spec
@@ -128,14 +129,12 @@ def _refuse_foreign(folder: Path, spec: ModelSpec) -> None:
     Raises:
         InputError: as above.
     """
-    fix = "choose a new or an empty folder with -o"
     record = folder / report.RECORD
-    if record.exists():
-        earlier = files.read_json(record, Comparison)
-        if earlier.sha256 != spec.sha256:
-            raise InputError(f"{folder} compares another model, {earlier.model.name}", fix=fix)
+    if not record.exists():
+        refuse_foreign(folder, "a comparison", NAMES)
         return
-    found = [each.name for each in folder.iterdir()] if folder.is_dir() else []
-    foreign = sorted(name for name in found if not name.startswith(".") and name not in NAMES)
-    if foreign:
-        raise InputError(f"{folder.absolute()} holds other things than a comparison, as {foreign[0]}", fix=fix)
+    earlier = files.read_json(record, Comparison)
+    if earlier.sha256 != spec.sha256:
+        raise InputError(
+            f"{folder} compares another model, {earlier.model.name}", fix="choose a new or an empty folder with -o"
+        )

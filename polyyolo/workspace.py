@@ -18,6 +18,7 @@ from attrs import field, frozen
 
 from polyyolo import __version__, files, progress
 from polyyolo.errors import InputError
+from polyyolo.folders import refuse_foreign
 
 Result = TypeVar("Result")
 LEDGER = "steps.json"
@@ -212,13 +213,8 @@ def _refuse_foreign(folder: Path) -> None:
     Raises:
         InputError: it is neither new, nor empty, nor a run's.
     """
-    found = {place.name for place in folder.iterdir()} if folder.is_dir() else set()
-    foreign = sorted(name for name in found if not name.startswith("."))
-    if foreign and not found & {LEDGER, PARTIAL}:
-        raise InputError(
-            f"{folder.absolute()} holds other things than a run, as {foreign[0]}",
-            fix="choose a new or an empty folder with -o",
-        )
+    if not any((folder / name).exists() for name in (LEDGER, PARTIAL)):
+        refuse_foreign(folder, "a run")
 
 
 def _digest(name: str, inputs: Mapping[str, object]) -> str:

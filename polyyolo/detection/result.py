@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 
 from polyyolo import files
 from polyyolo.errors import InputError
+from polyyolo.folders import refuse_foreign
 from polyyolo.records import Preprocessing, Skipped
 
 SUMMARY = "summary.json"
@@ -147,7 +148,7 @@ def usual_folder(model: Path, source: Path) -> Path:
 
     The same model on the same source has the same folder; others of the same names get a number.
     """
-    stem = f"{model.stem}-{source.resolve().stem or 'all'}"
+    stem = f"{model.stem}-{files.real(source).stem or 'all'}"
     numbered = (Path("runs", "detect", stem if number == 1 else f"{stem}-{number}") for number in count(1))
     return next(folder for folder in numbered if _is_free(folder, model, source))
 
@@ -159,7 +160,7 @@ def _is_free(folder: Path, model: Path, source: Path) -> bool:
         earlier = _summary_in(folder)
     except InputError:
         return False
-    return (earlier.model, earlier.source) == (model.resolve(), source.resolve())
+    return (earlier.model, earlier.source) == (files.real(model), files.real(source))
 
 
 def _earlier(folder: Path) -> Detected | None:
@@ -170,14 +171,7 @@ def _earlier(folder: Path) -> Detected | None:
     """
     if (folder / SUMMARY).is_file():
         return _summary_in(folder)
-    foreign = sorted(
-        place.name for place in (folder.iterdir() if folder.is_dir() else ()) if not place.name.startswith(".")
-    )
-    if foreign:
-        raise InputError(
-            f"{folder.absolute()} holds other things than a detection, as {foreign[0]}",
-            fix="choose a new or an empty folder with -o",
-        )
+    refuse_foreign(folder, "a detection")
     return None
 
 

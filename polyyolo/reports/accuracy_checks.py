@@ -4,7 +4,7 @@ import math
 
 from attrs import evolve, frozen
 
-from polyyolo.records import Absent, Check, Fidelity, Limits, Outcome
+from polyyolo.records import Absent, Agreement, Check, Fidelity, Limits, Outcome
 
 STRICT_IOU = 0.9
 ENOUGH_BOXES = 50
@@ -90,17 +90,22 @@ def _agreement(fidelity: Fidelity | None, wanted: Wanted) -> Check:
     """Fail only when the boxes suffice to be sure of it: twice the standard error of a share."""
     if fidelity is None:
         return _unproven(wanted, NOT_COMPARED)
-    found = [each for each in fidelity.agreements if each.iou == STRICT_IOU]
-    boxes = max(found[0].reference_boxes, found[0].candidate_boxes) if found else 0
-    if not boxes:
+    found = strict(fidelity)
+    boxes = max(found.reference_boxes, found.candidate_boxes) if found else 0
+    if not (found and boxes):
         return _unproven(wanted, "no boxes to compare")
-    f1 = found[0].f1
+    f1 = found.f1
     got = f"{f1:.3f} on {boxes} boxes"
     if f1 >= wanted.limit and boxes >= ENOUGH_BOXES:
         return Check(wanted.name, wanted.told, got, Outcome.PASS)
     if f1 + 2 * math.sqrt(f1 * (1 - f1) / boxes) < wanted.limit:
         return Check(wanted.name, wanted.told, got, Outcome.FAIL)
     return _unproven(wanted, f"{got}: too few boxes to tell")
+
+
+def strict(fidelity: Fidelity | None) -> Agreement | None:
+    """Give the agreement that is judged; None where none was measured."""
+    return next((each for each in (fidelity.agreements if fidelity else ()) if each.iou == STRICT_IOU), None)
 
 
 def _unproven(wanted: Wanted, got: str) -> Check:

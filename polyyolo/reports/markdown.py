@@ -1,6 +1,5 @@
 """A run's report for people, as Markdown: the answer first, then what it rests on."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -8,6 +7,7 @@ from polyyolo.engines.plan import shell_line
 from polyyolo.records import Check, Fidelity, Run
 from polyyolo.reports.advice import advise, answer
 from polyyolo.reports.costs import costs
+from polyyolo.reports.shares import reasons
 from polyyolo.verification.layers import int8_share
 
 MOST_COSTLY = 8
@@ -27,7 +27,10 @@ def render(run: Run) -> str:
         *_fidelity(run.fidelity),
         "## Layers",
         f"{int8_share(run.layers):.1%} of the multiply-accumulates run in INT8.",
-        table(("stays in float because", "layers", "share of the work"), _reasons(run)),
+        table(
+            ("stays in float because", "layers", "share of the work"),
+            [(each.name, each.layers, f"{each.share:.1%}") for each in reasons(run.layers)],
+        ),
         *_costs(run),
         *_pictures(run),
         "## Steps",
@@ -136,17 +139,6 @@ def _fidelity(found: Fidelity | None) -> list[str]:
         f"Both ran in ONNX Runtime on the CPU, on {found.pictures} pictures, {kept}.",
         table(("measure", "FP32 -> this model"), rows),
     ]
-
-
-def _reasons(run: Run) -> list[tuple[str, int, str]]:
-    total = sum(layer.macs for layer in run.layers) or 1
-    counted: Counter[str] = Counter()
-    work: Counter[str] = Counter()
-    for layer in run.layers:
-        if layer.reason:
-            counted[layer.reason] += 1
-            work[layer.reason] += layer.macs
-    return [(reason, count, f"{work[reason] / total:.1%}") for reason, count in counted.items()]
 
 
 def _costs(run: Run) -> list[str]:

@@ -4,7 +4,7 @@ from attrs import asdict, evolve
 
 from polyyolo.records import Run
 from polyyolo.records.comparison import Compared, Figures
-from polyyolo.reports.accuracy_checks import STRICT_IOU
+from polyyolo.reports.accuracy_checks import strict
 from polyyolo.variants.known import REFERENCE, Variant
 
 BUILT, SPEED, ACCURACY = ("engine_bytes", "build_seconds"), ("latency_ms", "images_per_s"), ("map50_95", "drop_points")
@@ -52,8 +52,8 @@ def _with_speed_up(row: Compared, base: float | None) -> Compared:
 def _figures(run: Run) -> Figures:
     engine, fidelity = run.engine, run.fidelity
     timed = run.benchmarks[0] if run.benchmarks else None
-    strict = next((each for each in (fidelity.agreements if fidelity else ()) if each.iou == STRICT_IOU), None)
-    seen = strict if strict and strict.reference_boxes + strict.candidate_boxes else None
+    found = strict(fidelity)
+    seen = found if found and found.reference_boxes + found.candidate_boxes else None
     accuracy = fidelity.candidate if fidelity else None
     return Figures(
         engine_bytes=engine.size_bytes if engine else None,

@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from polyyolo.records import Outcome, Run
-from polyyolo.reports.accuracy_checks import STRICT_IOU
+from polyyolo.reports.accuracy_checks import STRICT_IOU, strict
 from polyyolo.reports.markdown import built as rows
 
 NOT_MEASURED = "not measured"
@@ -53,7 +53,7 @@ def _accuracy(run: Run) -> Tile:
 
 
 def _agreement(run: Run) -> Tile:
-    found = next((each for each in (run.fidelity.agreements if run.fidelity else ()) if each.iou == STRICT_IOU), None)
+    found = strict(run.fidelity)
     if found is None or not found.reference_boxes + found.candidate_boxes:
         return Tile("Boxes as FP32", NOT_MEASURED, "nothing to compare")
     return Tile("Boxes as FP32", f"{found.f1:.1%}", f"F1 at IoU {STRICT_IOU:g}, {found.reference_boxes:,} boxes")

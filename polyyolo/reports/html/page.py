@@ -13,10 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from polyyolo.engines.plan import shell_line
 from polyyolo.records import Run
-from polyyolo.reports import advice
+from polyyolo.reports import advice, shares
 from polyyolo.reports.command_line import engine_line
 from polyyolo.reports.costs import costs
-from polyyolo.reports.html import accuracy, facts, layers, photos, speed
+from polyyolo.reports.html import accuracy, facts, photos, speed
 from polyyolo.reports.sensitivity_plot import inlined
 
 PACKAGE = "polyyolo.reports.html"
@@ -59,9 +59,9 @@ def render(run: Run, folder: Path, manifest: Mapping[str, Any]) -> str:
         speed=speed.strips(run.benchmarks),
         sensitivity=inlined(run) if run.sensitivities else "",
         costs=costs(run),
-        work=layers.work_shares(run.layers),
-        reasons=layers.reasons(run.layers),
-        times=layers.time_shares(run.engine_layers),
+        work=shares.work_shares(run.layers),
+        reasons=shares.reasons(run.layers),
+        times=shares.time_shares(run.engine_layers),
         album=photos.album(run, folder),
         manifest=json.dumps(_listed(manifest), indent=2) if manifest else "",
         style=(files(PACKAGE) / "report.css").read_text("utf-8"),

@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from polyyolo.records import Agreement, Check, Fidelity, HeadKind, Limits, Outcome, Precision, Run
-from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, STRICT_IOU
+from polyyolo.records import Check, Fidelity, HeadKind, Limits, Outcome, Precision, Run
+from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, strict
 from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again
 
 FEW_PICTURES = 64
@@ -38,7 +38,7 @@ def accuracy(run: Run, check: Check) -> Iterator[Advice]:
 
 def agreement(run: Run, check: Check) -> Iterator[Advice]:
     """Advise on the agreement of boxes with FP32."""
-    found = _strict(run.fidelity)
+    found = strict(run.fidelity)
     boxes = max(found.reference_boxes, found.candidate_boxes) if found else 0
     if run.source.quantized:
         yield _came_quantized(run, check)
@@ -123,10 +123,6 @@ def _look(run: Run) -> str:
     source = run.request.images if run.request else None
     command = ("polyyolo", "inspect", "data", str(source or "DIR"), "--model", str(run.source.path))
     return shlex.join(command)
-
-
-def _strict(found: Fidelity | None) -> Agreement | None:
-    return next((each for each in (found.agreements if found else ()) if each.iou == STRICT_IOU), None)
 
 
 def _rounded_up(count: float) -> int:

@@ -1,4 +1,4 @@
-"""Layers by precision: shares of the work in the ONNX, shares of the time in the engine."""
+"""Layers by precision and by reason: shares of the work in the ONNX, shares of the time in the engine."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
