@@ -9,7 +9,7 @@ from polyyolo.records import Preprocessing, Profile, Route
 
 MANIFEST = "bundle.json"
 PROFILE, SUMS = "profile.json", "SHA256SUMS"
-BUILD, BENCH, README = "build.sh", "bench.sh", "README.txt"
+README = "README.txt"
 MODELS, REFERENCE, LIBRARY = "models", "reference", "lib"
 ENGINES, RESULTS = "engine", "results"
 """Folders that ``build.sh`` and ``bench.sh`` make."""

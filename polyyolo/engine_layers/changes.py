@@ -7,6 +7,7 @@ from attrs import frozen
 
 from polyyolo.engine_layers.exported import Exported, Role
 from polyyolo.engine_layers.findings import summed
+from polyyolo.engine_layers.links import traffic
 from polyyolo.engine_layers.reading import Times
 from polyyolo.engine_layers.timing import timed
 from polyyolo.errors import InputError
@@ -118,18 +119,17 @@ def _nodes(layer: Exported) -> tuple[str, ...]:
 
 def _owners(layers: Sequence[Exported]) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Give each layer with the nodes that it belongs to: a conversion to what reads it next, the last to its source."""
-    readers, writers = defaultdict(list), defaultdict(list)
-    for place, layer in enumerate(layers):
-        for tensor in layer.inputs:
-            readers[tensor.name].append(place)
-        for tensor in layer.outputs:
-            writers[tensor.name].append(place)
+    writers, readers = traffic(layers)
 
     def later(place: int) -> int | None:
-        return min((each for out in layers[place].outputs for each in readers[out.name] if each > place), default=None)
+        return min(
+            (each for out in layers[place].outputs for each in readers.get(out.name, ()) if each > place), default=None
+        )
 
     def earlier(place: int) -> int | None:
-        return max((each for read in layers[place].inputs for each in writers[read.name] if each < place), default=None)
+        return max(
+            (each for read in layers[place].inputs for each in writers.get(read.name, ()) if each < place), default=None
+        )
 
     for place, layer in enumerate(layers):
         served = _first_computing(place, later, layers)

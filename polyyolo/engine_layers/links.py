@@ -37,14 +37,20 @@ class Links:
         return found
 
 
-def link(layers: Sequence[Exported]) -> Links:
-    """Connect the layers. Several may write into one tensor: each its part of a Concat."""
-    writers, readers = defaultdict(list), defaultdict(list)
+def traffic(layers: Sequence[Exported]) -> tuple[Mapping[str, list[int]], Mapping[str, list[int]]]:
+    """Find which layers write a tensor, and which read it: name -> their places, in order."""
+    writers, readers = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
     for place, layer in enumerate(layers):
         for tensor in layer.outputs:
             writers[tensor.name].append(place)
         for tensor in layer.inputs:
             readers[tensor.name].append(place)
+    return writers, readers
+
+
+def link(layers: Sequence[Exported]) -> Links:
+    """Connect the layers. Several may write into one tensor: each its part of a Concat."""
+    writers, readers = traffic(layers)
 
     def before(place: int) -> list[int]:
         return [each for tensor in layers[place].inputs for each in writers.get(tensor.name, [INPUT])]

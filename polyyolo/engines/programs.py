@@ -18,6 +18,7 @@ TRTEXEC_FOLDERS = (
     "/usr/local/TensorRT/bin",
     "/opt/TensorRT/bin",
 )
+NO_TRTEXEC = "trtexec is neither on PATH nor in $TRTEXEC nor where TensorRT's packages put it"
 BANNER_PATIENCE_S = 30.0
 """trtexec loads gigabytes of libraries before it prints its version."""
 
@@ -48,7 +49,7 @@ def find_trtexec() -> Program:
     """Look where ``TRTEXEC`` says, on PATH, then where TensorRT's packages put it; and ask it for its version."""
     path = _trtexec_path()
     if path is None:
-        return Program(missing="trtexec is neither on PATH nor in $TRTEXEC nor where TensorRT's packages put it")
+        return Program(missing=NO_TRTEXEC)
     try:
         said = subprocess.run(  # noqa: S603 - the user's own trtexec
             [path, "--help"], capture_output=True, text=True, errors="replace", timeout=BANNER_PATIENCE_S, check=False

@@ -69,14 +69,18 @@ def _program(job: Job) -> None:
 
 
 def _calibration(job: Job) -> None:
-    options = job.options
-    if not job.calibrated:
-        if options.calibration_cache:
-            raise InputError(
-                f"the qdq route has its scales in the ONNX and does not read {options.calibration_cache}",
-                fix="use --route calibrated, or leave the cache out",
-            )
-        return
+    cache = job.options.calibration_cache
+    if job.calibrated:
+        _calibrator(job)
+        _scales(job)
+    elif cache:
+        raise InputError(
+            f"the qdq route has its scales in the ONNX and does not read {cache}",
+            fix="use --route calibrated, or leave the cache out",
+        )
+
+
+def _calibrator(job: Job) -> None:
     if job.is_strong_by_nature:
         removed = "" if job.toolchain.kind is ToolchainKind.RTX else " (removed in 11.0)"
         raise ToolchainError(
@@ -84,9 +88,18 @@ def _calibration(job: Job) -> None:
             fix=f"polyyolo engine {job.spec.path} --images DIR puts the scales into the ONNX: use --precision int8 "
             "--route qdq; or use TensorRT 10 or older",
         )
-    if options.precision is not Precision.INT8:
+    if job.options.feed and job.program is Program.TRTEXEC:
         raise InputError(
-            f"the calibrated route is a way to INT8, but {options.precision.value} was asked for",
+            "trtexec calibrates on random numbers, whatever calibrator is asked for",
+            fix="use --program polygraphy, or leave --calibrator out: polyyolo calibrates by itself then",
+        )
+
+
+def _scales(job: Job) -> None:
+    asked = job.options.precision
+    if asked is not Precision.INT8:
+        raise InputError(
+            f"the calibrated route is a way to INT8, but {asked.value} was asked for",
             fix="use --precision int8, or leave --route and the cache out",
         )
     if job.spec.quantized:
@@ -94,12 +107,7 @@ def _calibration(job: Job) -> None:
             f"{job.spec.path} holds Q/DQ nodes: TensorRT would ignore the calibration cache without a word",
             fix="use --route qdq, or calibrate the model from before quantization",
         )
-    if options.feed and job.program is Program.TRTEXEC:
-        raise InputError(
-            "trtexec calibrates on random numbers, whatever calibrator is asked for",
-            fix="use --program polygraphy, or leave --calibrator out: polyyolo calibrates by itself then",
-        )
-    if options.calibration_cache is None:
+    if job.options.calibration_cache is None:
         raise InputError(
             "the calibrated route needs a calibration cache: without one, builders calibrate on noise and say nothing",
             fix="give a cache, a folder of pictures or an .npy with --calib, or use --route qdq",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from polyyolo.engines.programs import BANNER_PATIENCE_S, find_polygraphy, find_trtexec, version_of
+from polyyolo.engines.programs import BANNER_PATIENCE_S, NO_TRTEXEC, find_polygraphy, find_trtexec, version_of
 from polyyolo.engines.toolchain import RTX_PACKAGES, TENSORRT_PACKAGES
 from polyyolo.machine.asking import ask
 from polyyolo.machine.finding import Finding, State
@@ -86,7 +86,7 @@ def _tensorrt_fix() -> str:
 def _trtexec() -> Finding:
     found = find_trtexec()
     if not found.path:
-        there = State.FLAWED if "trtexec is neither" not in found.missing else State.MISSING
+        there = State.MISSING if found.missing == NO_TRTEXEC else State.FLAWED
         return evolve(TRTEXEC, state=there, got=found.missing)
     return evolve(TRTEXEC, state=State.FOUND, got=f"{found.version} at {found.path}")
 

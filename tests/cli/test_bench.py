@@ -7,25 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
-from polyyolo.cli import main
 from polyyolo.files import read_json, sha256_of
 
 
 @pytest.fixture
-def bench(capsys, monkeypatch):
+def bench(polyyolo, monkeypatch):
     """Run ``polyyolo bench`` with words; gives exit code, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "160")
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main(["bench", *map(str, words)])
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
+    return partial(polyyolo, "bench")
 
 
 @pytest.fixture

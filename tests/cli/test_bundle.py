@@ -12,21 +12,7 @@ from pathlib import Path
 import pytest
 
 from polyyolo import pipeline
-from polyyolo.cli import main
 from polyyolo.records import Request
-
-
-@pytest.fixture
-def polyyolo(capsys):
-    """Run a command line; gives exit code, standard output and standard error."""
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

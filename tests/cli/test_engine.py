@@ -11,26 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from polyyolo.cli import main
 from polyyolo.engines import toolchain
 from polyyolo.files import locked
 from polyyolo.records import Toolchain, ToolchainKind
 
 STEPS = ("prepare", "calibrate", "sensitivity", "quantize", "cast to FP16", "verify")
 HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None
-
-
-@pytest.fixture
-def polyyolo(capsys):
-    """Run a command line; gives exit code, standard output and standard error."""
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import json
 import re
 import sys
+from functools import partial
 
 import pytest
 
-from polyyolo.cli import main
 from polyyolo.engines.gpu import Gpu
 from polyyolo.engines.inside import Inside
 from polyyolo.records import ShapeRange, TensorSpec
@@ -23,19 +23,12 @@ INSIDE = Inside(
 
 
 @pytest.fixture
-def inspect(capsys, monkeypatch):
+def inspect(polyyolo, monkeypatch):
     """Run ``polyyolo inspect engine``; gives exit code, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr("polyyolo.engines.gpu.first_gpu", Gpu)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main(["inspect", "engine", *map(str, words)])
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
+    return partial(polyyolo, "inspect", "engine")
 
 
 @pytest.fixture

@@ -1,25 +1,17 @@
 """polyyolo inspect layers, as it is typed."""
 
 import json
+from functools import partial
 
 import onnx
 import pytest
 
-from polyyolo.cli import main
-
 
 @pytest.fixture
-def told(capsys, monkeypatch):
+def told(polyyolo, monkeypatch):
     """Run ``polyyolo inspect layers``; gives exit code, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main(["inspect", "layers", *map(str, words)])
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
+    return partial(polyyolo, "inspect", "layers")
 
 
 def rows(text):

@@ -3,24 +3,16 @@
 import json
 import re
 import sys
+from functools import partial
 
 import pytest
 
-from polyyolo.cli import main
-
 
 @pytest.fixture
-def told(capsys, monkeypatch):
+def told(polyyolo, monkeypatch):
     """Run ``polyyolo inspect layers``; gives exit code, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "220")
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main(["inspect", "layers", *map(str, words)])
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
+    return partial(polyyolo, "inspect", "layers")
 
 
 @pytest.fixture

@@ -14,16 +14,7 @@ from polyyolo.fetching import Mirror, Remote
 from polyyolo.images import samples
 from polyyolo.models.spec import read_spec
 
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path):
-    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    (tmp_path / "packages").mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
-    monkeypatch.setenv("POLYYOLO_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 @pytest.fixture
@@ -101,7 +92,7 @@ def test_images_get_copies_the_samples(monkeypatch, tmp_path):
     mirror = Mirror("toy", "toy-1.tar.gz", "toy/a.jpg")
     remote = Remote("a.jpg", hashlib.sha256(content).hexdigest(), len(content), (), (mirror,))
     monkeypatch.setattr(samples, "samples", lambda: (samples.Sample(remote, "a thing", "Somebody", "CC0", "there"),))
-    with tarfile.open(tmp_path / "packages" / "toy-1.tar.gz", "w:gz") as package:
+    with tarfile.open(tmp_path / "wheels" / "toy-1.tar.gz", "w:gz") as package:
         item = tarfile.TarInfo("toy/a.jpg")
         item.size = len(content)
         package.addfile(item, io.BytesIO(content))

@@ -8,7 +8,6 @@ from attrs import evolve
 
 from polyyolo import files, pipeline
 from polyyolo.bundling import returned
-from polyyolo.cli import main
 from polyyolo.records import Request, Run
 
 
@@ -24,19 +23,6 @@ def made(little_yolo, little_pictures, tmp_path_factory):
 def run(made, tmp_path):
     """A copy of it, in another place than it was made."""
     return shutil.copytree(made, tmp_path / "moved run")
-
-
-@pytest.fixture
-def polyyolo(capsys):
-    """Run a command line; gives exit code, standard output and standard error."""
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
 
 
 def contents(folder):

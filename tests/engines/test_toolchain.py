@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from polyyolo.engines import programs
 from polyyolo.engines.programs import version_of
 from polyyolo.engines.toolchain import find, named
 from polyyolo.engines.versions import number_in_banner, release
@@ -14,27 +13,17 @@ GPU = "NVIDIA GeForce RTX 4090, 8.9"
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
+def machine(programs, monkeypatch):
     """Make a machine of given programs (name, shell script) and Python packages (name, version), and nothing else."""
-    folder = tmp_path / "machine"
-    folder.mkdir()
 
     def make(packages=(), **scripts):
-        for name, body in scripts.items():
-            path = folder / name.replace("_", "-")
-            path.write_text(f"#!/bin/sh\n{body}\n")
-            path.chmod(0o755)
         installed = dict(packages)
         monkeypatch.setattr(
             "polyyolo.engines.toolchain.version_of", lambda *names: next(filter(None, map(installed.get, names)), "")
         )
-        monkeypatch.setattr(programs, "version_of", lambda *names: installed.get(names[0], ""))
-        return folder
+        monkeypatch.setattr("polyyolo.engines.programs.version_of", lambda *names: installed.get(names[0], ""))
+        return programs(**scripts)
 
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.delenv("TRTEXEC", raising=False)
-    monkeypatch.setattr(programs, "TRTEXEC_FOLDERS", ())
-    monkeypatch.setattr(sys, "executable", str(folder / "python"))
     return make
 
 

@@ -1,32 +1,17 @@
 """A machine of scripts and packages by hand."""
 
 import sys
+from functools import partial
 
 import pytest
-
-from polyyolo.engines import programs
 
 PYTHON = sys.executable
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
+def machine(programs):
     """Make a machine of given programs (name: shell script) and nothing else; its Python is the real one."""
-    folder = tmp_path / "machine"
-    folder.mkdir()
-
-    def make(**scripts):
-        for name, body in {"python": f'exec {PYTHON} "$@"', **scripts}.items():
-            path = folder / name.replace("_", "-")
-            path.write_text(f"#!/bin/sh\n{body}\n")
-            path.chmod(0o755)
-        return folder
-
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.delenv("TRTEXEC", raising=False)
-    monkeypatch.setattr(programs, "TRTEXEC_FOLDERS", ())
-    monkeypatch.setattr(sys, "executable", str(folder / "python"))
-    return make
+    return partial(programs, python=f'exec {PYTHON} "$@"')
 
 
 @pytest.fixture

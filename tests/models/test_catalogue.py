@@ -9,17 +9,8 @@ from polyyolo.errors import ModelError, ToolchainError
 from polyyolo.models import catalogue
 from polyyolo.records import HeadKind
 
+pytestmark = pytest.mark.usefixtures("offline")
 NAMES = [entry.name for entry in catalogue.entries()]
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path):
-    """No official address, no index, an empty cache."""
-    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name, value in {"NO_INDEX": "1", "FIND_LINKS": "", "CONFIG_FILE": "/dev/null", "EXTRA_INDEX_URL": ""}.items():
-        monkeypatch.setenv(f"PIP_{name}", value)
-    monkeypatch.setenv("POLYYOLO_CACHE", str(tmp_path / "cache"))
 
 
 def test_names_are_unique_and_the_promised_ones_are_there():

@@ -16,15 +16,8 @@ from polyyolo.records import HeadKind
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(monkeypatch, tmp_path):
-    """An empty folder and cache, no official address, and a pip that knows the folder ``wheels`` only."""
-    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    (tmp_path / "wheels").mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
-    monkeypatch.setenv("POLYYOLO_CACHE", str(tmp_path / "cache"))
+def elsewhere(offline, monkeypatch, tmp_path):  # noqa: ARG001 - what it leaves in the environment
+    """An empty folder, offline."""
     monkeypatch.delenv("POLYYOLO_MODELS", raising=False)
     monkeypatch.chdir(tmp_path)
 
