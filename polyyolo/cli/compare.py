@@ -1,30 +1,23 @@
 """polyyolo compare MODEL: one table of FP32, FP16 and INT8."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.records import Outcome, Request
 
 if TYPE_CHECKING:
     from polyyolo.records.comparison import Comparison
 
-PATH = click.Path(path_type=Path)
 FAILED, MACHINE = 1, 3
 
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--images",
-    type=PATH,
-    help="pictures to calibrate with: a folder, a .txt list, a data.yaml or an .npy  [sample photographs]",
-)
-@click.option(
-    "--labelled", type=PATH, help="labelled pictures to measure accuracy on: images/ and labels/, data.yaml, COCO JSON"
-)
+@images_option
+@labelled_option
 @click.option("--profile", metavar="FILE|NAME", help="shapes that the engines must accept  [the model's own]")
 @click.option("--toolchain", type=click.Choice(["auto", "tensorrt", "rtx", "none"]), default="auto", show_default=True)
 @click.option("--variants", metavar="A,B,...", help="which of fp32, fp16, int8-qdq and int8-calibrated  [all]")

@@ -1,30 +1,23 @@
 """polyyolo engine: all of it."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Route
 
 EXIT = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNPROVEN: 0}
 UNPROVEN = 5
 LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
-PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--images",
-    type=PATH,
-    help="pictures to calibrate with: a folder, a .txt list, a data.yaml or an .npy  [sample photographs]",
-)
-@click.option(
-    "--labelled", type=PATH, help="labelled pictures to measure accuracy on: images/ and labels/, data.yaml, COCO JSON"
-)
+@images_option
+@labelled_option
 @click.option("--profile", metavar="FILE|NAME", help="shapes that the engine must accept  [the model's own]")
 @click.option("--precision", type=click.Choice([each.value for each in Precision]), default="int8", show_default=True)
 @click.option("--route", type=click.Choice([each.value for each in Route]), default="qdq", show_default=True)
