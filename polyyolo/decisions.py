@@ -9,9 +9,11 @@ from polyyolo import premises, progress
 from polyyolo.benchmarking.baseline import baseline_in
 from polyyolo.calibration import thresholds
 from polyyolo.engines import profiles, toolchain
+from polyyolo.engines.calibrators import Feed
 from polyyolo.engines.half import Half
 from polyyolo.engines.plan import BuildOptions, Program, Typing, make_plan, typing_for
 from polyyolo.errors import InputError
+from polyyolo.images import samples
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.models import catalogue, zoo
 from polyyolo.models.spec import read_spec
@@ -31,6 +33,7 @@ from polyyolo.records import (
 )
 from polyyolo.verification.labelled import Labelled, read_labelled
 
+ENGINE, CACHE = "model.plan", "calibration.cache"
 CACHE_READER = "8.6"
 """TensorRT that a calibration cache is written for where none is here; ``polyyolo cache export`` writes for others."""
 WAYS = ("auto", "stem", "none")
@@ -108,8 +111,14 @@ class Decisions:
         """Plan the build of a prepared model; None where nothing here builds engines."""
         if self.toolchain.kind is ToolchainKind.NONE:
             return None
-        options = evolve(_options(self.request), half=half, calibration_cache=cache)
+        feed = self.feed(cache) if cache else None
+        options = evolve(_options(self.request), half=half, calibration_cache=cache, feed=feed)
         return make_plan(built, self.profile, self.toolchain, engine, options)
+
+    def feed(self, cache: Path) -> Feed | None:
+        """Feed TensorRT's own calibrator, which writes ``cache``, with the chosen pictures; None where it is not to."""
+        chosen = self.calibration
+        return _feed(self.request, chosen.preprocessing, cache, chosen.pictures, chosen.batch) if chosen else None
 
 
 def decide(request: Request) -> Decisions:
@@ -125,15 +134,18 @@ def decide(request: Request) -> Decisions:
     profile = profiles.load(request.profile, spec) if request.profile else profiles.default(spec)
     found = toolchain.find(request.toolchain)
     folder = request.output or Path("runs") / f"{Path(request.model).stem}-{request.precision.value}"
-    premises.check(request, spec, folder)
-    _refuse_build(request, spec, profile, found, folder)
+    premises.check(request, spec, folder, found)
     baseline = baseline_in(request.baseline) if request.baseline else ()
     opt = profile.optimizations[0][spec.image].opt
     preprocessing = preprocessing_for(spec, (opt[2], opt[3]), **request.overrides)
+    at = profile.optimizations[-1][spec.image].opt if request.calibrator else opt  # TensorRT calibrates at the last
+    calibrated = evolve(preprocessing, size=(at[2], at[3]))
+    feed = _feed(request, calibrated, folder / CACHE, request.count, at[0])
+    _refuse_build(request, spec, profile, found, folder, feed=feed)
     labelled = (
         read_labelled(request.labelled, spec.names, classes=spec.head.classes) if request.labelled is not None else None
     )
-    calibration, held = choose_pictures(request, spec, preprocessing, opt[0], labelled=labelled is not None)
+    calibration, held = choose_pictures(request, spec, calibrated, at[0], labelled=labelled is not None)
     compared_on = labelled.pictures if labelled else held
     return Decisions(
         request=request,
@@ -156,7 +168,9 @@ def _licence(model: str, spec: ModelSpec) -> str:
     return entry.licence if entry else spec.metadata.get("license", "")
 
 
-def _refuse_build(request: Request, spec: ModelSpec, profile: Profile, found: Toolchain, folder: Path) -> None:
+def _refuse_build(  # noqa: PLR0913 - all that decides a build
+    request: Request, spec: ModelSpec, profile: Profile, found: Toolchain, folder: Path, *, feed: Feed | None
+) -> None:
     """Plan the build as if the model were prepared: what cannot be built is refused before it is calibrated."""
     if spec.quantized:
         progress.note(f"{spec.path.name} already holds Q/DQ nodes: it is built as it is, without calibration")
@@ -166,11 +180,11 @@ def _refuse_build(request: Request, spec: ModelSpec, profile: Profile, found: To
             return
         found = toolchain.named(CACHE_READER)
     if request.route is Route.CALIBRATED:
-        options = evolve(_options(request), calibration_cache=folder / "calibration.cache")
-        make_plan(spec, profile, found, folder / "model.plan", options)
+        options = evolve(_options(request), calibration_cache=folder / CACHE, feed=feed)
+        make_plan(spec, profile, found, folder / ENGINE, options)
         return
     prepared = evolve(spec, quantized=spec.quantized or request.precision is Precision.INT8)
-    make_plan(prepared, profile, found, folder / "model.plan", _options(request))
+    make_plan(prepared, profile, found, folder / ENGINE, _options(request))
 
 
 def _nothing_builds(route: Route, found: Toolchain) -> tuple[str, str]:
@@ -182,6 +196,21 @@ def _nothing_builds(route: Route, found: Toolchain) -> tuple[str, str]:
         ),
     }[route]
     return f"nothing here builds engines: {result} the result" + "".join(f"; {each}" for each in found.missing), fix
+
+
+def _feed(request: Request, preprocessing: Preprocessing, cache: Path, count: int, batch: int) -> Feed | None:
+    """Feed TensorRT's own calibrator where one is asked for."""
+    if request.calibrator is None:
+        return None
+    return Feed(
+        calibrator=request.calibrator,
+        images=request.images or samples.fetch(),
+        preprocessing=preprocessing,
+        count=count,
+        batch=batch,
+        count_file=cache.with_name(f"{cache.name}.count.json"),
+        seed=request.seed,
+    )
 
 
 def _options(request: Request) -> BuildOptions:

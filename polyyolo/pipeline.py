@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from polyyolo import measuring, progress, stages
 from polyyolo.benchmarking import keeping
 from polyyolo.decisions import Decisions, decide
+from polyyolo.engines.calibrators import BASES
+from polyyolo.foretelling import foretell
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantizing import Quantized, quantize_model
 from polyyolo.records import Absent, BuildPlan, Engine, Fidelity, Measured, ModelSpec, Request, Run
@@ -15,6 +17,25 @@ from polyyolo.reports import manifest, writing
 from polyyolo.reports.verdict import judge
 from polyyolo.verification.layers import layers
 from polyyolo.workspace import Workspace
+
+
+@frozen
+class Made:
+    """What the first half of a run made.
+
+    Attributes:
+        quantized: None where nothing is quantized here.
+        judged: the ONNX whose loss is measured: that of the engine, as ONNX Runtime can run it.
+        built: the ONNX that the engine was, or would be, built from.
+        plan: None where there is no toolchain.
+        engine: likewise.
+    """
+
+    quantized: Quantized | None
+    judged: ModelSpec
+    built: ModelSpec
+    plan: BuildPlan | None
+    engine: Engine | None
 
 
 def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
@@ -31,18 +52,11 @@ def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
         decisions = decide(request)
         with Workspace.open(decisions.folder, lenders) as space:
             prepared = stages.prepare(space, decisions)
-            quantized = quantize_model(space, decisions, prepared) if decisions.quantizes else None
-            judged = stages.cast(space, decisions, quantized.spec if quantized else prepared)
-            cache = (
-                stages.write_cache(space, decisions, prepared, quantized)
-                if quantized and decisions.calibrates
-                else None
-            )
-            built = prepared if cache or decisions.foretells_half else judged
-            plan, made = stages.build_engine(space, decisions, built, cache)
-            fidelity = stages.compare(space, decisions, judged)
-            measured = measuring.measure(space, decisions, judged, made) if made else None
-            gathered = _gathered(space, decisions, quantized, built, (plan, made, fidelity, measured))
+            way = _calibrated_there if request.calibrator else _calibrated_here
+            made = way(space, decisions, prepared)
+            fidelity = stages.compare(space, decisions, made.judged)
+            measured = measuring.measure(space, decisions, made.judged, made.engine) if made.engine else None
+            gathered = _gathered(space, decisions, made, fidelity, measured)
             run = evolve(gathered, warnings=tuple(told.warnings))
             space.publish(*writing.write(run, space.path(""), manifest.of(run, decisions.toolchain)))
             writing.remove_stale(run)
@@ -51,15 +65,27 @@ def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
     return run
 
 
+def _calibrated_here(space: Workspace, decisions: Decisions, prepared: ModelSpec) -> Made:
+    """Quantize the model, or leave it in float; then build."""
+    quantized = quantize_model(space, decisions, prepared) if decisions.quantizes else None
+    judged = stages.cast(space, decisions, quantized.spec if quantized else prepared)
+    wanted = quantized if decisions.calibrates else None
+    cache = stages.write_cache(space, decisions, prepared, wanted) if wanted else None
+    built = prepared if cache or decisions.foretells_half else judged
+    return Made(quantized, judged, built, *stages.build_engine(space, decisions, built, cache))
+
+
+def _calibrated_there(space: Workspace, decisions: Decisions, prepared: ModelSpec) -> Made:
+    """Let TensorRT calibrate while it builds, and then see what its scales cost."""
+    plan, engine = stages.build_engine(space, decisions, prepared, None)
+    quantized = foretell(space, decisions, prepared)
+    return Made(quantized, quantized.spec, prepared, plan, engine)
+
+
 def _gathered(
-    space: Workspace,
-    decisions: Decisions,
-    quantized: Quantized | None,
-    built: ModelSpec,
-    results: tuple[BuildPlan | None, Engine | None, Fidelity | None, Measured | None],
+    space: Workspace, decisions: Decisions, made: Made, fidelity: Fidelity | None, measured: Measured | None
 ) -> Run:
-    request = decisions.request
-    plan, made, fidelity, measured = results
+    request, quantized, built = decisions.request, made.quantized, made.built
     timed = measured.benchmark if measured else Absent("")
     return Run(
         folder=decisions.folder,
@@ -71,9 +97,9 @@ def _gathered(
         route=request.route,
         preprocessing=decisions.preprocessing,
         calibration=decisions.calibration if quantized else None,
-        method=quantized.table.method if quantized else request.method,
-        plan=plan,
-        engine=made,
+        method=_method(request, quantized),
+        plan=made.plan,
+        engine=made.engine,
         fidelity=fidelity,
         layers=layers(
             built,
@@ -82,7 +108,7 @@ def _gathered(
             planned=decisions.calibrates,
         ),
         sensitivities=quantized.sensitivities if quantized else (),
-        verdict=judge(made, fidelity, request.limits, measured, decisions.baseline),
+        verdict=judge(made.engine, fidelity, request.limits, measured, decisions.baseline),
         pictures=tuple(
             name for entry in space.steps.values() for name in entry.outputs if name.endswith((".png", ".jpg"))
         ),
@@ -94,3 +120,10 @@ def _gathered(
         engine_layers=measured.layers if measured else (),
         baseline=decisions.baseline,
     )
+
+
+def _method(request: Request, quantized: Quantized | None) -> str:
+    """Name what chose the ranges."""
+    if request.calibrator:
+        return BASES[request.calibrator]
+    return quantized.table.method if quantized else request.method

@@ -4,30 +4,35 @@ import math
 from pathlib import Path
 
 from polyyolo import progress
+from polyyolo.engines.calibrators import BASES
 from polyyolo.engines.half import read_half
-from polyyolo.errors import InputError, ModelError
+from polyyolo.engines.refusals import name_of
+from polyyolo.errors import InputError, ModelError, ToolchainError
 from polyyolo.files import real
 from polyyolo.quantization.corrections.treatment import treatment_of
-from polyyolo.records import HeadKind, ModelSpec, Precision, Request, Route
+from polyyolo.records import HeadKind, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
 
 
-def check(request: Request, spec: ModelSpec, folder: Path) -> None:
+def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> None:
     """Refuse what would end in nonsense, and tell of what will not be used.
 
     Args:
         request: all that was asked for.
         spec: of the model that it names.
         folder: where results go.
+        found: what builds engines here.
 
     Raises:
         InputError: a limit is no number, results would take the model's place, or weights are to be treated in a way
             that there is not, or that TensorRT would undo.
         ModelError: the model is FP16, and something else was asked for.
+        ToolchainError: TensorRT shall calibrate by itself, and there is none, or none that can.
     """
     _refuse_no_numbers(request)
     _refuse_own_folder(spec, folder)
     _refuse_half(request, spec)
     _refuse_lost_weights(request)
+    _refuse_calibrator(request, found)
     if request.labelled is not None:
         _tell_of_labels(spec)
 
@@ -37,9 +42,11 @@ def _refuse_no_numbers(request: Request) -> None:
         "--budget": request.budget,
         "--max-drop": request.limits.max_drop,
         "--min-agreement": request.limits.min_agreement,
+        "--max-latency-ms": request.limits.max_latency_ms,
+        "--min-speedup": request.limits.min_speedup,
     }
     for name, value in named.items():
-        if not math.isfinite(value):
+        if value is not None and not math.isfinite(value):
             raise InputError(f"{name} is {value}", fix="give a number")
 
 
@@ -69,6 +76,36 @@ def _refuse_lost_weights(request: Request) -> None:
         raise InputError(
             f"with --route calibrated TensorRT quantizes the weights itself: {', '.join(treatment.told)} would be lost",
             fix="use --route qdq, or leave --weights and --correct as they are by default",
+        )
+
+
+def _refuse_calibrator(request: Request, found: Toolchain) -> None:
+    """Refuse to let TensorRT calibrate where it cannot, and what would have no effect if it did."""
+    if request.calibrator is None:
+        return
+    if request.calibrator not in BASES:
+        raise InputError(f"there is no calibrator {request.calibrator!r}", fix=f"use {', '.join(BASES)}")
+    ours = "leave --calibrator out: polyyolo calibrates by itself then, without a GPU"
+    if request.route is not Route.CALIBRATED:
+        raise InputError(
+            f"--calibrator is for --route calibrated: with --route {request.route.value} scales are in the ONNX",
+            fix=f"add --route calibrated; or {ours}",
+        )
+    if found.kind is ToolchainKind.NONE or not found.has_calibrator:
+        here = "nothing here builds engines" if found.kind is ToolchainKind.NONE else f"{name_of(found)} has none"
+        raise ToolchainError(
+            f"--calibrator {request.calibrator} is an INT8 calibrator of TensorRT 8.5 to 10, on a GPU: {here}", fix=ours
+        )
+    usual = Request(request.model)
+    lost = [
+        f"--{name.replace('_', '-')}"
+        for name in ("method", "keep_float", "budget")
+        if getattr(request, name) != getattr(usual, name)
+    ]
+    if lost:
+        raise InputError(
+            f"with --calibrator TensorRT chooses the range of every tensor: {', '.join(lost)} would be lost",
+            fix=f"leave {' and '.join(lost)} out, or {ours}",
         )
 
 

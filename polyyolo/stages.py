@@ -6,10 +6,11 @@ from attrs import evolve, frozen
 
 from polyyolo import progress
 from polyyolo.calibration.cache_manifest import CacheManifest
-from polyyolo.decisions import Decisions
+from polyyolo.decisions import CACHE, ENGINE, Decisions
 from polyyolo.engines.build import build
 from polyyolo.engines.half import read_half
 from polyyolo.errors import ModelError
+from polyyolo.feeding import Calibration, keep
 from polyyolo.passes.apply import Step, apply
 from polyyolo.picture_sets import digest_of
 from polyyolo.quantization.cache_exchange import Header, export_cache, save
@@ -20,8 +21,8 @@ from polyyolo.verification.compare import side_by_side
 from polyyolo.verification.shown import draw_shown
 from polyyolo.workspace import Workspace
 
-PREPARED, HALF, ENGINE = "model.onnx", "model.fp16.onnx", "model.plan"
-CACHE, PICTURES, LOG = "calibration.cache", "pictures", "build.log"
+PREPARED, HALF = "model.onnx", "model.fp16.onnx"
+PICTURES, LOG = "pictures", "build.log"
 
 
 @frozen
@@ -96,9 +97,20 @@ def cast(space: Workspace, decisions: Decisions, spec: ModelSpec) -> ModelSpec:
 def build_engine(
     space: Workspace, decisions: Decisions, built: ModelSpec, cache: CacheManifest | None
 ) -> tuple[BuildPlan | None, Engine | None]:
-    """Build the engine where something here can."""
+    """Build the engine where something here can; TensorRT's own calibrator leaves its cache beside it.
+
+    Args:
+        space: of the run.
+        decisions: what to build with.
+        built: the ONNX.
+        cache: of the scales that were written for it; None where there are none, or where TensorRT calibrates.
+
+    Returns:
+        The plan and the engine, with the paths that they will have when the run is done; None where nothing builds.
+    """
     half = read_half(built.path)
-    scales = (space.path(CACHE), decisions.folder / CACHE) if cache else (None, None)
+    scales = (space.path(CACHE), decisions.folder / CACHE) if decisions.calibrates else (None, None)
+    feed, chosen = decisions.feed(space.path(CACHE)), decisions.calibration
     plan = decisions.plan(built, space.path(ENGINE), half, scales[0])
     shown = decisions.plan(published(built, decisions.folder), decisions.folder / ENGINE, half, scales[1])
     if plan is None or shown is None:
@@ -106,10 +118,21 @@ def build_engine(
 
     def make() -> Built:
         made = build(plan, space.path(LOG))
+        if feed and chosen:
+            keep(Calibration(feed, chosen), built, space.path(CACHE))
         return Built(made.sha256, made.size_bytes, made.build_seconds)
 
-    inputs = {"model": built.sha256, "cache": cache, "command": shown.command, "toolchain": decisions.toolchain}
-    made = space.step("build", inputs, [ENGINE, LOG], make, Built)
+    inputs: dict[str, object] = {
+        "model": built.sha256,
+        "cache": cache,
+        "command": shown.command,
+        "toolchain": decisions.toolchain,
+    }
+    written = [ENGINE, LOG]
+    if feed:
+        inputs["pictures"] = chosen
+        written += [CACHE, f"{CACHE}.json"]
+    made = space.step("build", inputs, written, make, Built)
     return shown, Engine(shown.engine, made.sha256, made.size_bytes, made.seconds, shown)
 
 

@@ -7,6 +7,7 @@ from attrs import evolve, frozen
 
 from polyyolo.calibration.cache_manifest import beside
 from polyyolo.calibration.exchange import read_table
+from polyyolo.decisions import CACHE
 from polyyolo.engines.half import Half, read_half
 from polyyolo.engines.job import Typing
 from polyyolo.errors import InputError
@@ -17,7 +18,7 @@ from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, TABLE
 from polyyolo.records import ModelSpec, Precision, Route, Run
 from polyyolo.reports.reading import float_of, read_run
-from polyyolo.stages import CACHE, HALF, PREPARED
+from polyyolo.stages import HALF, PREPARED
 from polyyolo.workspace import LEDGER, Ledger
 
 ANY_READER = "10.0"

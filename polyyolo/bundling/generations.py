@@ -20,6 +20,7 @@ from polyyolo.bundling.contents import (
 )
 from polyyolo.bundling.forms import Form, Forms
 from polyyolo.bundling.measuring import Measuring
+from polyyolo.decisions import CACHE
 from polyyolo.engines.plan import BuildOptions, Program, make_plan, shell_line, typing_for
 from polyyolo.engines.programs import TRTEXEC_FOLDERS
 from polyyolo.engines.toolchain import named
@@ -27,7 +28,6 @@ from polyyolo.engines.trtexec_timing import Dialect
 from polyyolo.engines.versions import release
 from polyyolo.errors import PolyYoloError
 from polyyolo.records import BuildPlan, Profile, Route, Toolchain, ToolchainKind
-from polyyolo.stages import CACHE
 
 
 @frozen

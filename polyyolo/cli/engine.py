@@ -64,6 +64,11 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     show_default=True,
     help="share of the work that auto or stem may keep in float",
 )
+@click.option(
+    "--calibrator",
+    type=click.Choice(["entropy2", "minmax", "legacy", "entropy"]),
+    help="with --route calibrated: TensorRT's own calibrator, on the GPU  [ours, on the CPU]",
+)
 @click.option("--half-io", is_flag=True, help="let inputs and outputs be FP16")
 @click.option(
     "--compute-capability",

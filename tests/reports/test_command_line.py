@@ -73,6 +73,7 @@ requests = st.builds(
         max_latency_ms=st.none() | st.floats(0, 9, exclude_min=True),
         min_speedup=st.none() | st.floats(0, 9, exclude_min=True),
     ),
+    calibrator=st.none() | st.sampled_from(["entropy2", "minmax", "legacy", "entropy"]),
     measure=st.booleans(),
     baseline=st.none() | paths,
     output=st.none() | paths,

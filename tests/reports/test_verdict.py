@@ -17,7 +17,14 @@ def outcome_of(name, *given):
 
 @pytest.mark.parametrize(
     ("limit", "error", "outcome"),
-    [(0.5, 0.1, PASS), (0.5001, 0.1, PASS), (0.45, 0.01, FAIL), (0.45, 0.1, UNPROVEN), (0.45, None, FAIL), (-100, 0.1, FAIL)],
+    [
+        (0.5, 0.1, PASS),
+        (0.5001, 0.1, PASS),
+        (0.45, 0.01, FAIL),
+        (0.45, 0.1, UNPROVEN),
+        (0.45, None, FAIL),
+        (-100, 0.1, FAIL),
+    ],
     ids=["just reached", "within", "beyond doubt", "within doubt", "no error known", "nothing allowed"],
 )
 def test_half_a_point_lost_is_held_against_the_limit_and_its_doubt(fidelity, limit, error, outcome):
