@@ -152,7 +152,7 @@ class Store:
         self.rows: list[Row] = [
             row for row in kept["rows"] if not any(part in row["name"] for part in again) and "failed" not in row
         ]
-        self._notes: dict[str, str] = kept["notes"]
+        self.notes: dict[str, str] = kept["notes"]
         self._commit = commit()
 
     def missing(self, model: str, cases: Iterable[Case], subsets: int) -> list[tuple[Case, int]]:
@@ -169,18 +169,18 @@ class Store:
 
     def note(self, subject: str, text: str) -> None:
         """Keep what it was measured on or with."""
-        self._notes[subject] = text
+        self.notes[subject] = text
         self._save()
 
     def told(self) -> str:
         """Write everything as Markdown, a table for each model."""
         models = dict.fromkeys(row["model"] for row in self.rows)
         commits = dict.fromkeys(row["commit"] for row in self.rows if row["name"].startswith("polyyolo"))
-        notes = [*self._notes.values(), f"polyyolo at {', '.join(commits)}"]
+        notes = [*self.notes.values(), f"polyyolo at {', '.join(commits)}"]
         return "\n\n".join(["; ".join(notes), *(_table(model, self.rows) for model in models)])
 
     def _save(self) -> None:
-        data = {"notes": self._notes, "rows": self.rows}
+        data = {"notes": self.notes, "rows": self.rows}
         self._path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
 
 

@@ -165,8 +165,15 @@ def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None) -> N
     if given and given.levels is not None:
         node.inputs[index] = gs.Constant(node.inputs[index].name, dequantized(given.levels, scales, axis))
     if given and given.bias is not None:
-        node.inputs[2:] = [gs.Constant(f"{identity(node)}_corrected_bias", given.bias)]
+        _set_bias(node, gs.Constant(f"{identity(node)}_corrected_bias", given.bias))
     node.inputs[index] = _pair(graph, node.inputs[index], scales, axis)
+
+
+def _set_bias(node: gs.Node, bias: gs.Constant) -> None:
+    if len(node.inputs) > 2:
+        node.inputs[2] = bias
+    else:
+        node.inputs.append(bias)
 
 
 def dequantized(levels: NDArray[np.generic], scales: Scales, axis: int) -> NDArray[np.float32]:

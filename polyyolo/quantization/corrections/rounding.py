@@ -42,7 +42,20 @@ def factor_of(gram: NDArray[np.floating]) -> Factor | None:
     damped = gram[np.ix_(order[::-1], order[::-1])].astype(np.float64)
     damped[np.diag_indices_from(damped)] += DAMPING * diagonal.mean()
     # Read from the last row and column to the first, a lower Cholesky factor is an upper one, whose inverse this is.
-    return Factor(order, np.linalg.inv(np.linalg.cholesky(damped)[::-1, ::-1]))
+    lower: Array = np.linalg.cholesky(damped).astype(np.float64, copy=False)
+    return Factor(order, _inverse(lower[::-1, ::-1]))
+
+
+def _inverse(upper: Array) -> Array:
+    """Invert an upper triangular matrix, halves first: a third of the work of one that knows of no triangle."""
+    if len(upper) <= BLOCK:
+        return np.asarray(np.linalg.inv(upper), np.float64)
+    half = len(upper) // 2
+    found = np.zeros_like(upper)
+    found[:half, :half] = _inverse(upper[:half, :half])
+    found[half:, half:] = _inverse(upper[half:, half:])
+    found[:half, half:] = -found[:half, :half] @ upper[:half, half:] @ found[half:, half:]
+    return found
 
 
 def compensated(rows: Array, scales: Scales, factor: Factor) -> NDArray[np.int8]:
