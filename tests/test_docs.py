@@ -309,6 +309,13 @@ def test_the_design_names_every_part_and_the_layers_as_they_are_enforced():
     assert " > ".join(layers).replace(" |", ",") in re.sub(r"\s+", " ", shown)
 
 
+def test_the_design_names_every_file_of_a_run(examples):
+    named = re.findall(r"`([^`\n]+?)/?`", (ROOT / "docs" / "design.md").read_text("utf-8"))
+    files = {path.name for path in (examples / "runs" / "model-int8").iterdir() if path.name[0] != "."}
+
+    assert files - set(named) == set()
+
+
 def test_figures_are_those_of_their_script_and_each_is_shown(tmp_path):
     script = ROOT / "docs" / "make_figures.py"
     subprocess.run([sys.executable, script, "-o", tmp_path], capture_output=True, check=True, timeout=120)
