@@ -316,5 +316,5 @@ def test_a_real_model_becomes_an_engine_that_finds_what_fp32_finds(polyyolo, mod
     assert code == 0
     assert (tmp_path / "run" / "model.plan").read_bytes()[:4] == b"vtrt"
     assert told["agreement"]["0.5"] > 0.95
-    assert told["agreement"]["0.9"] > 0.88
+    assert told["agreement"]["0.9"] > 0.85
     assert told["drop_points"] < 2
