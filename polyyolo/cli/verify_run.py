@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from polyyolo import files, progress
 from polyyolo.benchmarking.baseline import baseline_in
-from polyyolo.cli.verify_benchmarks import benchmarks_for
+from polyyolo.cli.verify_benchmarks import benchmarks_for, benchmarks_here
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.sources import find_pictures
 from polyyolo.picture_sets import was_held_out
@@ -67,6 +67,7 @@ def verify(asked: Asked) -> Verification:
     premises = _premises(asked)
     folder = asked.folder
     with files.locked(folder), files.writable(folder):
+        benchmarks = premises.benchmarks or benchmarks_here(premises.candidate, asked.limits, folder)
         with Ledger(folder / LEDGER) as kept:
             accuracy, fidelity = _measured(premises, folder, kept)
         verification = Verification(
@@ -78,9 +79,9 @@ def verify(asked: Asked) -> Verification:
             pictures=len(premises.pictures),
             accuracy=accuracy,
             fidelity=fidelity,
-            benchmarks=premises.benchmarks,
+            benchmarks=benchmarks,
             baseline=premises.baseline,
-            verdict=judge_model(fidelity, asked.limits, premises.benchmarks, premises.baseline),
+            verdict=judge_model(fidelity, asked.limits, benchmarks, premises.baseline),
         )
         files.write_json(folder / RESULT, verification)
     return verification
