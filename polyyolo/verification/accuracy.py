@@ -1,10 +1,11 @@
 """COCO's mean average precision, computed by faster-coco-eval."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from attrs import frozen
 
 from polyyolo.errors import ModelError
 from polyyolo.records import Accuracy, HeadKind, ModelSpec, Preprocessing
@@ -55,7 +56,7 @@ def score(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[
     Returns:
         Accuracy; mAP is 0 where the labels hold no object.
     """
-    precision = _by_class(labelled, sizes, found, {**ALL, **SIZES})
+    precision = {each.label: _precision(each, {**ALL, **SIZES}) for each in _classes(labelled, sizes, found)}
     whole = {label: values[..., 0] for label, values in precision.items()}
     per_size = {
         name: [values[..., place] for values in precision.values() if values[0, 0, place] >= 0]
@@ -70,55 +71,101 @@ def score(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[
     )
 
 
-def map50_95(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[Boxes]) -> float:
-    """Compute that figure of ``score`` alone, which is quicker."""
-    return _mean(_by_class(labelled, sizes, found, ALL).values())
+def map50_95_without(
+    labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[Boxes], groups: int
+) -> list[float]:
+    """Compute that figure of ``score`` without each of ``groups`` parts of the pictures; boxes are matched only once.
 
-
-def _by_class(
-    labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[Boxes], areas: Areas
-) -> dict[int, Array]:
-    """Evaluate one class at a time: the evaluation makes a kilobyte of dictionaries of every detection.
+    Args:
+        labelled: the pictures and their objects.
+        sizes: (height, width) in pixels of each picture.
+        found: the model's boxes on each picture.
+        groups: the first part is each ``groups``-th picture from the first on, the second from the second on.
 
     Returns:
-        Class -> (10, 101, areas) precision by IoU and recall; -1 where the labels hold none of that size.
+        mAP50-95 of all pictures but those of each part.
     """
+    classes = [_without(each, groups) for each in _classes(labelled, sizes, found)]
+    return [_mean(values for values in part if values[0, 0] >= 0) for part in zip(*classes, strict=True)]
+
+
+@frozen(eq=False)
+class _Class:
+    """Labels and detections of one class.
+
+    Attributes:
+        dataset: the labels as COCO's JSON has them.
+        rows: (N, 7), see ``_rows``.
+    """
+
+    label: int
+    dataset: dict[str, Any]
+    rows: Array
+
+
+def _classes(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[Boxes]) -> Iterator[_Class]:
+    """Give one class at a time: the evaluation makes a kilobyte of dictionaries of every detection."""
     truths: defaultdict[int, list[tuple[int, Truth]]] = defaultdict(list)
     for number, objects in enumerate(labelled.truths, 1):
         for truth in objects:
             truths[truth.label].append((number, truth))
     rows = np.concatenate([_rows(number, boxes) for number, boxes in enumerate(found, 1)])
     rows = rows[np.argsort(rows[:, 6], kind="stable")]
-    return {
-        label: _precision(
-            _dataset(truths[label], sizes, relative=labelled.relative),
-            rows[slice(*np.searchsorted(rows[:, 6], [label, label + 1]))],
-            areas,
-        )
-        for label in sorted(truths)
-        if not all(truth.crowd for _, truth in truths[label])
-    }
+    for label in sorted(truths):
+        if not all(truth.crowd for _, truth in truths[label]):
+            dataset = _dataset(truths[label], sizes, relative=labelled.relative)
+            yield _Class(label, dataset, rows[slice(*np.searchsorted(rows[:, 6], [label, label + 1]))])
 
 
-def _precision(dataset: dict[str, Any], rows: Array, areas: Areas) -> Array:
-    """Evaluate one class; shapes as for ``_by_class``."""
-    from faster_coco_eval import COCO, COCOeval_faster
+def _precision(one: _Class, areas: Areas) -> Array:
+    """Evaluate one class.
 
-    if not len(rows):  # faster-coco-eval 1.6 fails without detections
-        return np.broadcast_to([_nothing_found(dataset, *ends) for ends in areas.values()], (10, 101, len(areas)))
-    truth = COCO(dataset, print_function=_silent)
-    evaluation = COCOeval_faster(truth, truth.loadRes(rows), "bbox", print_function=_silent)
-    evaluation.params.maxDets = [DETECTIONS]
-    evaluation.params.areaRng, evaluation.params.areaRngLbl = list(areas.values()), list(areas)
+    Returns:
+        (10, 101, areas) precision by IoU and recall; -1 where the labels hold none of that size.
+    """
+    if not len(one.rows):  # faster-coco-eval 1.6 fails without detections
+        nothing = [_nothing_found(one.dataset["annotations"], *ends) for ends in areas.values()]
+        return np.broadcast_to(nothing, (10, 101, len(areas)))
+    evaluation = _evaluation(one, areas)
     evaluation.evaluate()
     evaluation.accumulate()
     precision: Array = evaluation.eval["precision"][:, :, 0, :, 0]
     return precision
 
 
-def _nothing_found(dataset: dict[str, Any], low: float, high: float) -> float:
+def _without(one: _Class, groups: int) -> Iterator[Array]:
+    """Evaluate one class without each part of the pictures; (10, 101) each, as for ``_precision``."""
+    if not len(one.rows):
+        for group in range(groups):
+            kept = [each for each in one.dataset["annotations"] if (each["image_id"] - 1) % groups != group]
+            yield np.broadcast_to(_nothing_found(kept, *ALL["all"]), (10, 101))
+        return
+    evaluation = _evaluation(one, ALL)
+    evaluation.separate_eval = True
+    evaluation.evaluate()
+    # The library keeps its matches, a list in the order of the pictures, but offers no other way to them.
+    matched, pictures = evaluation._evalImgs_cpp, evaluation._paramsEval.imgIds  # noqa: SLF001 - as above
+    for group in range(groups):
+        kept = [place for place in range(len(pictures)) if place % groups != group]
+        evaluation._evalImgs_cpp = [matched[place] for place in kept]  # noqa: SLF001 - as above
+        evaluation._paramsEval.imgIds = [pictures[place] for place in kept]  # noqa: SLF001 - as above
+        evaluation.accumulate()
+        yield evaluation.eval["precision"][:, :, 0, 0, 0]
+
+
+def _evaluation(one: _Class, areas: Areas) -> Any:  # noqa: ANN401 - faster-coco-eval has no types
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    truth = COCO(one.dataset, print_function=_silent)
+    evaluation = COCOeval_faster(truth, truth.loadRes(one.rows), "bbox", print_function=_silent)
+    evaluation.params.maxDets = [DETECTIONS]
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = list(areas.values()), list(areas)
+    return evaluation
+
+
+def _nothing_found(annotations: Iterable[dict[str, Any]], low: float, high: float) -> float:
     """Precision where objects of these areas were there to be found, else COCO's -1 for nothing to find."""
-    there = any(low <= each["area"] <= high and not each["iscrowd"] for each in dataset["annotations"])
+    there = any(low <= each["area"] <= high and not each["iscrowd"] for each in annotations)
     return 0.0 if there else -1.0
 
 

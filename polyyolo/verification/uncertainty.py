@@ -3,10 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from attrs import evolve
-
 from polyyolo import progress
-from polyyolo.verification.accuracy import map50_95
+from polyyolo.verification.accuracy import map50_95_without
 from polyyolo.verification.boxes import Boxes
 from polyyolo.verification.truth import Labelled
 
@@ -31,18 +29,10 @@ def drop_error(
     """
     if len(labelled.pictures) < GROUPS:
         return None
-    drops = []
-    for group in progress.track(range(GROUPS), "uncertainty", GROUPS):
-        kept = [place for place in range(len(labelled.pictures)) if place % GROUPS != group]
-        part = evolve(
-            labelled,
-            pictures=tuple(labelled.pictures[place] for place in kept),
-            truths=tuple(labelled.truths[place] for place in kept),
-        )
-        first, second = (
-            map50_95(part, [sizes[place] for place in kept], [found[place] for place in kept])
-            for found in (reference, candidate)
-        )
-        drops.append(100 * (first - second))
+    first, second = (
+        map50_95_without(labelled, sizes, found, GROUPS)
+        for found in progress.track((reference, candidate), "uncertainty", 2)
+    )
+    drops = [100 * (one - other) for one, other in zip(first, second, strict=True)]
     mean = sum(drops) / GROUPS
     return math.sqrt((GROUPS - 1) / GROUPS * sum((drop - mean) ** 2 for drop in drops))

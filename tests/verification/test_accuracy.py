@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attrs import evolve
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.models.spec import read_spec
-from polyyolo.verification.accuracy import map50_95, measure, score
+from polyyolo.verification.accuracy import map50_95_without, measure, score
 from polyyolo.verification.boxes import Boxes
 from polyyolo.verification.labelled import Labelled, Truth, read_labelled
 
@@ -126,11 +127,31 @@ def test_a_class_of_which_nothing_is_found_counts_in_the_sizes_that_it_has():
     assert by_pycocotools(labelled, [cat]).stats[3:6].tolist() == pytest.approx([0.5, -1, 0])
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_map_alone_is_the_same_figure(seed):
-    labelled, sizes, found = scene(seed)
+@pytest.mark.parametrize(("seed", "pictures"), [(0, 12), (1, 30), (2, 4)])
+def test_without_a_part_of_the_pictures_map_is_that_of_all_others(seed, pictures):
+    """Boxes are matched once for all parts; four parts of four pictures leave classes without an object."""
+    labelled, sizes, found = scene(seed, pictures)
+    found[0] = found[0].take(found[0].classes != 0)
 
-    assert map50_95(labelled, sizes, found) == score(labelled, sizes, found).map50_95
+    told = map50_95_without(labelled, sizes, found, 4)
+
+    for part, value in enumerate(told):
+        kept = [place for place in range(pictures) if place % 4 != part]
+        rest = evolve(
+            labelled,
+            pictures=tuple(labelled.pictures[place] for place in kept),
+            truths=tuple(labelled.truths[place] for place in kept),
+        )
+        assert value == score(rest, [sizes[place] for place in kept], [found[place] for place in kept]).map50_95
+
+
+def test_a_class_that_is_never_found_counts_only_where_it_is_there():
+    """Two pictures, a cat that is found on the first and a dog that is missed on the second."""
+    truths = ((Truth(0, (0.0, 0.0, 10.0, 10.0)),), (Truth(1, (0.0, 0.0, 10.0, 10.0)),))
+    labelled = Labelled((Path("a.jpg"), Path("b.jpg")), truths, NAMES)
+    cat = Boxes(np.array([[0, 0, 10, 10]], np.float32), np.ones(1), np.array([0]))
+
+    assert map50_95_without(labelled, [SIZE] * 2, [cat, NOTHING], 2) == [0, pytest.approx(1)]
 
 
 def test_finding_exactly_what_is_labelled_is_1_and_finding_nothing_is_0():
