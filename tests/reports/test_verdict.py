@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from polyyolo.records import Accuracy, Agreement, Benchmark, Check, Latency, Limits, Outcome, Verdict
+from polyyolo.records import Absent, Accuracy, Agreement, Benchmark, Check, Latency, Limits, Measured, Outcome, Verdict
 from polyyolo.reports.verdict import judge, judge_model
 
 PASS, FAIL, UNPROVEN = Outcome.PASS, Outcome.FAIL, Outcome.UNPROVEN
@@ -199,3 +199,48 @@ def test_a_speed_up_without_both_sides_is_unproven(benchmarks, baseline, told):
 
 def test_a_latency_that_nobody_measured_is_unproven():
     assert speed_of(Limits(max_latency_ms=2), ()) == [("latency", UNPROVEN, "not measured: no benchmark of the engine")]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "got", "error", "outcome"),
+    [
+        (0.45, 0.449, 0.05, PASS),
+        (0.45, 0.46, 0.05, PASS),
+        (0.45, 0.4485, 0.01, FAIL),
+        (0.45, 0.4485, 0.05, UNPROVEN),
+    ],
+    ids=["a tenth of a point", "better", "beyond doubt", "within doubt"],
+)
+def test_an_engine_may_have_a_tenth_of_a_point_less_than_onnx_runtime_predicts(
+    engine, fidelity, *, predicted, got, error, outcome
+):
+    """The first difference is 0.1 points but for rounding."""
+    run = evolve(fidelity, reference=Accuracy(predicted, 0.6, 128), candidate=Accuracy(got, 0.6, 128), drop_error=error)
+
+    check = judge(engine, None, Limits(), Measured(timed(0.5), run)).checks[-1]
+
+    assert (check.name, check.outcome) == ("the engine's own accuracy", outcome)
+    assert check.wanted == "at most 0.1 points of mAP50-95 less than ONNX Runtime predicts"
+
+
+def test_what_could_not_be_tried_is_unproven_and_what_was_tried_in_vain_fails(engine):
+    measured = Measured(Absent("no trtexec"), Absent("the engine does not run: torn", failed=True))
+
+    verdict = judge(engine, None, Limits(), measured)
+
+    assert [(check.outcome, check.got) for check in verdict.checks[-2:]] == [
+        (UNPROVEN, "no trtexec"),
+        (FAIL, "the engine does not run: torn"),
+    ]
+
+
+def test_a_run_is_held_to_its_limits_on_speed(engine, fidelity):
+    limits = Limits(max_latency_ms=0.4, min_speedup=2)
+    measured = Measured(timed(0.5, warnings=("GPU compute time is unstable",)), fidelity)
+
+    checks = {check.name: check for check in judge(engine, fidelity, limits, measured, [timed(1.25)]).checks}
+
+    assert checks["speed"].outcome is FAIL
+    assert checks["speed"].got.startswith("0.500 ms for 1x3x640x640, 2000 pictures/s on H200, by trtexec 8.6.0")
+    assert checks["speed"].got.endswith("; GPU compute time is unstable")
+    assert (checks["speed-up"].outcome, checks["speed-up"].got[:10]) == (PASS, "2.50 times")
