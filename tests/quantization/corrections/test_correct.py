@@ -12,7 +12,9 @@ from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization.corrections import correct as corrections
 from polyyolo.quantization.corrections.correct import clipped, correct
+from polyyolo.quantization.corrections.moments import PATCHES, measure
 from polyyolo.quantization.corrections.treatment import Treatment
+from polyyolo.quantization.corrections.windows import window_of
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.insertion import insert, weight_scales
 from polyyolo.quantization.topology import identity
@@ -297,3 +299,22 @@ def test_an_unknown_correction_is_refused_with_those_there_are():
         Treatment("max", ("biass",)).check()
 
     assert error.value.fix == "use rounding, bias or none"
+
+
+def test_every_picture_of_a_fixed_batch_is_read(fragment, tmp_path):
+    """Pictures of one colour each: the patches of all of them are known."""
+    path = tmp_path / "batch.onnx"
+    body = "a = Conv(x, w1)  b = Relu(a)  y = Conv(b, w2)"
+    onnx.save(fragment(body, x=(2, 3, 16, 16), w1=(8, 3, 1, 1), w2=SQUARE), path)
+    values = np.random.default_rng(0).random((4, 3, 1, 1), np.float32)
+    np.save(tmp_path / "plain.npy", np.broadcast_to(values, (4, 3, 16, 16)))
+    chosen = choose(tmp_path / "plain.npy", Preprocessing((16, 16)), count=4, batch=2)
+    spec = read_spec(path)
+    window = window_of(imported(load(path)).nodes[0])
+
+    found = measure(spec, {window: True}, chosen, None)[window]
+
+    np.testing.assert_allclose(found.mean, values.mean(axis=0).ravel(), rtol=1e-4)
+    patches = values.reshape(4, 3)
+    np.testing.assert_allclose(found.gram / found.count, patches.T @ patches / 4, rtol=1e-4)
+    assert found.count == PATCHES
