@@ -66,7 +66,9 @@ def test_a_strided_view_is_counted_as_it_reads():
     assert np.array_equal(histogram(values).counts, counted_by_numpy(values))
 
 
-@pytest.mark.parametrize(("plenty", "stride"), [(0.5, 1), (1.9, 1), (2, 2), (3.9, 2), (4, 4), (7.9, 4), (8, 8), (17, 8)])
+@pytest.mark.parametrize(
+    ("plenty", "stride"), [(0.5, 1), (1.9, 1), (2, 2), (3.9, 2), (4, 4), (7.9, 4), (8, 8), (17, 8)]
+)
 def test_of_a_large_tensor_every_second_fourth_or_eighth_value_is_counted(plenty, stride):
     values = normal(int(plenty * statistics._PLENTY) + 3)
     whole = values[: len(values) - len(values) % stride]
