@@ -16,7 +16,7 @@ engine: $(VENV)/run.stamp  ## build and prove an engine: make engine MODEL=yolov
 	$(BIN)/polyyolo engine "$(MODEL)" $(engine_options)
 
 test: $(VENV)/dev.stamp  ## run the whole suite
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 check: $(VENV)/dev.stamp  ## format, lint, types, import contracts, dependencies
 	$(BIN)/ruff format --check .
