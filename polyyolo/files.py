@@ -50,11 +50,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         ToolchainError: the disk is full.
-        InputError: the folder cannot be written to, or ``path`` is a folder, a pipe or a device.
+        InputError: the folder cannot be written to, or ``path`` is a folder, a pipe, a device or write-protected.
     """
     with writable(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         _refuse_special(path)
+        _refuse_protected(path)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem[:SHORT]}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
@@ -72,6 +73,23 @@ def _refuse_special(path: Path) -> None:
         raise InputError(f"{path} is a folder", fix="name a file")
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is a pipe or a device", fix="name a file")
+
+
+def _refuse_protected(path: Path) -> None:
+    """Refuse to replace a file that nobody may write: renaming asks for the folder's permission alone."""
+    if path.is_file() and not path.stat().st_mode & 0o222:
+        raise InputError(f"{path} is write-protected", fix=f"name another file, or allow it: chmod u+w {path}")
+
+
+def refuse_same(output: Path, *sources: Path) -> None:
+    """Refuse to write over what is read, by whatever name or link.
+
+    Raises:
+        InputError: ``output`` is one of ``sources``.
+    """
+    for source in sources:
+        if real(output) == real(source) or (output.exists() and source.exists() and output.samefile(source)):
+            raise InputError(f"{output} is {source} itself, which would be lost", fix="name another file to write")
 
 
 def real(path: Path) -> Path:

@@ -23,11 +23,13 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
     """
     from polyyolo.engines import build as building
     from polyyolo.engines.plan import make_plan
-    from polyyolo.files import plain
+    from polyyolo.files import plain, refuse_same
 
     log = output.parent / f"{output.name}.log"
     with bars(quiet=quiet or as_json) as shown:
-        asked = with_cache(read(build), output)
+        asked = read(build)
+        refuse_same(output, *filter(None, (asked.spec.path, asked.options.calibration_cache)))
+        asked = with_cache(asked, output)
         made = make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)
         _calibrate(asked)
         engine = building.build(made, log)

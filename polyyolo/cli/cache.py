@@ -117,11 +117,14 @@ def diff(first: Path, second: Path, count: int, *, as_json: bool) -> None:
 def export(source: Path, output: Path, model: str | None, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Write the ranges of a run, or of a table, as a calibration cache; head and decode are left out."""
     from polyyolo.calibration.exchange import read_table
+    from polyyolo.files import refuse_same
     from polyyolo.quantization import cache_exchange
     from polyyolo.quantizing import TABLE
 
-    table = read_table(source / TABLE if source.is_dir() else source)
+    path = source / TABLE if source.is_dir() else source
+    table = read_table(path)
     spec = _spec(model) if model else _beside(source)
+    refuse_same(output, path, spec.path)
     with bars(quiet=as_json) as shown:
         table, placement = cache_exchange.fitted(table, spec, _size(spec, options["size"]), _budget(options, source))
         header = cache_exchange.Header(options["tensorrt"], options["algorithm"])
@@ -146,10 +149,12 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
 @as_json_option
 def import_(source: Path, model: str, output: Path, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Take over the scales of a calibration cache, or of a Q/DQ model from anywhere, for an FP32 model."""
+    from polyyolo.files import refuse_same
     from polyyolo.images.presets import preprocessing_for
     from polyyolo.quantization import cache_exchange
 
     spec = _spec(model)
+    refuse_same(output, source, spec.path)
     size = _size(spec, options["size"])
     with bars(quiet=as_json) as shown:
         found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))

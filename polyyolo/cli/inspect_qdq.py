@@ -30,6 +30,7 @@ def qdq(  # noqa: PLR0913 - one parameter an option
 
     Exits with 1 when there are errors; after --fix, when there are errors left.
     """
+    from polyyolo.files import refuse_same
     from polyyolo.models.spec import load, read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.quantization.lint.run import lint
@@ -37,7 +38,10 @@ def qdq(  # noqa: PLR0913 - one parameter an option
     if fix != (output is not None):
         raise click.UsageError("--fix and --output go together: --fix mends, --output says where to")
     with bars(quiet=as_json):
-        spec = read_spec(locate(model))
+        path = locate(model)
+        if output:
+            refuse_same(output, path)
+        spec = read_spec(path)
         shape = size or _size_of(spec)
         found = lint(load(spec.path), spec, shape)
     left, notes = (found, ()) if output is None else _fixed(spec, output, shape)

@@ -77,8 +77,9 @@ def get(name: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401
 def _copied(path: Path, output: Path) -> Path:
     import shutil
 
-    from polyyolo.files import replacing
+    from polyyolo.files import refuse_same, replacing
 
+    refuse_same(output, path)
     with replacing(output) as temporary:
         shutil.copyfile(path, temporary)
     return output

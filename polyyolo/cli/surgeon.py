@@ -45,7 +45,7 @@ def height_and_width(_: click.Context, __: click.Parameter, text: str | None) ->
 
 @click.group()
 def surgeon() -> None:
-    """Apply one pass to an ONNX model and write the result; the same path twice replaces the model."""
+    """Apply one pass to an ONNX model and write the result to another file."""
 
 
 @surgeon.command()

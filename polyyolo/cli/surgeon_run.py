@@ -1,9 +1,6 @@
 """What every pass of polyyolo surgeon has in common: read, run, write, and say what happened."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,17 +47,20 @@ def operate(  # noqa: PLR0913 - what the command line has
         name: of the pass.
         options: its keyword arguments.
         source: path or name of a model.
-        output: the .onnx to write; may be ``source``.
+        output: the .onnx to write.
         as_json: print JSON, and draw nothing.
         quiet: draw nothing.
         images: pictures to measure the box agreement on, for a pass that changes numbers.
         count: how many of them.
     """
+    from polyyolo.files import refuse_same
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.passes.apply import Step, apply
 
-    with bars(quiet=quiet or as_json) as shown, _kept(locate(source), output) as path:
+    with bars(quiet=quiet or as_json) as shown:
+        path = locate(source)
+        refuse_same(output, path)
         before = read_spec(path)
         after = apply(before, [Step(name, options)], output)
         fidelity = None
@@ -71,18 +71,6 @@ def operate(  # noqa: PLR0913 - what the command line has
         print_json(_plain(after, fidelity, shown.notes, shown.warnings))
     else:
         click.echo("\n".join(_lines(after, fidelity)))
-
-
-@contextmanager
-def _kept(source: Path, output: Path) -> Iterator[Path]:
-    """Give a path at which ``source`` can still be read after ``output`` was written."""
-    if not (output.exists() and source.exists() and output.samefile(source)):
-        yield source
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / source.name
-        shutil.copyfile(source, copy)
-        yield copy
 
 
 def _measure(before: "ModelSpec", after: "ModelSpec", images: Path, count: int) -> "Fidelity":

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from polyyolo.engines.plan_file import HEADER_BYTES, MAGIC, PlanHeader, cut_short, read_header
 from polyyolo.errors import InputError, ModelError
-from polyyolo.files import refuse_endless, replacing
+from polyyolo.files import refuse_endless, refuse_same, replacing
 from polyyolo.records import ToolchainKind
 
 LENGTH_BYTES = 4
@@ -80,8 +80,7 @@ def strip(engine: EngineFile, target: Path) -> Path:
         InputError: ``target`` is the engine itself, or cannot be written.
         ToolchainError: the disk is full.
     """
-    if target.resolve() == engine.path.resolve():
-        raise InputError(f"the bare plan would overwrite {engine.path}", fix="name another file")
+    refuse_same(target, engine.path)
     if target.is_dir():
         raise InputError(f"{target} is a folder", fix=f"name a file, as {target / 'model.plan'}")
     with replacing(target) as temporary, engine.path.open("rb") as source, temporary.open("wb") as sink:

@@ -1,6 +1,8 @@
 """Places where nothing can be written, by every command that writes: one error and one fix, never a traceback."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,53 @@ def test_no_file_takes_the_place_of_a_pipe_or_a_device(written, tmp_path, writer
     assert code == 2
     assert f"error: {pipe} is a pipe or a device" in err
     assert pipe.is_fifo()
+
+
+OVERWRITERS = (
+    "build MODEL -o MODEL",
+    "cache export RUN --tensorrt 8.6 -o TABLE",
+    "cache import QDQ --model MODEL -o MODEL",
+    "cache import QDQ --model MODEL -o QDQ",
+    "inspect qdq QDQ --fix -o QDQ",
+    "surgeon simplify MODEL MODEL",
+)
+
+
+@pytest.fixture
+def mine(earlier, little_yolo, tmp_path):
+    """What the words of a command stand for, where it may be written to."""
+    model = shutil.copy(little_yolo, tmp_path / "mine.onnx")
+    return {"MODEL": model, "QDQ": earlier / "model.int8.onnx", "TABLE": earlier / "calibration.json", "RUN": earlier}
+
+
+@pytest.mark.parametrize("words", OVERWRITERS)
+@pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to], ids=["name", "symlink", "hard link"])
+def test_no_command_writes_over_what_it_reads(mine, tmp_path, capsys, words, link):
+    before = {path: path.read_bytes() for path in mine.values() if path.is_file()}
+    *read, written = words.split()
+    output = mine[written]
+    if link:
+        output = tmp_path / f"link{output.suffix}"
+        link(output, mine[written])
+
+    with pytest.raises(SystemExit) as left:
+        main([*(str(mine.get(word, word)) for word in read), str(output)])
+
+    assert left.value.code == 2
+    assert "itself, which would be lost" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("writer", [writer for writer, suffix in WRITERS.items() if suffix])
+def test_a_write_protected_file_stays_what_it_is(written, tmp_path, writer):
+    """Root may write to it, and renaming asks for the folder's permission alone."""
+    place = tmp_path / f"mine{WRITERS[writer]}"
+    place.write_text("mine")
+    place.chmod(0o444)
+
+    code, err = written(writer, place)
+
+    assert code == 2
+    assert f"error: {place} is write-protected" in err
+    assert f"chmod u+w {place}" in err
+    assert place.read_text() == "mine"

@@ -53,10 +53,10 @@ def test_nothing_to_do_is_said_and_still_writes_the_model(polyyolo, models, tmp_
 
 
 def test_options_of_several_values_reach_their_pass(polyyolo, models, tmp_path):
-    path = tmp_path / "m.onnx"
-    assert polyyolo("surgeon", "rename", models / "yolov8n-640.onnx", path, "--input", "images=pixels")[0] == 0
-    assert polyyolo("surgeon", "metadata", path, path, "--strip", "--keep", "names", "--set", "a=b=c")[0] == 0
-    code, out, _ = polyyolo("surgeon", "shape", path, path, "--batch", "dynamic", "--json")
+    renamed, told, path = (tmp_path / f"{number}.onnx" for number in range(3))
+    assert polyyolo("surgeon", "rename", models / "yolov8n-640.onnx", renamed, "--input", "images=pixels")[0] == 0
+    assert polyyolo("surgeon", "metadata", renamed, told, "--strip", "--keep", "names", "--set", "a=b=c")[0] == 0
+    code, out, _ = polyyolo("surgeon", "shape", told, path, "--batch", "dynamic", "--json")
 
     made = json.loads(out)
     assert (code, made["changed"], made["model"]["image"]) == (0, True, "pixels")
@@ -66,10 +66,9 @@ def test_options_of_several_values_reach_their_pass(polyyolo, models, tmp_path):
 
 
 def test_leaky_relu_to_relu_warns_and_measures_what_it_cost(polyyolo, models, val, tmp_path):
-    path = tmp_path / "m.onnx"
-    path.write_bytes((models / "yolov4-tiny-416.onnx").read_bytes())
+    source, path = models / "yolov4-tiny-416.onnx", tmp_path / "m.onnx"
 
-    code, out, err = polyyolo("surgeon", "leakyrelu-to-relu", path, path, "--images", val / "images", "--count", "4")
+    code, out, err = polyyolo("surgeon", "leakyrelu-to-relu", source, path, "--images", val / "images", "--count", "4")
 
     assert code == 0
     assert "weights that were trained with LeakyReLU lose accuracy" in err

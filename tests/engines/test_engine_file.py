@@ -80,7 +80,7 @@ def test_ultralytics_metadata_is_read_and_stripped(written, tmp_path):
 def test_stripping_refuses_to_overwrite_its_own_engine_and_a_folder(written, tmp_path):
     found = read_engine_file(written(ultralytics(plan())))
 
-    with pytest.raises(InputError, match="would overwrite"):
+    with pytest.raises(InputError, match="itself, which would be lost"):
         strip(found, tmp_path / "x" / ".." / "model.engine")
     with pytest.raises(InputError, match="is a folder"):
         strip(found, tmp_path)
