@@ -10,7 +10,7 @@ from polyyolo.engines.refusals import name_of
 from polyyolo.errors import InputError, ModelError, ToolchainError
 from polyyolo.files import real
 from polyyolo.quantization.corrections.treatment import treatment_of
-from polyyolo.records import HeadKind, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
+from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
 
 
 def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> None:
@@ -23,12 +23,13 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
         found: what builds engines here.
 
     Raises:
-        InputError: a limit is no number, results would take the model's place, or weights are to be treated in a way
-            that there is not, or that TensorRT would undo.
+        InputError: a limit is no number or can never be proven, results would take the model's place, or weights are
+            to be treated in a way that there is not, or that TensorRT would undo.
         ModelError: the model is FP16, and something else was asked for.
         ToolchainError: TensorRT shall calibrate by itself, and there is none, or none that can.
     """
     _refuse_no_numbers(request)
+    refuse_lone_speedup(request.limits, request.baseline)
     _refuse_own_folder(spec, folder)
     _refuse_half(request, spec)
     _refuse_lost_weights(request)
@@ -48,6 +49,20 @@ def _refuse_no_numbers(request: Request) -> None:
     for name, value in named.items():
         if value is not None and not math.isfinite(value):
             raise InputError(f"{name} is {value}", fix="give a number")
+
+
+def refuse_lone_speedup(limits: Limits, baseline: Path | None) -> None:
+    """Refuse to ask for an engine that is faster than none.
+
+    Raises:
+        InputError: as above.
+    """
+    if limits.min_speedup is not None and baseline is None:
+        raise InputError(
+            f"--min-speedup {limits.min_speedup:g} does not say faster than what",
+            fix="measure the engine to be faster than, polyyolo bench ENGINE -o baseline.json, and add "
+            "--baseline baseline.json",
+        )
 
 
 def _refuse_own_folder(spec: ModelSpec, folder: Path) -> None:

@@ -14,7 +14,7 @@ from polyyolo.errors import InputError, LabelError, ModelError, PictureError, Pr
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of, quantize
-from polyyolo.records import CalibrationTable, Precision, Preprocessing, Request, Route, ToolchainKind
+from polyyolo.records import CalibrationTable, Limits, Precision, Preprocessing, Request, Route, ToolchainKind
 
 RTX = toolchain.named("1.7", kind=ToolchainKind.RTX)
 
@@ -208,6 +208,7 @@ def test_the_profile_decides_size_and_batch_of_the_calibration(asked, little_dyn
         ({"labelled": Path("none")}, LabelError, "none"),
         ({"profile": "none.toml"}, InputError, "cannot read none.toml"),
         ({"profile": "wide"}, ProfileError, "wide"),
+        ({"limits": Limits(min_speedup=2)}, InputError, "--min-speedup 2 does not say faster than what"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -44,14 +44,14 @@ class Asked:
 
 def is_engine(path: Path) -> bool:
     """Whether a file is an engine or an export of its layers, by its name or its first bytes; it need not be there."""
-    from polyyolo.engines.plan_file import MAGIC
+    from polyyolo.records import PLAN_MAGIC
 
     if path.suffix.lower() in (*ENGINES, EXPORT):
         return True
     if not path.is_file():
         return False
     with path.open("rb") as stream:
-        return stream.read(4) in MAGIC.values()
+        return stream.read(4) in PLAN_MAGIC.values()
 
 
 def show(path: Path, asked: Asked) -> None:

@@ -12,6 +12,7 @@ from polyyolo.cli.verify_benchmarks import benchmarks_for, benchmarks_here
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.sources import find_pictures
 from polyyolo.picture_sets import was_held_out
+from polyyolo.premises import refuse_lone_speedup
 from polyyolo.records import Accuracy, Benchmark, Fidelity, HeadKind, Limits, ModelSpec, Preprocessing, Verification
 from polyyolo.reports.verdict import judge_model
 from polyyolo.verification.accuracy import measure
@@ -89,6 +90,7 @@ def verify(asked: Asked) -> Verification:
 
 def _premises(asked: Asked) -> Premises:
     """Read and refuse; nothing is written, and no model is run."""
+    refuse_lone_speedup(asked.limits, asked.baseline)
     if not asked.labelled and not (asked.against and asked.images):
         raise InputError(
             "there is nothing to measure on" + (" or to compare with" if asked.images else ""),

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 
 from attrs import frozen
 
-from polyyolo.engines.plan_file import HEADER_BYTES, MAGIC, PlanHeader, cut_short, read_header
+from polyyolo.engines.plan_file import HEADER_BYTES, PlanHeader, cut_short, read_header
 from polyyolo.errors import InputError, ModelError
 from polyyolo.files import refuse_endless, refuse_same, replacing
-from polyyolo.records import ToolchainKind
+from polyyolo.models.strangers import LENGTH_BYTES, is_text
+from polyyolo.records import PLAN_MAGIC, ToolchainKind
 
-LENGTH_BYTES = 4
 LONGEST_METADATA = 16 * 2**20
 """Ultralytics' own is below 10 kB; a damaged length must not make us read gigabytes."""
 BUILD = "polyyolo engine MODEL builds one, and so does polyyolo build MODEL.onnx"
@@ -135,7 +135,7 @@ def _stranger(path: Path, data: bytes, size: int) -> InputError:
     """Say what a file is that holds no plan that can be read."""
     if path.suffix == ".onnx" or _is_onnx(data):
         return ModelError(f"{path} is an ONNX, not an engine", fix=f"{BUILD}; polyyolo inspect model shows what it is")
-    if not data or data[:4] in MAGIC.values():
+    if not data or data[:4] in PLAN_MAGIC.values():
         return InputError(
             f"{path} has {size} bytes where a plan should be, too few for one", fix="copy or build it again"
         )
@@ -146,7 +146,7 @@ def _stranger(path: Path, data: bytes, size: int) -> InputError:
         )
     is_what = next((told for magic, told in OTHERS if data.startswith(magic)), "")
     if not is_what:
-        is_what = "is a text file" if _is_text(data) else f"begins with {data[:4]!r}, an engine with b'ftrt' or b'vtrt'"
+        is_what = "is a text file" if is_text(data) else f"begins with {data[:4]!r}, an engine with b'ftrt' or b'vtrt'"
     return InputError(f"{path} is no engine: it {is_what}", fix=BUILD)
 
 
@@ -154,12 +154,3 @@ def _is_onnx(data: bytes) -> bool:
     """Whether it begins as exporters write an ONNX: the version of its format, then a field of another kind."""
     first, version, following = data[:1], data[1:2], data[2:3]
     return first == b"\x08" and b"\x03" <= version <= b"\x14" and following in _ONNX_FIELDS
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        return (
-            data.decode("ascii").isprintable() or data.decode("ascii").replace("\n", "").replace("\r", "").isprintable()
-        )
-    except UnicodeDecodeError:
-        return False

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from polyyolo.records import ToolchainKind
+from polyyolo.records import PLAN_MAGIC, ToolchainKind
 
-MAGIC = {ToolchainKind.TENSORRT: b"ftrt", ToolchainKind.RTX: b"vtrt"}
 HEADER_BYTES = 28
 
 
@@ -32,7 +31,7 @@ class PlanHeader:
 
 def read_header(data: bytes) -> PlanHeader | None:
     """Read the first ``HEADER_BYTES`` of a plan; None where they are no plan's."""
-    kind = next((kind for kind, magic in MAGIC.items() if data[:4] == magic), None)
+    kind = next((kind for kind, magic in PLAN_MAGIC.items() if data[:4] == magic), None)
     if kind is None or len(data) < HEADER_BYTES:
         return None
     known = int.from_bytes(data[4:8], "little") == 0
@@ -54,8 +53,8 @@ def fault_of(path: Path, kind: ToolchainKind) -> str:
         data = stream.read(HEADER_BYTES)
     if len(data) < HEADER_BYTES:
         return f"has {size} bytes, too few for an engine"
-    if data[:4] != MAGIC[kind]:
-        return f"begins with {data[:4]!r}, an engine with {MAGIC[kind]!r}"
+    if data[:4] != PLAN_MAGIC[kind]:
+        return f"begins with {data[:4]!r}, an engine with {PLAN_MAGIC[kind]!r}"
     header = read_header(data)
     return cut_short(header, size) if header else ""
 

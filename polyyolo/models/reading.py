@@ -9,6 +9,7 @@ from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_t
 
 from polyyolo.errors import ModelError
 from polyyolo.files import sha256_of
+from polyyolo.models.strangers import refuse_engine, refuse_text
 
 OLDEST_OPSET = 11
 EXPORT_AGAIN = "export the model again, or copy the file again and compare its size with the original's"
@@ -83,10 +84,14 @@ def _parse(path: Path) -> onnx.ModelProto:
         what = "is a folder, not a model" if path.is_dir() else "does not exist"
         raise ModelError(f"{path} {what}", fix="name an .onnx file")
     try:
+        refuse_engine(path)
         model = onnx.load_model(path, format="protobuf", load_external_data=False)
     except PermissionError as error:
         raise ModelError(f"{path} may not be read: {error.strerror}", fix="give yourself read permission") from error
+    except ModelError:
+        raise
     except Exception as error:  # protobuf's own DecodeError has no base but Exception
+        refuse_text(path)
         size = path.stat().st_size
         raise ModelError(
             f"{path} ({size:,} bytes) is not an ONNX, or was cut off: {_first_line(error)}", fix=EXPORT_AGAIN

@@ -2,6 +2,7 @@
 
 from polyyolo.records.benchmark import Benchmark, Latency
 from polyyolo.records.engine import (
+    PLAN_MAGIC,
     BuildPlan,
     Command,
     Engine,
@@ -23,6 +24,7 @@ from polyyolo.records.run import Limits, Request, Run
 from polyyolo.records.verification import Verification
 
 __all__ = [
+    "PLAN_MAGIC",
     "Absent",
     "Accuracy",
     "Agreement",

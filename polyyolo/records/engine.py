@@ -74,6 +74,10 @@ class ToolchainKind(str, Enum):
     NONE = "none"
 
 
+PLAN_MAGIC = {ToolchainKind.TENSORRT: b"ftrt", ToolchainKind.RTX: b"vtrt"}
+"""The first four bytes of an engine."""
+
+
 @frozen
 class Toolchain:
     """What is installed here, or what the user says is installed elsewhere.

@@ -6,7 +6,7 @@ from attrs import evolve
 
 from polyyolo.records import Check, Outcome, Run
 from polyyolo.reports.remedies.accuracy import accuracy, agreement
-from polyyolo.reports.remedies.engine import engine, own_accuracy, speed
+from polyyolo.reports.remedies.engine import engine, own_accuracy, speed, speedup
 from polyyolo.reports.remedies.remedy import Advice, otherwise
 
 RULES: dict[str, Callable[[Run, Check], Iterator[Advice]]] = {
@@ -14,6 +14,7 @@ RULES: dict[str, Callable[[Run, Check], Iterator[Advice]]] = {
     "accuracy against FP32": accuracy,
     "box agreement with FP32": agreement,
     "speed": speed,
+    "speed-up": speedup,
     "the engine's own accuracy": own_accuracy,
 }
 """By the name of the check."""

@@ -189,8 +189,10 @@ def test_speed_is_judged_from_benchmarks(verify, little_yolo, labelled, fine, tm
     assert [line.split()[0] for line in out.splitlines()[1:5]] == ["PASS", "PASS", "FAIL", "FAIL"]
 
 
-def test_speed_that_was_asked_for_and_not_measured_is_unproven(verify, little_yolo, labelled, fine):
-    words = ("--labelled", labelled, "--against", little_yolo, "--max-latency-ms", "1", "--min-speedup", "2")
+def test_speed_that_was_asked_for_and_not_measured_is_unproven(verify, little_yolo, labelled, fine, tmp_path):
+    base = benchmark(tmp_path / "base.json", little_yolo, 1.25)
+    limits = ("--max-latency-ms", "1", "--min-speedup", "2", "--baseline", base)
+    words = ("--labelled", labelled, "--against", little_yolo, *limits)
     left, out, _ = verify(fine, *words, "--prove")
 
     assert left == 5
@@ -199,7 +201,7 @@ def test_speed_that_was_asked_for_and_not_measured_is_unproven(verify, little_yo
 
 def test_a_benchmark_of_something_else_is_refused(refused, little_yolo, labelled, fine, tmp_path):
     other = benchmark(tmp_path / "other.json", fine, 0.5)
-    words = (little_yolo, "--labelled", labelled, "--max-latency-ms", "1", "--min-speedup", "2")
+    words = (little_yolo, "--labelled", labelled, "--max-latency-ms", "1")
 
     left, err = refused(*words, "--benchmark", other)
     assert left == 2
@@ -217,6 +219,7 @@ def test_a_benchmark_of_something_else_is_refused(refused, little_yolo, labelled
 
 PLAN = b"ftrt" + bytes(20) + bytes((10, 16, 0, 72)) + bytes(99)
 BAD = {
+    "faster than nothing": (["{model}", "--labelled", "{labelled}", "--min-speedup", "2"], "faster than what"),
     "nothing to measure on": (["{model}"], "there is nothing to measure on"),
     "pictures and nothing to compare with": (["{model}", "--images", "{pictures}"], "or to compare with"),
     "no such folder": (["{model}", "--labelled", "{tmp}/gone"], "no such file or folder"),

@@ -7,9 +7,8 @@ import pytest
 from polyyolo.engines.bindings import bindings_for, foreign
 from polyyolo.engines.engine_file import EngineFile, read_engine_file
 from polyyolo.engines.inside import describe, look_inside
-from polyyolo.engines.plan_file import MAGIC
 from polyyolo.errors import ToolchainError
-from polyyolo.records import TensorSpec, ToolchainKind
+from polyyolo.records import PLAN_MAGIC, TensorSpec, ToolchainKind
 
 
 class Name:
@@ -59,7 +58,7 @@ def test_the_memory_has_another_name_before_tensorrt_10():
 
 
 def engine_of(path, version="8.6.0.12", kind=ToolchainKind.TENSORRT):
-    path.write_bytes(MAGIC[kind] + bytes(60))
+    path.write_bytes(PLAN_MAGIC[kind] + bytes(60))
     return EngineFile(path, 64, kind, version)
 
 

@@ -179,7 +179,14 @@ def test_quantize_nodes_anywhere_make_a_model_quantized(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "there is no graph in it"), (b"hello\nworld\n" * 50, "not an ONNX"), (b"\x00" * 4096, "not an ONNX")],
+    [
+        (b"", "there is no graph in it"),
+        (b"hello\nworld\n" * 50, "is a text file, not an ONNX"),
+        (b"\x00" * 4096, "not an ONNX"),
+        (b"ftrt" + bytes(60), "is a TensorRT engine, not a model"),
+        (b"vtrt" + bytes(60), "is a TensorRT engine, not a model"),
+        (b"\x02\x00\x00\x00{}ftrt" + bytes(60), "is a TensorRT engine, not a model"),
+    ],
 )
 def test_a_file_that_is_no_onnx_is_refused(tmp_path, content, message):
     path = tmp_path / "m.onnx"

@@ -179,6 +179,20 @@ def test_speed_that_is_too_low_asks_for_less_in_float(run):
     assert "--budget 0.05" in advise(slow)[0].command
 
 
+@pytest.mark.parametrize("got", ["not measured: no benchmark of the baseline", "the baseline was not measured at ..."])
+def test_a_missing_baseline_is_measured_and_named(run, asked, got):
+    check = Check("speed-up", "at least 2 times as fast as the baseline", got, Outcome.UNPROVEN)
+    lone = evolve(run, request=evolve(asked, limits=Limits(min_speedup=2)), verdict=Verdict((check,)))
+
+    (step,) = advise(lone)
+
+    first, second = step.command.split(" && ")
+    assert first == "polyyolo bench OTHER.plan -o baseline.json"
+    assert "--baseline baseline.json" in second
+    assert "--min-speedup 2" in second
+    parsed(step.command)
+
+
 def test_a_check_without_a_rule_is_not_passed_over(run):
     odd = evolve(run, verdict=Verdict((Check("size", "10 MB", "12 MB", Outcome.FAIL),)))
 

@@ -2,10 +2,12 @@
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 from polyyolo.records import Check, Outcome, Route, Run
 from polyyolo.records.measured import DOES_NOT_RUN
 from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again, otherwise
+from polyyolo.reports.speed_checks import NOT_TIMED
 
 
 def engine(run: Run, check: Check) -> Iterator[Advice]:
@@ -34,6 +36,16 @@ def speed(run: Run, check: Check) -> Iterator[Advice]:
         yield Advice((check.name,), what, again(run, budget=less))
     else:
         yield otherwise(run, check)
+
+
+def speedup(run: Run, check: Check) -> Iterator[Advice]:
+    """Advise on speed against another engine's: that must be measured too, on the same GPU at the same shapes."""
+    if check.outcome is Outcome.UNPROVEN and check.got != NOT_TIMED:
+        what = "Measure the engine to be faster than, in place of OTHER.plan, on this GPU at the same shapes."
+        measured = "polyyolo bench OTHER.plan -o baseline.json"
+        yield Advice((check.name,), what, _joined(measured, again(run, baseline=Path("baseline.json"))))
+    else:
+        yield from speed(run, check)
 
 
 def own_accuracy(run: Run, check: Check) -> Iterator[Advice]:
