@@ -147,10 +147,22 @@ def writable(folder: Path, *, elsewhere: str = "with -o") -> Iterator[None]:
             raise InputError(
                 f"cannot use {error.filename}: {error.strerror}", fix="give yourself permission, or name another file"
             ) from error
+        refuse_file(folder, elsewhere=elsewhere)
         better = "a shorter name" if error.errno == errno.ENAMETOOLONG else "a folder that you may write to"
         raise InputError(
             f"cannot write below {folder}: {error.strerror}", fix=f"choose {better} {elsewhere}"
         ) from error
+
+
+def refuse_file(folder: Path, *, elsewhere: str = "with -o") -> None:
+    """Refuse a folder where a file is, or below one.
+
+    Raises:
+        InputError: as above.
+    """
+    for place in (folder, *folder.parents):
+        if os.path.exists(place) and not place.is_dir():  # noqa: PTH110 - Path's raises where a name is too long
+            raise InputError(f"{place} is a file, not a folder", fix=f"choose a folder {elsewhere}")
 
 
 def _concerns(error: OSError, folder: Path) -> bool:
@@ -216,8 +228,10 @@ def read_json(path: Path, kind: type[Record]) -> Record:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {path}: {error}", fix="write it again, or name another file") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", fix="name another file") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"cannot read {path}: it is no JSON", fix="write it again, or name another file") from error
     return structure(data, kind)
 
 

@@ -8,7 +8,7 @@ from polyyolo.engines.calibrators import BASES
 from polyyolo.engines.half import read_half
 from polyyolo.engines.refusals import name_of
 from polyyolo.errors import InputError, ModelError, ToolchainError
-from polyyolo.files import real
+from polyyolo.files import real, refuse_file
 from polyyolo.quantization.corrections.treatment import treatment_of
 from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
 
@@ -23,8 +23,8 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
         found: what builds engines here.
 
     Raises:
-        InputError: a limit is no number or can never be proven, results would take the model's place, or weights are
-            to be treated in a way that there is not, or that TensorRT would undo.
+        InputError: a limit is no number or can never be proven, results would take the model's place or lie below a
+            file, or weights are to be treated in a way that there is not, or that TensorRT would undo.
         ModelError: the model is FP16, and something else was asked for.
         ToolchainError: TensorRT shall calibrate by itself, and there is none, or none that can.
     """
@@ -66,6 +66,7 @@ def refuse_lone_speedup(limits: Limits, baseline: Path | None) -> None:
 
 
 def _refuse_own_folder(spec: ModelSpec, folder: Path) -> None:
+    refuse_file(folder)
     if real(folder) in real(spec.path).parents:
         raise InputError(
             f"{spec.path} lies in {folder}, where results of this run would take its place",

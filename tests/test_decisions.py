@@ -226,6 +226,8 @@ def test_what_cannot_be_used_is_refused(asked, change, kind, words):
         ({"program": "make"}, InputError),
         ({"program": "trtexec"}, ToolchainError),
         ({"compute_capabilities": ("9.0",)}, ToolchainError),
+        ({"output": Path(__file__)}, InputError),
+        ({"output": Path(__file__, "below")}, InputError),
         ({"route": Route.CALIBRATED}, ToolchainError),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

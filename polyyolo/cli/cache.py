@@ -65,8 +65,9 @@ def show(path: Path, *, as_json: bool) -> None:
 @click.argument("path", metavar="CACHE", type=PATH)
 @click.option("--model", required=True, help="the FP32 model: a path or a name")
 @click.option("--tensorrt", metavar="8.6|10.16", help="release that will read it")
+@click.option("--all", "every", is_flag=True, help="list every tensor  [the first 8]")
 @as_json_option
-def check(path: Path, model: str, tensorrt: str | None, *, as_json: bool) -> None:
+def check(path: Path, model: str, tensorrt: str | None, *, every: bool, as_json: bool) -> None:
     """Hold CACHE against a model; exit with 1 when it must not be used."""
     from polyyolo.files import plain
     from polyyolo.quantization import cache_fit
@@ -76,7 +77,7 @@ def check(path: Path, model: str, tensorrt: str | None, *, as_json: bool) -> Non
     if as_json:
         print_json({"usable": not fitness.errors, **plain(fitness)})
     else:
-        click.echo("\n".join(fitness_lines(path, fitness)))
+        click.echo("\n".join(fitness_lines(path, fitness, every=every)))
     raise SystemExit(UNFIT if fitness.errors else 0)
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from polyyolo.calibration.exchange import Difference
     from polyyolo.quantization.cache_fit import Fitness
 
+SHOWN_NAMES = 8
+
 
 def scale_table(cache: "Cache") -> None:
     """Print every scale; names are shown whole, brackets and all."""
@@ -22,14 +24,24 @@ def scale_table(cache: "Cache") -> None:
     Console().print(table)
 
 
-def fitness_lines(path: Path, fitness: "Fitness") -> Iterator[str]:
-    """Say what was found, errors first, and the outcome last."""
+def fitness_lines(path: Path, fitness: "Fitness", *, every: bool = False) -> Iterator[str]:
+    """Say whether the cache may be used, then what was found, errors first; of tensors the first few, unless all."""
+    yield f"{path}: {'must not be used' if fitness.errors else 'may be used'}, {len(fitness.cache.scales)} scales"
     for finding in fitness.findings:
         yield f"{finding.severity.value}: {finding.message}"
         yield f"  fix: {finding.fix}"
-    for label, names in (("no scale", fitness.missing), ("not in the model", fitness.extra)):
-        yield from (f"{label}: {name}" for name in names)
-    yield f"{path}: {'must not be used' if fitness.errors else 'may be used'}, {len(fitness.cache.scales)} scales"
+    yield from _listed("tensors without a scale, which stay in float", fitness.missing, every=every)
+    yield from _listed("scales of tensors that are not in the model", fitness.extra, every=every)
+
+
+def _listed(what: str, names: tuple[str, ...], *, every: bool) -> Iterator[str]:
+    if not names:
+        return
+    shown = names if every else names[:SHOWN_NAMES]
+    yield f"{len(names)} {what}:"
+    yield from (f"  {name}" for name in shown)
+    if len(shown) < len(names):
+        yield f"  and {len(names) - len(shown)} more, which --all lists"
 
 
 def difference_lines(found: "Difference", count: int) -> Iterator[str]:

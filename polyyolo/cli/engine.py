@@ -77,7 +77,9 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     metavar="8.9",
     help="a GPU to build for, with TensorRT for RTX; may be repeated",
 )
-@click.option("--max-drop", type=float, default=0.5, show_default=True, help="points of mAP50-95 that may be lost")
+@click.option(
+    "--max-drop", type=click.FloatRange(0), default=0.5, show_default=True, help="points of mAP50-95 that may be lost"
+)
 @click.option(
     "--min-agreement", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="F1 of boxes at IoU 0.9"
 )

@@ -22,7 +22,9 @@ USUAL = Limits()
 @click.option("--images", type=PATH, help="pictures without labels; with --labelled, where its pictures are")
 @click.option("--against", metavar="MODEL", help="the FP32 model that it was made from, or another to compare with")
 @click.option("--model", "onnx", metavar="ONNX", help="for an engine: what it was built from  [its run's report]")
-@click.option("--max-drop", type=float, default=USUAL.max_drop, show_default=True, help="points of mAP50-95 to lose")
+@click.option(
+    "--max-drop", type=click.FloatRange(0), default=USUAL.max_drop, show_default=True, help="points of mAP50-95 to lose"
+)
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 1),

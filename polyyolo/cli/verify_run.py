@@ -7,9 +7,12 @@ from typing import Any
 from attrs import evolve, frozen
 
 from polyyolo import files, progress
+from polyyolo.benchmarking import keeping
 from polyyolo.benchmarking.baseline import baseline_in
 from polyyolo.cli.verify_benchmarks import benchmarks_for, benchmarks_here
 from polyyolo.errors import InputError, ModelError
+from polyyolo.files import refuse_file
+from polyyolo.folders import refuse_foreign
 from polyyolo.images.sources import find_pictures
 from polyyolo.picture_sets import was_held_out
 from polyyolo.premises import refuse_lone_speedup
@@ -25,6 +28,8 @@ from polyyolo.verification.sightings import Kept
 from polyyolo.verification.subject import Subject, read_subject
 
 RESULT, LEDGER, PICTURES = "verification.json", "seen.sqlite", "disagreements"
+OURS = (RESULT, LEDGER, f"{LEDGER}-journal", PICTURES, keeping.FILE, keeping.LOG)
+"""All that a folder of results holds; SQLite's journal is left there by a run that was killed."""
 
 
 @frozen
@@ -91,6 +96,8 @@ def verify(asked: Asked) -> Verification:
 def _premises(asked: Asked) -> Premises:
     """Read and refuse; nothing is written, and no model is run."""
     refuse_lone_speedup(asked.limits, asked.baseline)
+    refuse_file(asked.folder)
+    refuse_foreign(asked.folder, "a verification", OURS)
     if not asked.labelled and not (asked.against and asked.images):
         raise InputError(
             "there is nothing to measure on" + (" or to compare with" if asked.images else ""),

@@ -85,8 +85,8 @@ def _calibrator(job: Job) -> None:
         removed = "" if job.toolchain.kind is ToolchainKind.RTX else " (removed in 11.0)"
         raise ToolchainError(
             f"{name_of(job.toolchain)} has no INT8 calibrator{removed}",
-            fix=f"polyyolo engine {job.spec.path} --images DIR puts the scales into the ONNX: use --precision int8 "
-            "--route qdq; or use TensorRT 10 or older",
+            fix=f"use --route qdq: polyyolo engine {job.spec.path} --images DIR puts the scales into the ONNX; or use "
+            "TensorRT 10 or older",
         )
     if job.options.feed and job.program is Program.TRTEXEC:
         raise InputError(

@@ -71,7 +71,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
     if not usable:
         raise PictureError(
             f"none of the {found} pictures in {source} can be used: {naming(skipped)}",
-            fix="write other values into it" if is_array(source) else "give pictures that open in an image viewer",
+            fix="write other values into it" if is_array(source) else remedy(skipped),
         )
     chosen = CalibrationSet(
         sources=(source,) if is_array(source) else tuple(each.path for each in usable),
@@ -94,6 +94,13 @@ def naming(skipped: tuple[Skipped, ...], limit: int = 3) -> str:
     """Name the first few that were left out, each with its reason, and count the others."""
     named = "; ".join(f"{each.path.name} ({each.reason})" for each in skipped[:limit])
     return named + (f"; and {len(skipped) - limit} more" if len(skipped) > limit else "")
+
+
+def remedy(skipped: tuple[Skipped, ...]) -> str:
+    """Say what to do where no picture can be used: other pictures, or other paths where nothing is at these."""
+    if any(each.path.exists() for each in skipped):
+        return "give pictures that open in an image viewer"
+    return f"there is no {skipped[0].path}: correct the paths, which begin at their list's folder or at the current one"
 
 
 def _candidates(

@@ -34,7 +34,7 @@ def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
         return found or end_to_end_head(outline) or decoded_head(outline) or raw_head(outline) or _none(outline)
     raise ModelError(
         f"the outputs {_listed(outline)} do not fit the head {head.value}",
-        fix="leave --head out, or take another of: " + ", ".join(kind.value for kind in HeadKind),
+        fix="leave --head out, or take another of: " + ", ".join(kind.value for kind in HeadKind if kind is not head),
     )
 
 

@@ -20,6 +20,9 @@ def read_run(folder: Path) -> Run:
     Raises:
         InputError: the folder holds no run, or its record is damaged or of another version.
     """
+    if not folder.is_dir():
+        what = "is a file, not the folder of a run" if folder.exists() else "is not there"
+        raise InputError(f"{folder} {what}", fix="name the folder that polyyolo engine wrote to; it prints it last")
     if not (folder / RECORD).is_file():
         raise InputError(
             f"{folder} holds no {RECORD}: it is not the folder of a finished run",

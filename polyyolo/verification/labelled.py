@@ -9,7 +9,7 @@ from attrs import evolve
 from polyyolo import progress
 from polyyolo.errors import LabelError, PictureError
 from polyyolo.images.ahead import ahead
-from polyyolo.images.choose import naming
+from polyyolo.images.choose import naming, remedy
 from polyyolo.images.reading import decode, read_bytes
 from polyyolo.records import Skipped
 from polyyolo.verification.coco_labels import read_coco
@@ -72,7 +72,7 @@ def usable_pictures(source: Path, pictures: Sequence[Path], kind: str = "picture
     if len(skipped) == len(pictures):
         raise PictureError(
             f"none of the {len(pictures)} {kind} of {source} can be used: {naming(skipped)}",
-            fix="give pictures that open in an image viewer",
+            fix=remedy(skipped),
         )
     if skipped:
         progress.warn(

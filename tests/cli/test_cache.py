@@ -48,12 +48,14 @@ def test_show_prints_names_whole_with_scale_and_range(polyyolo, fixture):
 
 
 def test_check_says_why_and_exits_with_1(polyyolo, fixture, models, yolov5s):
-    assert polyyolo("check", fixture, "--model", yolov5s, "--tensorrt", "8.6").exit_code == 0
+    done = polyyolo("check", fixture, "--model", yolov5s, "--tensorrt", "8.6")
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"{fixture}: may be used, 261 scales\n")
 
     done = polyyolo("check", fixture, "--model", models / "yolov8n-640.onnx")
     assert done.exit_code == 1
     assert "error: it knows 57 of the 212 tensors" in done.stdout
-    assert done.stdout.endswith("must not be used, 261 scales\n")
+    assert done.stdout.startswith(f"{fixture}: must not be used, 261 scales\n")
 
     done = polyyolo("check", fixture, "--model", yolov5s, "--tensorrt", "10.3", "--json")
     told = json.loads(done.stdout)
@@ -77,6 +79,22 @@ def test_a_run_of_the_calibrated_route_leaves_a_cache_that_fits_its_model(polyyo
     told = json.loads(done.stdout)
     assert told["usable"]
     assert (told["manifest"]["pictures"], told["manifest"]["batches"], told["extra"]) == (20, 20, [])
+
+
+def test_of_what_stays_in_float_eight_tensors_are_listed_unless_all_are_asked_for(polyyolo, run, tmp_path):
+    few = tmp_path / "few.cache"
+    header, *scales = (run / "calibration.cache").read_text().splitlines(keepends=True)
+    few.write_text(header + "".join(scales[10:]))
+    words = ("check", few, "--model", run / "model.onnx")
+
+    short, full = (polyyolo(*words, *more).stdout.splitlines() for more in ((), ("--all",)))
+
+    start = next(place for place, line in enumerate(short) if "tensors without a scale, which stay in float:" in line)
+    count = int(short[start].split()[0])
+    assert count >= 10
+    assert len([line for line in short[start + 1 :] if line.startswith("  ")]) == 9
+    assert f"  and {count - 8} more, which --all lists" in short
+    assert len(full) == len(short) - 9 + count
 
 
 def test_export_of_that_run_differs_in_the_header_only(polyyolo, run, tmp_path):
@@ -117,7 +135,7 @@ def test_bad_input_is_one_error_with_its_fix(polyyolo, fixture, yolov5s, run, tm
         "cut.cache:118 is '/model', not a tensor's name": polyyolo("check", tmp_path / "cut.cache", "--model", yolov5s),
         "must not be used": polyyolo("import", fixture, "--model", run / "model.onnx", *output),
         "has no INT8 calibrator": polyyolo("export", run, "--tensorrt", "11.1", *output),
-        "bad.json is no calibration table: Expecting": polyyolo(
+        "bad.json is no calibration table: it is no JSON": polyyolo(
             "export", tmp_path / "bad.json", "--tensorrt", "8.6", *output
         ),
         "no model.onnx lies beside": polyyolo("export", tmp_path / "t.json", "--tensorrt", "8.6", *output),

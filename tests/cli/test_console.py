@@ -3,6 +3,7 @@
 import click
 import pytest
 
+from polyyolo import cli as polyyolo
 from polyyolo import progress
 from polyyolo.cli.console import Bars, Edge, bars, print_json
 from polyyolo.errors import InputError, ToolchainError, ToolFailed
@@ -77,6 +78,14 @@ def test_a_wrong_option_is_clicks_own_error(outcome):
 
     assert code == 2
     assert "No such option" in err
+
+
+def test_a_verb_that_is_misspelt_is_guessed(capsys):
+    with pytest.raises(SystemExit) as left:
+        polyyolo.main(["engnie", "model.onnx"])
+
+    assert left.value.code == 2
+    assert "No such command 'engnie'. Did you mean 'engine'?" in capsys.readouterr().err
 
 
 def test_success_exits_0_and_an_exit_code_of_a_command_stays(outcome):

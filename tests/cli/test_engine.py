@@ -116,6 +116,8 @@ def test_a_failed_check_exits_1_even_where_a_proof_is_asked_for(polyyolo, usual)
         (("--profile", "nowhere.toml"), "nowhere.toml"),
         (("--labelled", "nowhere"), "nowhere"),
         (("--head", "darknet-raw"), "do not fit the head darknet-raw"),
+        (("--head", "v5"), "take another of: v8, v5-raw, "),
+        (("--baseline", __file__), f"cannot read {__file__}: it is no JSON\n"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -159,7 +161,9 @@ def test_a_truncated_model_exits_2(polyyolo, usual, little_yolo, tmp_path):
     assert "torn.onnx (50,000 bytes) is not an ONNX, or was cut off" in err
 
 
-@pytest.mark.parametrize("words", [("--count", "0"), ("--budget", "2"), ("--precision", "int4"), ("--pad", "300")])
+@pytest.mark.parametrize(
+    "words", [("--count", "0"), ("--budget", "2"), ("--precision", "int4"), ("--pad", "300"), ("--max-drop", "-5")]
+)
 def test_an_option_out_of_range_exits_2(polyyolo, usual, words):
     code, _, err = polyyolo(*usual, *words)
 

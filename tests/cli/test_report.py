@@ -76,7 +76,7 @@ def test_a_folder_that_is_not_there_is_refused_and_not_made(polyyolo, tmp_path):
     code, _, err = polyyolo("report", tmp_path / "nowhere")
 
     assert code == 2
-    assert "holds no report.json" in err
+    assert f"{tmp_path / 'nowhere'} is not there" in err
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -276,6 +276,18 @@ def test_bad_input_is_one_error_with_a_fix(refused, places, words, told):
     assert told in err
 
 
+@pytest.mark.parametrize("output", ["{pictures}", ""], ids=["a folder of pictures", "the current folder"])
+def test_results_do_not_go_among_other_files(verify, places, little_pictures, monkeypatch, output):
+    monkeypatch.chdir(little_pictures)
+    before = sorted(little_pictures.iterdir())
+
+    left, _, err = verify(places["model"], "--labelled", places["labelled"], output=output.format(**places))
+
+    assert left == 2
+    assert "holds other things than a verification, as 00.png" in err
+    assert sorted(little_pictures.iterdir()) == before
+
+
 def test_an_engine_without_a_gpu_is_this_machines_lack(refused, little_yolo, labelled, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "model.engine").write_bytes(PLAN)

@@ -98,6 +98,16 @@ def test_a_list_with_missing_entries_uses_the_others(tmp_path):
     assert [(each.path.name, each.reason) for each in chosen.skipped] == [("absent.png", "No such file or directory")]
 
 
+def test_a_list_of_wrong_paths_says_where_nothing_is(tmp_path):
+    (tmp_path / "list.txt").write_text("gone/000.png\ngone/001.png\n")
+
+    with pytest.raises(PictureError, match="none of the 2 pictures") as error:
+        choose(tmp_path / "list.txt", SMALL, count=10, batch=1)
+
+    assert error.value.fix.startswith(f"there is no {tmp_path / 'gone'}")
+    assert "image viewer" not in error.value.fix
+
+
 def test_no_usable_picture_is_an_error_with_the_reasons(tmp_path):
     for number in range(5):
         (tmp_path / f"{number}.jpg").touch()
