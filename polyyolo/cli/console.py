@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 INTERRUPTED = 130
+SECONDS_A_LINE = 30
 UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP)
 """What is wrong with a path by itself, whatever is asked of it."""
 GOODBYES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -92,14 +94,39 @@ def show_error(error: PolyYoloError) -> None:
                 click.echo(f"  {label}: {value}", err=True)
 
 
+class Lines:
+    """Say on standard error when a step starts and, now and then, how far it is: for logs, which show no bars."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, tuple[int, int | None]] = {}
+        self._said = 0.0
+
+    def started(self, step: str, total: int | None) -> None:
+        """Say so."""
+        self._steps[step] = (0, total)
+        self._say(f"{step} ..." if total is None else f"{step} ({total}) ...")
+
+    def advanced(self, step: str, count: int) -> None:
+        """Say how far it is, where nothing was said for a while."""
+        done, total = self._steps.get(step, (0, None))
+        self._steps[step] = (done + count, total)
+        if time.monotonic() - self._said >= SECONDS_A_LINE:
+            self._say(f"{step}: {done + count}" + (f" of {total}" if total else ""))
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        click.echo(text, err=True)
+
+
 class Bars:
-    """Draw each step as a bar on standard error, and keep warnings for ``--json``."""
+    """Draw each step as a bar on standard error, or write lines where that is no terminal; keep warnings for --json."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
         self.warnings: list[dict[str, str]] = []
         self.notes: list[str] = []
         self._progress: Progress | None = None
+        self._lines: Lines | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Bars":  # noqa: PYI034 - typing.Self needs Python 3.11
@@ -108,12 +135,16 @@ class Bars:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+            console = Console(stderr=True)
+            if not console.is_interactive:
+                self._lines = Lines()
+                return self
             self._progress = Progress(
                 TextColumn("{task.description:<28}"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                console=Console(stderr=True),
+                console=console,
             )
             self._progress.start()
         return self
@@ -125,6 +156,8 @@ class Bars:
 
     def started(self, step: str, total: int | None) -> None:
         """Draw a new bar, or begin the same one again."""
+        if self._lines:
+            self._lines.started(step, total)
         if not self._progress:
             return
         if step in self._tasks:
@@ -134,6 +167,8 @@ class Bars:
 
     def advanced(self, step: str, count: int) -> None:
         """Move the bar."""
+        if self._lines:
+            self._lines.advanced(step, count)
         if self._progress and step in self._tasks:
             self._progress.advance(self._tasks[step], count)
 
@@ -156,6 +191,8 @@ class Bars:
         self._say(message, style="dim")
 
     def _say(self, text: str, style: str) -> None:
+        if self._lines:
+            click.echo(text, err=True)
         if self._progress:
             self._progress.console.print(text, style=style, highlight=False, markup=False)
 

@@ -12,6 +12,7 @@ ROUNDING = 1e-9
 """Points of mAP that are none: the difference of two means is right to about 1e-13."""
 OWN_DROP = 0.1
 """Points of mAP50-95 that an engine may have less than ONNX Runtime predicts: 0.001 of mAP."""
+AGREEMENT = "box agreement with FP32"
 OWN_ACCURACY = "the engine's own accuracy"
 NOT_COMPARED = "not compared with the FP32 model"
 
@@ -42,7 +43,7 @@ def accuracy(fidelity: Fidelity | None, limits: Limits) -> Check:
 def agreement(fidelity: Fidelity | None, limits: Limits) -> Check:
     """Hold the boxes against FP32's."""
     told = f"F1 of at least {limits.min_agreement:g} at IoU {STRICT_IOU}"
-    return _agreement(fidelity, Wanted("box agreement with FP32", told, limits.min_agreement))
+    return _agreement(fidelity, Wanted(AGREEMENT, told, limits.min_agreement))
 
 
 def own_accuracy(found: Fidelity | Absent, limits: Limits) -> Check:

@@ -7,7 +7,7 @@ from attrs import evolve
 from polyyolo.records import Check, Outcome, Run
 from polyyolo.reports.remedies.accuracy import accuracy, agreement
 from polyyolo.reports.remedies.engine import engine, own_accuracy, speed, speedup
-from polyyolo.reports.remedies.remedy import Advice, otherwise
+from polyyolo.reports.remedies.remedy import Advice, otherwise, together
 
 RULES: dict[str, Callable[[Run, Check], Iterator[Advice]]] = {
     "engine built": engine,
@@ -42,7 +42,16 @@ def advise(run: Run) -> tuple[Advice, ...]:
             key = (advice.what, advice.command)
             earlier = merged[key].checks if key in merged else ()
             merged[key] = evolve(advice, checks=(*earlier, *(name for name in advice.checks if name not in earlier)))
-    return tuple(merged.values())
+    return _pictures_at_once(run, tuple(merged.values()))
+
+
+def _pictures_at_once(run: Run, advices: tuple[Advice, ...]) -> tuple[Advice, ...]:
+    """Ask for all other pictures in one command, where the first of them was asked for."""
+    wanting = [each for each in advices if each.pictures]
+    if len(wanting) < 2:
+        return advices
+    first = together(run, wanting)
+    return tuple(first if each is wanting[0] else each for each in advices if each not in wanting[1:])
 
 
 def _advised(run: Run, check: Check) -> tuple[Advice, ...]:

@@ -105,6 +105,39 @@ def work():
     progress.note("seen")
 
 
+@pytest.fixture
+def terminal(monkeypatch):
+    """Let standard error pass for a terminal."""
+    for name, value in (("TERM", "xterm"), ("TTY_INTERACTIVE", "1"), ("COLUMNS", "100")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("CI", raising=False)
+
+
+def test_without_a_terminal_each_step_is_a_line_when_it_starts(capsys):
+    with bars() as drawn:
+        with progress.step("count", 2):
+            assert capsys.readouterr() == ("", "count (2) ...\n")
+            progress.advance("count")
+        work()
+    said = capsys.readouterr()
+
+    lines = ["count (2) ...", "build ...", "warning: odd [bold]value[/bold]", "  fix: look", "seen"]
+    assert (said.out, said.err.splitlines()) == ("", lines)
+    assert drawn.notes == ["seen"]
+
+
+def test_a_long_step_says_how_far_it_is_every_half_minute(capsys, monkeypatch):
+    clock = iter([0.0, 29.0, 30.0, 30.0, 59.0])
+    monkeypatch.setattr("polyyolo.cli.console.time.monotonic", lambda: next(clock))
+
+    with bars(), progress.step("count", 9):
+        for _ in range(3):
+            progress.advance("count")
+
+    assert capsys.readouterr().err.splitlines() == ["count (9) ...", "count: 2 of 9"]
+
+
+@pytest.mark.usefixtures("terminal")
 def test_bars_warnings_and_notes_go_to_standard_error(capsys):
     with bars() as drawn:
         work()
@@ -129,6 +162,7 @@ def test_quiet_draws_nothing_and_keeps_the_warnings(capsys):
     assert drawn.notes == ["seen"]
 
 
+@pytest.mark.usefixtures("terminal")
 def test_a_step_that_comes_again_starts_its_bar_anew(capsys):
     with bars():
         work()

@@ -134,7 +134,20 @@ def test_few_boxes_ask_for_so_many_pictures_that_twice_the_boxes_are_likely(run)
 
     (only,) = of(judged(run, fidelity=few), "box agreement with FP32")
 
-    assert only.what.startswith("Compare on about 640 pictures with objects, in place of 128: 20 boxes")
+    assert only.what.startswith("Compare on about 640 pictures with objects: 20 boxes on 128 pictures are too")
+
+
+def test_other_pictures_of_several_kinds_are_one_command(run, asked):
+    few = evolve(run.fidelity, reference=None, candidate=None, agreements=(Agreement(0.25, 0.9, 2, 2, 2),))
+    bare = judged(evolve(run, request=evolve(asked, labelled=None)), fidelity=few)
+
+    step = advise(bare)[0]
+
+    assert step.checks == ("accuracy against FP32", "box agreement with FP32")
+    assert step.command.count("--images DIR") == step.command.count("--labelled DIR") == 1
+    assert step.what.startswith("Measure the loss: ")
+    assert "Compare on about 6,400 pictures with objects: 2 boxes on 128 pictures are too few" in step.what
+    assert not of(bare, "box agreement with FP32")[1:]
 
 
 def test_agreement_below_its_limit_by_less_than_the_doubt_asks_for_both(run):
@@ -144,7 +157,7 @@ def test_agreement_below_its_limit_by_less_than_the_doubt_asks_for_both(run):
     gentler, more = of(judged(run, fidelity=unclear), "box agreement with FP32")
 
     assert "--budget 0.15" in gentler.command
-    assert more.what == "Compare on about 520 pictures with objects, in place of 128: 150 boxes tell too little."
+    assert more.what == "Compare on about 520 pictures with objects: 150 boxes on 128 pictures are too few to tell."
 
 
 def test_one_way_to_a_gpu_serves_speed_and_the_engines_own_accuracy(run):

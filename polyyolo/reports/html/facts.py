@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from polyyolo.records import Outcome, Run
-from polyyolo.reports.accuracy_checks import STRICT_IOU, strict
+from polyyolo.reports.accuracy_checks import AGREEMENT, STRICT_IOU, strict
 from polyyolo.reports.markdown import built as rows
 
 NOT_MEASURED = "not measured"
@@ -56,6 +56,10 @@ def _agreement(run: Run) -> Tile:
     found = strict(run.fidelity)
     if found is None or not found.reference_boxes + found.candidate_boxes:
         return Tile("Boxes as FP32", NOT_MEASURED, "nothing to compare")
+    told = {check.name: check.outcome for check in run.verdict.checks}
+    if told.get(AGREEMENT) is Outcome.UNPROVEN:
+        boxes = max(found.reference_boxes, found.candidate_boxes)
+        return Tile("Boxes as FP32", "too few boxes", f"{Outcome.UNPROVEN.value}: {found.f1:.1%} of {boxes:,}")
     return Tile("Boxes as FP32", f"{found.f1:.1%}", f"F1 at IoU {STRICT_IOU:g}, {found.reference_boxes:,} boxes")
 
 

@@ -3,11 +3,10 @@
 import math
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 from polyyolo.records import Check, Fidelity, HeadKind, Limits, Outcome, Precision, Run
 from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, strict
-from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again
+from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again, with_pictures
 
 FEW_PICTURES = 64
 SETTLES_AT_MOST = 20_000
@@ -26,7 +25,7 @@ def accuracy(run: Run, check: Check) -> Iterator[Advice]:
         what = (
             "Measure the loss: give labelled pictures (images/ and labels/, a data.yaml or COCO JSON) in place of DIR."
         )
-        yield Advice((check.name,), what, again(run, labelled=Path("DIR")))
+        yield with_pictures(run, check, what, "labelled")
     elif not found.reference.map50_95:
         what = "FP32 finds nothing that the labels hold: look whether model, labels and preprocessing belong together."
         yield Advice((check.name,), what, _look(run))
@@ -46,7 +45,7 @@ def agreement(run: Run, check: Check) -> Iterator[Advice]:
         yield _no_head(run, check)
     elif run.fidelity is None:
         what = "Give pictures to compare on: a folder of what the model will see, in place of DIR."
-        yield Advice((check.name,), what, again(run, images=Path("DIR")))
+        yield with_pictures(run, check, what, "images")
     else:
         if boxes >= ENOUGH_BOXES:
             yield from _gentler(run, check)
@@ -67,7 +66,7 @@ def _more_labelled(run: Run, check: Check, found: Fidelity) -> Advice:
         f"Measure on about {_rounded_up(wanted):,} labelled pictures, in place of {found.pictures}: so many tell "
         f"a loss of {found.drop_points:.2f} points from the limit of {limit:g}."
     )
-    return Advice((check.name,), what, again(run, labelled=Path("DIR")))
+    return with_pictures(run, check, what, "labelled")
 
 
 def _more_boxes(run: Run, check: Check, boxes: int) -> Advice:
@@ -76,9 +75,10 @@ def _more_boxes(run: Run, check: Check, boxes: int) -> Advice:
         what = f"The models find nothing on {pictures} pictures: look at what they see, and give pictures with objects."
         return Advice((check.name,), what, _look(run))
     count = _rounded_up(pictures * (2 * ENOUGH_BOXES / boxes if boxes < ENOUGH_BOXES else 4))
-    what = f"Compare on about {count:,} pictures with objects, in place of {pictures}: {boxes} boxes tell too little."
+    found = f"{boxes} {'box' if boxes == 1 else 'boxes'} on {pictures} {'picture' if pictures == 1 else 'pictures'}"
+    what = f"Compare on about {count:,} pictures with objects: {found} are too few to tell."
     key = "labelled" if run.request and run.request.labelled else "images"
-    return Advice((check.name,), what, again(run, **{key: Path("DIR")}))
+    return with_pictures(run, check, what, key)
 
 
 def _came_quantized(run: Run, check: Check) -> Advice:
@@ -106,7 +106,7 @@ def _gentler(run: Run, check: Check) -> Iterator[Advice]:
         what = (
             f"Calibrate with 128 pictures or more of what the model will see, in place of {run.calibration.pictures}."
         )
-        yield Advice(name, what, again(run, images=Path("DIR")))
+        yield with_pictures(run, check, what, "images")
     if "auto" not in asked.keep_float:
         what = "Keep in float what costs the most accuracy: it is measured on the calibration pictures."
         yield Advice(name, what, again(run, keep_float=("auto",)))

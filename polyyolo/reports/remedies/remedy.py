@@ -1,6 +1,8 @@
 """One thing to do, and the command for it."""
 
 import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 from attrs import frozen
 
@@ -19,11 +21,26 @@ class Advice:
         checks: names of the checks that it is for.
         what: in a sentence.
         command: a line for a POSIX shell; empty where there is none.
+        pictures: options of ``Request`` for which it wants other pictures, and nothing else: one run can have all.
     """
 
     checks: tuple[str, ...]
     what: str
     command: str = ""
+    pictures: frozenset[str] = frozenset()
+
+
+def with_pictures(run: Run, check: Check, what: str, *names: str) -> Advice:
+    """Advise to run again with other pictures, of which DIR is to be the folder."""
+    return Advice((check.name,), what, again(run, **dict.fromkeys(names, Path("DIR"))), frozenset(names))
+
+
+def together(run: Run, advices: Sequence[Advice]) -> Advice:
+    """Make one of several that want other pictures."""
+    names = frozenset[str]().union(*(each.pictures for each in advices))
+    checks = tuple(dict.fromkeys(name for each in advices for name in each.checks))
+    what = " ".join(dict.fromkeys(each.what for each in advices))
+    return Advice(checks, what, again(run, **dict.fromkeys(sorted(names), Path("DIR"))), names)
 
 
 def again(run: Run, **changes: object) -> str:

@@ -11,9 +11,10 @@ import pytest
 from attrs import evolve
 
 from polyyolo.pipeline import engine
-from polyyolo.records import Request
+from polyyolo.records import Agreement, Limits, Request
 from polyyolo.reports.html.page import LISTED_PICTURES, render
 from polyyolo.reports.reading import read_manifest, read_run
+from polyyolo.reports.verdict import judge
 
 LOADING = re.compile(r"""(?:src|href|action|data|poster|srcset|xlink:href)\s*=\s*["']([^"']*)""")
 STYLE_LOADING = re.compile(r"url\(([^)]*)\)|@import")
@@ -64,6 +65,16 @@ def test_a_run_of_which_nothing_was_measured_has_a_page_too(full, folder):
     assert text.count("<strong>UNPROVEN</strong>") == 3
     assert "There are no pictures with boxes to show." in text
     assert 'href="#warnings"' not in text
+
+
+def test_a_share_of_two_boxes_is_no_figure_to_decide_by(full, folder):
+    fidelity = evolve(full.fidelity, agreements=(Agreement(0.25, 0.9, 2, 2, 2),))
+    few = evolve(full, fidelity=fidelity, verdict=judge(full.engine, fidelity, Limits()))
+
+    text = render(few, folder, {})
+
+    assert "<strong>too few boxes</strong> <span>UNPROVEN: 100.0% of 2</span>" in text
+    assert "<strong>100.0%</strong>" not in text
 
 
 def test_a_lost_picture_is_a_warning_and_not_the_end(full, folder):
