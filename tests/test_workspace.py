@@ -312,7 +312,7 @@ def test_a_folder_that_takes_no_file_is_told_as_such(folder, monkeypatch, number
 def test_a_file_where_the_folder_should_be_is_told_as_such(tmp_path):
     (tmp_path / "run").write_text("a file")
 
-    with pytest.raises(InputError, match="cannot write below"), Workspace.open(tmp_path / "run"):
+    with pytest.raises(InputError, match="is a file, not a folder"), Workspace.open(tmp_path / "run"):
         pass
 
 

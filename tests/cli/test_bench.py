@@ -119,7 +119,7 @@ def test_results_that_cannot_be_written_are_told_before_anything_is_measured(ref
     left, err = refused(engine, "-o", engine.parent)
     assert (left, "is a folder" in err) == (2, True)
     left, err = refused(engine, "-o", engine / "b.json")
-    assert (left, "cannot write below" in err) == (2, True)
+    assert (left, "is a file, not a folder" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_model_that_is_none_leaves_what_was_there(polyyolo, tmp_path):
     code, _, err = polyyolo("surgeon", "simplify", tmp_path / "text.onnx", tmp_path / "out.onnx")
 
     assert code == 2
-    assert "is not an ONNX" in err
+    assert "is a text file, not an ONNX" in err
     assert "fix: " in err
     assert (tmp_path / "out.onnx").read_text() == "earlier"
 
@@ -121,4 +121,4 @@ def test_a_folder_that_cannot_be_written_to_is_an_input_error(polyyolo, models, 
     code, _, err = polyyolo("surgeon", "simplify", models / "yolov8n-640.onnx", tmp_path / "file" / "out.onnx")
 
     assert code == 2
-    assert "cannot write below" in err
+    assert f"{tmp_path / 'file'} is a file, not a folder" in err

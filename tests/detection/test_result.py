@@ -71,7 +71,7 @@ def test_a_file_of_yours_in_the_way_stops_the_results(detect, little_pictures, t
     assert contents(tmp_path / "out") == before
 
 
-@pytest.mark.parametrize("place", ["/sys/polyyolo/out", "/dev/null", "a" * 300])
+@pytest.mark.parametrize("place", ["/sys/polyyolo/out", "a" * 300])
 def test_a_folder_that_cannot_be_written_is_refused(detect, little_pictures, place):
     code, out, err = detect(little_pictures, output=place)
 

@@ -239,7 +239,7 @@ def test_a_folder_that_takes_no_file_is_told(planned, log, monkeypatch, number, 
 def test_a_file_where_the_folder_should_be_is_told(planned, tmp_path):
     (tmp_path / "out").write_text("")
 
-    with pytest.raises(InputError, match="cannot write below"):
+    with pytest.raises(InputError, match="is a file, not a folder"):
         build(planned(GOOD["rtx"]), tmp_path / "build.log")
 
 

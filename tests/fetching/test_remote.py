@@ -251,5 +251,5 @@ def test_a_full_disk_is_told(site, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("POLYYOLO_CACHE", str(tmp_path / "file"))
-    with pytest.raises(InputError, match="cannot write below"):
+    with pytest.raises(InputError, match="is a file, not a folder"):
         obtain([remote(NOWHERE)], "models")
