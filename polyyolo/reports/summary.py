@@ -46,5 +46,5 @@ def as_plain(run: Run, warnings: Sequence[dict[str, str]]) -> dict[str, Any]:
         "reused": list(run.reused),
         "warnings": list(warnings),
         "answer": answer(run),
-        "advice": plain(advise(run)),
+        "advice": [{"checks": list(each.checks), "what": each.what, "command": each.command} for each in advise(run)],
     }

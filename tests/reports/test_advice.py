@@ -1,5 +1,6 @@
 """What to do about each check that did not pass: concrete, with a command that the command line takes."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from polyyolo.records import (
     Verdict,
 )
 from polyyolo.reports.advice import advise, answer
+from polyyolo.reports.summary import as_plain
 from polyyolo.reports.verdict import judge
 
 
@@ -148,6 +150,8 @@ def test_other_pictures_of_several_kinds_are_one_command(run, asked):
     assert step.what.startswith("Measure the loss: ")
     assert "Compare on about 6,400 pictures with objects: 2 boxes on 128 pictures are too few" in step.what
     assert not of(bare, "box agreement with FP32")[1:]
+    told = json.loads(json.dumps(as_plain(bare, [])))["advice"][0]
+    assert told == {"checks": list(step.checks), "what": step.what, "command": step.command}
 
 
 def test_agreement_below_its_limit_by_less_than_the_doubt_asks_for_both(run):
