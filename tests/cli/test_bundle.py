@@ -84,7 +84,7 @@ def test_other_pictures_can_be_named(polyyolo, run, little_labelled, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("{pictures}", "-o", "{tmp}/b"), "is not there"),
+        (("{pictures}", "-o", "{tmp}/b"), "it is not the folder of a finished run"),
         (("{tmp}/nothing", "-o", "{tmp}/b"), "is not there"),
         (("{run}", "-o", "{run}/b"), "is inside the run's folder"),
         (("{run}", "-o", "{run}"), "is inside the run's folder"),
