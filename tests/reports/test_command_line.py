@@ -68,7 +68,7 @@ requests = st.builds(
     compute_capabilities=st.lists(names, max_size=2).map(tuple),
     limits=st.builds(
         Limits,
-        max_drop=st.floats(-1, 9),
+        max_drop=st.floats(0, 9),
         min_agreement=st.floats(0, 1),
         max_latency_ms=st.none() | st.floats(0, 9, exclude_min=True),
         min_speedup=st.none() | st.floats(0, 9, exclude_min=True),

@@ -46,7 +46,7 @@ def test_on_a_phone_the_first_screen_holds_the_answer_and_what_to_do_next(opened
     lead = page.locator(".lead").bounding_box()
 
     assert "Next: " in page.locator(".lead").inner_text()
-    assert lead["y"] + lead["height"] < 740 / 2
+    assert lead["y"] + lead["height"] < 0.6 * 740
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1280])
