@@ -64,7 +64,9 @@ def test_tensorrt_11_refuses_calib_with_what_to_do_before_it_calibrates(
 
     assert done.exit_code == 3
     assert "TensorRT 11.1.0 has no INT8 calibrator" in done.stderr
-    assert f"fix: use --route qdq: polyyolo engine {little_yolo} --images DIR puts the scales into the ONNX" in done.stderr
+    assert (
+        f"fix: use --route qdq: polyyolo engine {little_yolo} --images DIR puts the scales into the ONNX" in done.stderr
+    )
     assert not (tmp_path / "yolo.plan.cache").exists()
 
 
