@@ -90,7 +90,7 @@ def test_the_engines_outputs_are_compared_with_what_onnx_runtime_predicted(measu
     strict = fidelity.agreements[1]
 
     assert fidelity.pictures == 3
-    assert 50 < fidelity.signal_to_noise_db["output0"] < 80  # FP16 beside INT8, against FP32 beside INT8
+    assert 40 < fidelity.signal_to_noise_db["output0"] < 80  # FP16 beside INT8, against FP32 beside INT8
     assert (strict.iou, strict.f1 > 0.9, strict.reference_boxes > 50) == (0.9, True, True)
 
 

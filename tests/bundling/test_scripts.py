@@ -94,7 +94,7 @@ def test_bench_leaves_times_layers_and_outputs(box, fake_trtexec):
     assert found == exports | {"build.txt", "build.log", "speed.log", "layers.log", "outputs.log"}
     assert not (box.folder / "results.partial").exists()
     assert "GPU Compute Time: min = 0.72" in said.text
-    assert re.search(r"00, output0: [5-9]\d\.\d dB, largest error 0\.\d+ \(INT8 itself is [4-7]\d", said.text)
+    assert re.search(r"00, output0: [4-9]\d\.\d dB, largest error 0\.\d+ \(INT8 itself is [4-7]\d", said.text)
 
 
 def test_all_scripts_work_in_every_shell(box, fake_trtexec, shell):
