@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 from drawn_graphs import DRAWINGS, svg
 from matplotlib.figure import Figure
 
-from polyyolo.calibration import statistics, thresholds
+from polyyolo.calibration import histogram_file, statistics, thresholds
 from polyyolo.calibration.statistics import Histogram
 from polyyolo.quantization.sensitivity import most_costly
 from polyyolo.records import Sensitivity
@@ -49,7 +49,7 @@ class Costs:
 def keep(run: Path) -> None:
     """Keep of a run's folder what the plots are drawn from."""
     MEASURED.mkdir(parents=True, exist_ok=True)
-    statistics.save({TENSOR: statistics.read(run / "histograms.npz")[TENSOR]}, HISTOGRAM)
+    histogram_file.save({TENSOR: histogram_file.read(run / "histograms.npz")[TENSOR]}, HISTOGRAM)
     report = json.loads((run / "report.json").read_text("utf-8"))
     kept = {
         "model": report["source"]["path"].rpartition("/")[2],
@@ -161,7 +161,7 @@ def _left(costs: Costs, share: float) -> float:
 
 def plots() -> Iterator[tuple[str, str]]:
     """Give name and SVG of each plot."""
-    found = statistics.read(HISTOGRAM)[TENSOR]
+    found = histogram_file.read(HISTOGRAM)[TENSOR]
     costs = read_costs()
     drawers: Mapping[str, Callable[[Axes], None]] = {
         "clips": lambda axes: clips(axes, found),

@@ -6,7 +6,7 @@ from pathlib import Path
 from attrs import evolve
 
 from polyyolo import files
-from polyyolo.calibration import statistics, thresholds
+from polyyolo.calibration import histogram_file, statistics, thresholds
 from polyyolo.calibration.statistics import Histogram, Look
 from polyyolo.errors import TableError
 from polyyolo.images.stream import batches
@@ -45,7 +45,7 @@ def calibrate(  # noqa: PLR0913 - what is measured, on what, and where it goes
         pictures=chosen.batches * chosen.batch,
         method=method,
         ranges=_ranges(found, (*thresholds.METHODS, method)),
-        histogram_sha256=statistics.save(found, histograms),
+        histogram_sha256=histogram_file.save(found, histograms),
     )
 
 
@@ -59,7 +59,7 @@ def with_method(table: CalibrationTable, method: str, histograms: Path) -> Calib
         return evolve(table, method=method)
     if not histograms.is_file() or files.sha256_of(histograms) != table.histogram_sha256:
         raise TableError(f"{histograms} does not hold this table's histograms", fix="calibrate again")
-    more = _ranges(statistics.read(histograms), (method,))
+    more = _ranges(histogram_file.read(histograms), (method,))
     return evolve(table, method=method, ranges={name: {**table.ranges[name], **more[name]} for name in table.ranges})
 
 

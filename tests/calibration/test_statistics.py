@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from polyyolo.calibration import statistics
-from polyyolo.calibration.statistics import BINS, Histogram, Watched, histogram, magnitudes, measure, read, save
+from polyyolo.calibration.histogram_file import read, save
+from polyyolo.calibration.statistics import BINS, Histogram, Watched, histogram, magnitudes, measure
 from polyyolo.errors import ModelError, TableError
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import load, read_spec

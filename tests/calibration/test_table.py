@@ -5,7 +5,7 @@ import pytest
 from attrs import evolve
 
 from polyyolo import files
-from polyyolo.calibration import statistics
+from polyyolo.calibration import histogram_file, statistics
 from polyyolo.calibration.table import calibrate, with_method
 from polyyolo.calibration.thresholds import METHODS
 from polyyolo.errors import InputError, TableError
@@ -53,7 +53,7 @@ def test_only_full_batches_are_counted(chosen, little_dynamic, tmp_path):
     by_four = evolve(chosen, batch=4)
 
     table = calibrate(read_spec(little_dynamic), by_four, TENSORS, "max", tmp_path / "histograms.npz")
-    found = statistics.read(tmp_path / "histograms.npz")
+    found = histogram_file.read(tmp_path / "histograms.npz")
 
     assert table.pictures == 8
     assert found["images"].counts.sum() == 8 * 3 * 64 * 64
@@ -94,7 +94,7 @@ def test_a_method_the_table_lacks_comes_from_its_histograms(made, spec, chosen, 
 
 
 def test_histograms_of_another_table_are_refused(made, tmp_path):
-    statistics.save({"images": statistics.histogram(np.ones(3))}, tmp_path / "other.npz")
+    histogram_file.save({"images": statistics.histogram(np.ones(3))}, tmp_path / "other.npz")
 
     for path in (tmp_path / "other.npz", tmp_path / "none.npz"):
         with pytest.raises(TableError, match="does not hold this table's histograms"):
