@@ -21,7 +21,7 @@ from polyyolo.errors import InputError
 from polyyolo.folders import refuse_foreign
 
 Result = TypeVar("Result")
-LEDGER = "steps.json"
+LEDGER, REPORT = "steps.json", "report.json"
 PARTIAL = ".partial"
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from polyyolo.errors import InputError
 from polyyolo.files import structure
 from polyyolo.records import Profile, ShapeRange
-
-REPORT = "report.json"
+from polyyolo.workspace import REPORT
 
 
 def profiles_beside(engine: Path, sha256: str) -> tuple[Mapping[str, ShapeRange], ...]:

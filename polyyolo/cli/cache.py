@@ -216,10 +216,10 @@ def _budget(options: dict[str, Any], run: Path | None = None) -> "FloatBudget":
     """Say what stays in float: as asked, else as the run had it, else what is nearest the image."""
     from polyyolo.quantization.placement import FloatBudget
     from polyyolo.reports.reading import float_of, read_run
-    from polyyolo.reports.writing import RECORD
+    from polyyolo.workspace import REPORT
 
     asked = options["keep_float"]
-    if not asked and run and (run / RECORD).is_file():
+    if not asked and run and (run / REPORT).is_file():
         return float_of(read_run(run))
     names = tuple(name for name in asked if name not in {"stem", "none"})
     return FloatBudget(0.0 if asked and "stem" not in asked else options["budget"], names)

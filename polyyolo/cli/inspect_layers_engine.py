@@ -44,14 +44,11 @@ class Asked:
 
 def is_engine(path: Path) -> bool:
     """Whether a file is an engine or an export of its layers, by its name or its first bytes; it need not be there."""
-    from polyyolo.records import PLAN_MAGIC
+    from polyyolo.models.strangers import holds_plan
 
     if path.suffix.lower() in (*ENGINES, EXPORT):
         return True
-    if not path.is_file():
-        return False
-    with path.open("rb") as stream:
-        return stream.read(4) in PLAN_MAGIC.values()
+    return path.is_file() and holds_plan(path)
 
 
 def show(path: Path, asked: Asked) -> None:

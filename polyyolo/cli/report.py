@@ -68,13 +68,14 @@ def _write_all(record: "Run", *, joined: bool) -> list[Path]:
     from polyyolo import files
     from polyyolo.reports import writing
     from polyyolo.reports.reading import read_manifest
+    from polyyolo.workspace import REPORT
 
     folder = record.folder
     with files.locked(folder):
         names = writing.write_for_people(record, folder, read_manifest(folder))
         if joined:
-            files.write_json(folder / writing.RECORD, record)
-            names = (writing.RECORD, *names)
+            files.write_json(folder / REPORT, record)
+            names = (REPORT, *names)
     return [folder / name for name in names]
 
 

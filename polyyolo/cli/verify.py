@@ -73,4 +73,6 @@ def _asked(**options: Any) -> Any:  # noqa: ANN401 - click's options; a record t
 
 def _name(model: Path) -> str:
     """Name the results for the model; every run calls its files alike, so that those also get the run's name."""
-    return f"{model.resolve().parent.name}-{model.stem}" if model.with_name("report.json").is_file() else model.stem
+    from polyyolo.workspace import REPORT
+
+    return f"{model.resolve().parent.name}-{model.stem}" if model.with_name(REPORT).is_file() else model.stem

@@ -16,7 +16,7 @@ def refuse_engine(path: Path) -> None:
     Raises:
         ModelError: the file begins as engines do, or as Ultralytics' do.
     """
-    if _holds_plan(path):
+    if holds_plan(path):
         raise ModelError(
             f"{path} is a TensorRT engine, not a model",
             fix="name the ONNX that it was built from; bench, verify, detect and inspect engine take engines",
@@ -43,7 +43,8 @@ def is_text(data: bytes) -> bool:
         return False
 
 
-def _holds_plan(path: Path) -> bool:
+def holds_plan(path: Path) -> bool:
+    """Whether a file begins as engines do, with Ultralytics' JSON in front or without."""
     with path.open("rb") as stream:
         start = stream.read(LENGTH_BYTES + 1)
         if start[LENGTH_BYTES:] == b"{":

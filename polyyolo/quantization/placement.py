@@ -26,6 +26,7 @@ from polyyolo.quantization.topology import (
     identity,
     is_decode,
     is_weighted,
+    origin,
 )
 
 HEAD, DECODE, STEM, NAMED = "head output", "behind the head", "nearest the image", "kept by name"
@@ -104,7 +105,7 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
         elif name in budget.names or node.name in budget.names:
             reasons[name] = NAMED
         elif name in budget.sensitive:
-            reasons[name] = SENSITIVE if data_of(node).inputs else IMAGE
+            reasons[name] = SENSITIVE if origin(data_of(node)).inputs else IMAGE
     free = [identity(node) for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
     return reasons | dict.fromkeys(_stem(free, macs, budget.stem), STEM)
 

@@ -58,12 +58,16 @@ def data_of(node: gs.Node) -> gs.Variable:
     return found
 
 
-def _constant_behind(tensor: gs.Tensor) -> gs.Constant | None:
-    while not isinstance(tensor, gs.Constant):
-        if not tensor.inputs or tensor.inputs[0].op not in QUANTIZING | {"Cast"}:
-            return None
+def origin(tensor: gs.Tensor) -> gs.Tensor:
+    """Follow a tensor back through casts and Q/DQ nodes: they only write the same values in another type."""
+    while tensor.inputs and tensor.inputs[0].op in QUANTIZING | {"Cast"}:
         tensor = tensor.inputs[0].inputs[0]
     return tensor
+
+
+def _constant_behind(tensor: gs.Tensor) -> gs.Constant | None:
+    found = origin(tensor)
+    return found if isinstance(found, gs.Constant) else None
 
 
 def is_decode(node: gs.Node) -> bool:

@@ -11,7 +11,8 @@ from polyyolo import __version__, files
 from polyyolo.errors import InputError
 from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget
 from polyyolo.records import Run
-from polyyolo.reports.writing import MANIFEST, RECORD
+from polyyolo.reports.writing import MANIFEST
+from polyyolo.workspace import REPORT
 
 
 def read_run(folder: Path) -> Run:
@@ -23,15 +24,15 @@ def read_run(folder: Path) -> Run:
     if not folder.is_dir():
         what = "is a file, not the folder of a run" if folder.exists() else "is not there"
         raise InputError(f"{folder} {what}", fix="name the folder that polyyolo engine wrote to; it prints it last")
-    if not (folder / RECORD).is_file():
+    if not (folder / REPORT).is_file():
         raise InputError(
-            f"{folder} holds no {RECORD}: it is not the folder of a finished run",
+            f"{folder} holds no {REPORT}: it is not the folder of a finished run",
             fix="name the folder that polyyolo engine wrote to; it prints it last",
         )
     try:
-        run = files.read_json(folder / RECORD, Run)
+        run = files.read_json(folder / REPORT, Run)
     except InputError as error:
-        message = error.message if str(folder) in error.message else f"{folder / RECORD}: {error.message}"
+        message = error.message if str(folder) in error.message else f"{folder / REPORT}: {error.message}"
         raise InputError(message, fix=_fix(read_manifest(folder))) from error
     return evolve(run, folder=folder)
 

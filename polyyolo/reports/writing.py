@@ -9,8 +9,9 @@ from polyyolo import files
 from polyyolo.records import Run
 from polyyolo.reports import markdown, sensitivity_plot
 from polyyolo.reports.html import page
+from polyyolo.workspace import REPORT
 
-RECORD, MANIFEST, PAGE, TEXT = "report.json", "manifest.json", "report.html", "report.md"
+MANIFEST, PAGE, TEXT = "manifest.json", "report.html", "report.md"
 
 
 def write(run: Run, folder: Path, manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -28,9 +29,9 @@ def write(run: Run, folder: Path, manifest: Mapping[str, Any]) -> tuple[str, ...
         InputError: the folder cannot be written to.
         ToolchainError: the disk is full.
     """
-    files.write_json(folder / RECORD, run)
+    files.write_json(folder / REPORT, run)
     files.write_text(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    return (RECORD, MANIFEST, *write_for_people(run, folder, manifest))
+    return (REPORT, MANIFEST, *write_for_people(run, folder, manifest))
 
 
 def write_for_people(run: Run, folder: Path, manifest: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,15 +1,13 @@
 """Inference on the GPU, through Polygraphy's TensorRT runner."""
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
 import polygraphy.config
-from polygraphy.logger import G_LOGGER
 
 from polyyolo.engines.bindings import load
 from polyyolo.engines.engine_file import EngineFile, read_engine_file
@@ -17,6 +15,7 @@ from polyyolo.engines.gpu import first_gpu
 from polyyolo.errors import ModelError, ToolchainError
 from polyyolo.records import ModelSpec, ToolchainKind
 from polyyolo.verification.boxes import Array
+from polyyolo.verification.session import quiet
 
 ONNX = b"\x08"
 
@@ -68,7 +67,7 @@ class EngineSession:
         self.batch = int(self._profile()[1][0])
         self._runner = _backend(self._file.kind).TrtRunner(self._engine)
         try:
-            with _quiet():
+            with quiet():
                 self._runner.activate()
         except Exception as error:
             raise ToolchainError(
@@ -81,7 +80,7 @@ class EngineSession:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _quiet():
+        with quiet():
             self._runner.deactivate()
 
     def infer(self, feed: Mapping[str, Array]) -> dict[str, Array]:
@@ -98,7 +97,7 @@ class EngineSession:
         """
         arrays = {name: np.ascontiguousarray(array, _numpy(self._dtypes[name])) for name, array in feed.items()}
         try:
-            with _quiet():
+            with quiet():
                 found = self._runner.infer(arrays, check_inputs=False)
         except Exception as error:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
@@ -161,10 +160,3 @@ def _numpy(dtype: Any) -> Any:  # noqa: ANN401 - Polygraphy's type, or numpy's b
     from polygraphy.datatype import DataType
 
     return DataType.to_dtype(DataType.from_dtype(dtype), "numpy")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Polygraphy from printing: the library is silent."""
-    with G_LOGGER.verbosity(G_LOGGER.CRITICAL):
-        yield

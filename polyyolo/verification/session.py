@@ -34,14 +34,14 @@ class Session:
         self._dtypes = {node.name: _numpy_dtype(node.type) for node in loaded.get_inputs()}
 
     def __enter__(self) -> "Session":  # noqa: PYI034 - typing.Self came with Python 3.11
-        with _quiet():
+        with quiet():
             self._runner.activate()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _quiet():
+        with quiet():
             self._runner.deactivate()
 
     def infer(self, feed: Mapping[str, Array]) -> dict[str, Array]:
@@ -58,7 +58,7 @@ class Session:
         """
         arrays = {name: np.asarray(array, self._dtypes.get(name)) for name, array in feed.items()}
         try:
-            with _quiet():
+            with quiet():
                 return dict(self._runner.infer(arrays, check_inputs=False))
         except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
             shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
@@ -74,7 +74,7 @@ def _numpy_dtype(kind: str) -> Any:  # noqa: ANN401 - numpy has no name for all 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Polygraphy from printing: the library is silent."""
     with G_LOGGER.verbosity(G_LOGGER.CRITICAL):
         yield

@@ -14,9 +14,7 @@ from polyyolo.models.spec import read_spec
 from polyyolo.models.zoo import locate
 from polyyolo.records import HeadKind, ModelSpec, Preprocessing, Run
 from polyyolo.verification.engine_session import engine_of
-from polyyolo.workspace import LEDGER, Ledger
-
-REPORT = "report.json"
+from polyyolo.workspace import LEDGER, REPORT, Ledger
 
 
 @frozen

@@ -89,11 +89,15 @@ def test_the_plot_is_an_svg_with_a_bar_a_layer(told, files, tmp_path):
     assert len(re.findall("fill: #8a8f98", svg)) == 18 + 1, "14 copies, 4 conversions, and the legend"
 
 
-def test_an_engine_without_a_gpu_exits_3_with_the_command_for_where_there_is_one(told, tmp_path, monkeypatch):
+@pytest.mark.parametrize("front", [b"", b"\x02\0\0\0{}"], ids=["bare", "with Ultralytics' metadata"])
+@pytest.mark.parametrize("name", ["yolo.plan", "yolo.bin"])
+def test_an_engine_without_a_gpu_exits_3_with_the_command_for_where_there_is_one(
+    front, name, told, tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    (tmp_path / "yolo.plan").write_bytes(b"ftrt" + bytes(60))
+    (tmp_path / name).write_bytes(front + b"ftrt" + bytes(60))
 
-    code, out, err = told(tmp_path / "yolo.plan")
+    code, out, err = told(tmp_path / name)
 
     assert (code, out) == (3, "")
     assert "or, where it runs: trtexec --loadEngine=" in err

@@ -58,8 +58,8 @@ def test_an_fp32_model_can_be_told_as_it_would_become(spec):
     assert found["wh"] == (FP32, "")
 
 
-def test_what_is_planned_is_what_it_becomes(spec, tmp_path):
-    budget = FloatBudget()
+@pytest.mark.parametrize("budget", [FloatBudget(), FloatBudget(stem=0, sensitive=("stem_conv",))])
+def test_what_is_planned_is_what_it_becomes(budget, spec, tmp_path):
     made = cast_to_half(quantized(spec, tmp_path, budget), tmp_path / "half.onnx")
 
     planned = layers(spec, SIZE, budget, planned=True)
