@@ -6,7 +6,7 @@ from pathlib import Path
 from polyyolo.benchmarking.event_meter import EventMeter
 from polyyolo.benchmarking.reading import Meter
 from polyyolo.benchmarking.trtexec_meter import TrtexecMeter
-from polyyolo.engines.bindings import PACKAGES, version_here
+from polyyolo.engines.bindings import PACKAGES, foreign, version_here
 from polyyolo.engines.engine_file import EngineFile
 from polyyolo.engines.programs import Program, find_trtexec
 from polyyolo.engines.trtexec_timing import Dialect
@@ -34,7 +34,7 @@ def choose(engine: EngineFile, plan: Path, program: str, log: Path) -> Meter:
     Raises:
         InputError: there is no such program.
         NoMeterError: it is not installed.
-        ToolchainError: there is no GPU.
+        ToolchainError: there is no GPU, or what is here is of another version than the engine.
     """
     if program not in PROGRAMS:
         raise InputError(f"there is no program {program!r}", fix=f"use {', '.join(PROGRAMS)}")
@@ -43,8 +43,11 @@ def choose(engine: EngineFile, plan: Path, program: str, log: Path) -> Meter:
     able = [name for name in versions if program in ("auto", name)]
     if not able:
         raise _nothing_measures(engine, program, found)
-    fitting = [name for name in able if _fits(versions[name], engine.version)]
-    if (fitting or able)[0] == "python":
+    troubles = {name: foreign(engine, versions[name]) for name in able}
+    fitting = [name for name, trouble in troubles.items() if trouble is None]
+    if not fitting:
+        raise next(filter(None, troubles.values()))
+    if fitting[0] == "python":
         return EventMeter(engine)
     dialect = Dialect(rtx=True) if engine.kind is ToolchainKind.RTX else Dialect(_release(found.version))
     return TrtexecMeter(engine, plan, found.path or Path(), found.version, dialect, log)
@@ -56,10 +59,6 @@ def _program(kind: ToolchainKind) -> Program:
         return find_trtexec()
     path = shutil.which(RTX_PROGRAM)
     return Program(Path(path)) if path else Program(missing=f"{RTX_PROGRAM} is not on PATH")
-
-
-def _fits(version: str, built: str) -> bool:
-    return not (version and built) or version.split(".")[:3] == built.split(".")[:3]
 
 
 def _release(version: str) -> tuple[int, int]:

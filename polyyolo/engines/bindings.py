@@ -37,12 +37,16 @@ def bindings_for(engine: EngineFile) -> ModuleType:
         ) from error
 
 
-def foreign(engine: EngineFile) -> ToolchainError | None:
-    """Tell by the bytes alone that an engine is of another version than the bindings here.
+def foreign(engine: EngineFile, here: str | None = None) -> ToolchainError | None:
+    """Tell by the bytes alone that an engine is of another version than what is to load it.
 
-    Only one that was built version compatible would load all the same, and nothing in its header tells that.
+    One that was built version compatible is refused too: TensorRT runs the code inside it only when told to.
+
+    Args:
+        engine: the file.
+        here: version of what loads it; None is that of the bindings.
     """
-    here = version_here(engine.kind)
+    here = version_here(engine.kind) if here is None else here
     known = bool(here and engine.version)
     if not known or here.split(".")[:3] == engine.version.split(".")[:3]:
         return None
@@ -63,6 +67,9 @@ def load(engine: EngineFile) -> Any:  # noqa: ANN401 - TensorRT's bindings have 
         InputError: the engine is damaged.
     """
     trt = bindings_for(engine)
+    trouble = foreign(engine, trt.__version__)
+    if trouble:
+        raise trouble
     ears = _ears(trt)
     with engine.path.open("rb") as stream:
         stream.seek(engine.offset)

@@ -19,6 +19,7 @@ from polyyolo.quantization.cache_fit import refuse_unfit
 from polyyolo.records import BuildPlan, Command, Engine
 
 ROOM = "choose another folder with -o"
+UNUSED = "The timing cache will not be used"
 
 
 def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
@@ -52,6 +53,7 @@ def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
             raise failure(said, plan.command, ended, log, room=ROOM)
         if cache:
             require_complete(Path(plan.command.env[COUNT_FILE]))
+    _tell_of_timing_cache(plan, log)
     return Engine(
         path=plan.engine,
         sha256=sha256_of(plan.engine),
@@ -59,6 +61,15 @@ def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
         build_seconds=time.monotonic() - began,
         plan=plan,
     )
+
+
+def _tell_of_timing_cache(plan: BuildPlan, log: Path) -> None:
+    """Warn where TensorRT went on without its timing cache: its log alone would tell why the build was not quicker."""
+    if plan.timing_cache and UNUSED in log.read_text(encoding="utf-8", errors="replace"):
+        progress.warn(
+            f"TensorRT refused the timing cache {plan.timing_cache}: nothing was lost but time (log: {log})",
+            "remove it where this comes again; caches are for one GPU and one TensorRT",
+        )
 
 
 def _check_inputs(plan: BuildPlan) -> None:

@@ -12,7 +12,8 @@ from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFaile
 from polyyolo.records import Command
 
 DISK_FULL = re.compile(
-    r"No space left on device|Errno 28|Disk quota exceeded|File too large|Saving engine to file failed", re.IGNORECASE
+    r"No space left on device|Errno 28|Disk quota exceeded|File too large|Saving engine to file failed|SIGXFSZ",
+    re.IGNORECASE,
 )
 
 TAIL_LINES = 12
@@ -61,14 +62,15 @@ KNOWN = (
         InputError,
     ),
     Cause(
-        r"header\.size == blobSize|Plan file is incorrect|Failed to read plan file",
+        r"header\.size == blobSize|blobSize >|cursor [<=]=? blobSize|Plan file is incorrect|Failed to read plan file",
         "it was cut or damaged: copy or build it again",
         "is not as long as its header promises",
         InputError,
     ),
     Cause(r"Error opening engine file", "name the file that the build wrote", "cannot be opened", InputError),
     Cause(
-        r"satisfyProfile|does not satisfy any optimization profile|do not match the static shapes",
+        r"satisfyProfile|does not satisfy any optimization profile|do not match the static shapes|Static dimension "
+        r"mismatch",
         "polyyolo inspect engine shows what it takes, on a machine with its TensorRT; or build it with a wider profile",
         "does not take these shapes: they are outside its profiles",
         InputError,
@@ -86,15 +88,16 @@ KNOWN = (
         ToolchainError,
     ),
     Cause(
-        r"CUDA driver version is insufficient|CUDA initialization failure|no CUDA-capable device",
-        "TensorRT needs a working NVIDIA driver and GPU, also to run engines; --toolchain rtx builds without",
-        "cannot be run: CUDA finds no GPU that it can use",
+        r"out.of.memory|OutOfMemory|MemoryAllocation|Requested amount of GPU memory|CUDA initialization failure with "
+        r"error: 2\b|Cannot allocate memory|bad_alloc|MemoryError",
+        "free memory (other programs may hold the GPU's), or lower max in the profile or the batch",
+        "does not fit into the memory that is free",
         ToolchainError,
     ),
     Cause(
-        r"out of memory|OutOfMemory|Cannot allocate memory|bad_alloc|MemoryError",
-        "free memory (other programs may hold the GPU's), or lower max in the profile or the batch",
-        "does not fit into the memory that is free",
+        r"CUDA driver version is insufficient|CUDA initialization failure|no CUDA-capable device",
+        "TensorRT needs a working NVIDIA driver and GPU, also to run engines; --toolchain rtx builds without",
+        "cannot be run: CUDA finds no GPU that it can use",
         ToolchainError,
     ),
     Cause(r"No module named '?tensorrt_rtx", "pip install 'polyyolo[rtx]'"),
@@ -153,7 +156,7 @@ def failure(what: str, command: Command, ended: Ended, log: Path, *, room: str =
         room: how else a full disk is helped than by freeing space: "choose another folder with -o".
     """
     program = Path(command.argv[0]).name
-    if any(DISK_FULL.search(line) for line in ended.lines):
+    if any(DISK_FULL.search(line) for line in (what, *ended.lines)):
         fix = f"free some space, or {room}" if room else "free some space"
         return ToolchainError(f"{program} {what}: no space is left on the disk (log: {log})", fix=fix)
     return ToolFailed(

@@ -88,9 +88,11 @@ def shapes_in(log: str) -> Mapping[str, tuple[int, ...]]:
     return {name: _sizes(sizes) for name, sizes in _BINDING.findall(log)}
 
 
-def open_inputs_in(log: str) -> frozenset[str]:
-    """Read which inputs have open axes that nobody told; trtexec made all of those 1 (no space in its message)."""
-    return frozenset(re.findall(r"Shape missing for input with dynamic shape: (.+)Automatically setting", log))
+def open_inputs_in(log: str) -> Mapping[str, tuple[int, ...]]:
+    """Read which inputs have open axes that nobody told: input name -> shape in which trtexec made all of those 1."""
+    # There is no space between the name and the next sentence.
+    found = re.findall(r"Shape missing for input with dynamic shape: (.+)Automatically setting shape to: ([\dx]+)", log)
+    return {name: _sizes(sizes) for name, sizes in found}
 
 
 def profiles_in(log: str) -> tuple[Mapping[str, ShapeRange], ...]:
