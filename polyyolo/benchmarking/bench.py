@@ -56,7 +56,8 @@ def bench(path: Path, asked: Asked, log: Path) -> Iterator[Benchmark]:
     engine, sha256 = read_engine_file(path), sha256_of(path)
     with bare(engine) as plan:
         meter = choose(engine, plan, asked.program, log)
-        profiles = asked.profiles or profiles_beside(engine.path, sha256) or meter.profiles()
+        known = asked.profiles or profiles_beside(engine.path, sha256)
+        profiles = known or meter.profiles(asked.batches, asked.shapes)
         wanted = points(profiles, asked.batches, asked.shapes)
         with progress.step(STEP, len(wanted) * (1 + asked.end_to_end)):
             for point in wanted:

@@ -37,7 +37,7 @@ class EventMeter:
         self._cuda = cuda or Cuda()
         self._loaded = load(engine)
 
-    def profiles(self) -> tuple[Mapping[str, ShapeRange], ...]:
+    def profiles(self, *_: object) -> tuple[Mapping[str, ShapeRange], ...]:
         """Ask what the engine takes."""
         return describe(self._loaded).profiles
 

@@ -1,6 +1,6 @@
 """What one measurement came to, whoever made it, and how it becomes a benchmark."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -42,8 +42,10 @@ class Reading:
 class Meter(Protocol):
     """What measures an engine: trtexec, or TensorRT in this process."""
 
-    def profiles(self) -> tuple[Mapping[str, ShapeRange], ...]:
-        """Ask what the engine takes."""
+    def profiles(
+        self, batches: Sequence[int] = (), shapes: Sequence[str] = (), /
+    ) -> tuple[Mapping[str, ShapeRange], ...]:
+        """Ask what the engine takes; some find out only by trying the first of what is asked for."""
 
     def measure(self, point: Point, timing: Timing) -> Reading:
         """Measure one point."""

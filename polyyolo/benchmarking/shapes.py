@@ -9,6 +9,8 @@ from polyyolo.errors import InputError
 from polyyolo.records import ShapeRange
 
 Shapes = Mapping[str, tuple[int, ...]]
+UNBOUNDED = 2**31 - 1
+"""Largest size of an axis of which only the engine knows the range."""
 
 
 @frozen
@@ -46,15 +48,23 @@ def batch_of(shapes: Shapes) -> int:
     return next((shape[0] for shape in shapes.values() if len(shape) == 4), next(iter(shapes.values()))[0])
 
 
-def _asked(text: str, profiles: Sequence[Mapping[str, ShapeRange]]) -> Shapes:
+def read(text: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Read shapes that were asked for, as (name, shape); a name that was left out is empty.
+
+    Raises:
+        InputError: the text is something else.
+    """
     try:
-        found = read_shapes(text)
+        return read_shapes(text)
     except ValueError as error:
         raise InputError(
             f"{text!r} is no shape", fix="write it as images:8x3x640x640, more inputs behind a comma"
         ) from error
+
+
+def _asked(text: str, profiles: Sequence[Mapping[str, ShapeRange]]) -> Shapes:
     inputs = list(profiles[0])
-    shapes = {name or _only(inputs, text): shape for name, shape in found}
+    shapes = {name or _only(inputs, text): shape for name, shape in read(text)}
     for name in shapes:
         if name not in inputs:
             raise InputError(f"the engine has no input {name!r}", fix=f"its inputs are {', '.join(inputs)}")
@@ -105,4 +115,6 @@ def _range(name: str, bounds: ShapeRange) -> str:
 
 
 def _axis(low: int, high: int) -> str:
+    if high == UNBOUNDED:
+        return "any"
     return str(low) if low == high else f"{low}..{high}"

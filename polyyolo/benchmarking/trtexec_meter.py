@@ -1,14 +1,16 @@
 """Measure with trtexec or tensorrt_rtx."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import evolve, frozen
 
+from polyyolo.benchmarking.known import profiles_in_python
 from polyyolo.benchmarking.reading import Reading
-from polyyolo.benchmarking.shapes import Point
+from polyyolo.benchmarking.shapes import Point, Shapes
+from polyyolo.benchmarking.trial import ranges, trial
 from polyyolo.benchmarking.trtexec_reading import of_summary, of_times
 from polyyolo.engines.engine_file import EngineFile
 from polyyolo.engines.failures import cause_of, end_of, failure
@@ -28,7 +30,6 @@ from polyyolo.records import Command, ShapeRange
 
 PROFILES = (9, 0)
 """The first release with --dumpOptimizationProfile and --useProfile."""
-UNBOUNDED = 2**31 - 1
 PROBE = Timing(warm_up_ms=0, duration_s=0, graph=False)
 
 
@@ -70,19 +71,38 @@ class TrtexecMeter:
             raise self._failed("says that it succeeded, but it measured nothing", command, Ended(0, ()))
         return evolve(read, measured_by=f"{self.program.name} {self.version}".strip(), command=command.argv)
 
-    def profiles(self) -> tuple[Mapping[str, ShapeRange], ...]:
-        """Ask what the engine takes; releases before 9.0 tell nothing but the shapes of one query.
+    def profiles(
+        self, batches: Sequence[int] = (), shapes: Sequence[str] = (), /
+    ) -> tuple[Mapping[str, ShapeRange], ...]:
+        """Ask what the engine takes.
 
-        Its open axes are then taken to be without bounds, and trtexec refuses what is outside.
+        Releases before 9.0 do not tell it. Python's TensorRT does where it is of the engine's version; without it the
+        engine is tried with what is asked for, its open axes are taken to be without bounds, and trtexec refuses what
+        is outside.
         """
         if self._knows_profiles():
             asking = "--skipInference", "--dumpOptimizationProfile"
             found = profiles_in(self._logged(Command((*self._argv(None, PROBE), *asking))))
             if found:
                 return found
-        log = self._logged(Command((*self._argv(None, PROBE), "--iterations=1")))
-        opened = open_inputs_in(log)
-        return ({name: _bounds(shape, is_open=name in opened) for name, shape in shapes_in(log).items()},)
+        return profiles_in_python(self.engine) or (self._tried(batches, shapes),)
+
+    def _tried(self, batches: Sequence[int], shapes: Sequence[str]) -> Mapping[str, ShapeRange]:
+        """Run one query; where trtexec makes up what the engine refuses, once more for each such input."""
+        made_up: dict[str, tuple[int, ...]] = {}
+        told: Shapes = {}
+        while True:
+            point = Point(told) if told else None
+            try:
+                log = self._logged(Command((*self._argv(point, PROBE), "--iterations=1")))
+            except InputError:
+                refused = open_inputs_in(self._said())
+                if not refused:
+                    raise
+                made_up |= refused
+                told = trial(made_up, batches, shapes)
+            else:
+                return ranges(shapes_in(log), {**made_up, **open_inputs_in(log)}, told)
 
     def _argv(self, point: Point | None, timing: Timing) -> Iterator[str]:
         yield str(self.program)
@@ -107,20 +127,17 @@ class TrtexecMeter:
         ended = self.run(command, self.log)
         if ended.status:
             raise self._failed(end_of(ended), command, ended)
+        return self._said()
+
+    def _said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def _failed(self, what: str, command: Command, ended: Ended) -> PolyYoloError:
-        said = tuple(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[1:])
+        said = tuple(self._said().splitlines()[1:])
         failed, cause = failure(what, command, evolve(ended, lines=said), self.log, room="set TMPDIR"), cause_of(said)
         if isinstance(failed, ToolFailed) and cause and cause.what:
             return cause.turn(f"{self.engine.path} {cause.what}", fix=cause.fix)
         return failed
-
-
-def _bounds(shape: tuple[int, ...], *, is_open: bool) -> ShapeRange:
-    if not is_open:
-        return ShapeRange(shape, shape, shape)
-    return ShapeRange(tuple(1 for _ in shape), shape, tuple(UNBOUNDED for _ in shape))
 
 
 def _times(path: Path) -> Times | None:
