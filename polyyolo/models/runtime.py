@@ -9,6 +9,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it writes to the home fol
 import onnxruntime
 
 from polyyolo.errors import ModelError
+from polyyolo.models.rounding import rounding
 
 CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
@@ -34,9 +35,11 @@ def open_session(model: Path | bytes, *, threads: int = 0, optimised: bool = Tru
     # Q/DQ nodes are computed as written. Fused, they become integer kernels that round and saturate differently on
     # different processors, and that ONNX Runtime 1.31 cannot build from FP16 scales.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
+    # Nor is one pair made of two; ONNX Runtime 1.20 fails to look for such where the types of a pair's scales differ.
+    options.add_session_config_entry("session.disable_double_qdq_remover", "1")
     try:
         return onnxruntime.InferenceSession(
-            _named(model) if isinstance(model, Path) else model,
+            _named(rounding(model)),
             options,
             providers=["CPUExecutionProvider"],
             # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
@@ -50,10 +53,12 @@ def open_session(model: Path | bytes, *, threads: int = 0, optimised: bool = Tru
         ) from error
 
 
-def _named(path: Path) -> str | bytes:
+def _named(model: Path | bytes) -> str | bytes:
     """Name a file as ONNX Runtime takes it; one whose name is no UTF-8 is read here."""
+    if isinstance(model, bytes):
+        return model
     try:
-        str(path).encode()
+        str(model).encode()
     except UnicodeEncodeError:
-        return path.read_bytes()
-    return str(path)
+        return model.read_bytes()
+    return str(model)

@@ -11,11 +11,10 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.errors import ModelError
+from polyyolo.models.rounding import HALF_SCALES as OPSET
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.topology import QUANTIZING, behind_head, from_image, head_convs, identity
 
-# From this operator set on, QuantizeLinear and DequantizeLinear take FP16.
-OPSET = 19
 # Inputs that ONNX keeps in FP32 whatever the type of the data.
 _ALWAYS_FLOAT = {"Resize": (1, 2), "Upsample": (1,)}
 
