@@ -245,21 +245,25 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
 
 
 @pytest.fixture
-def dynamic_plan(tmp_path: Path, fake_trtexec: Callable[..., Path]) -> Callable[[str], tuple[Path, Path]]:
-    """Install a trtexec, and write what it would build of a YOLO with batch 1 to 8 in FP32; building itself is slow."""
+def dynamic_plan(tmp_path: Path, fake_trtexec: Callable[..., Path]) -> Callable[..., tuple[Path, Path]]:
+    """Install a trtexec, and write what it would build of a YOLO with batch 1 to 8 in FP32; building itself is slow.
+
+    ``profile`` is what another engine takes: input name -> its min, opt and max.
+    """
     sys.path.insert(0, str(FAKES))
     fakes = importlib.import_module("trtexec")
     sys.path.remove(str(FAKES))
 
-    def make(version: str) -> tuple[Path, Path]:
+    def make(version: str, profile: dict[str, list[list[int]]] | None = None) -> tuple[Path, Path]:
         program, path = fake_trtexec(version), tmp_path / "run" / f"{version}.plan"
         path.parent.mkdir(exist_ok=True)
+        profile = profile or {"images": [[size, 3, 64, 64] for size in (1, 4, 8)]}
         numbers = [int(number) for number in version.removeprefix("rtx-").split(".")]
         engine = {
             "onnx": "yolo.onnx",
-            "inputs": {"images": [-1, 3, 64, 64]},
+            "inputs": {name: [-1] * len(bounds[0]) for name, bounds in profile.items()},
             "outputs": {"output0": [-1, 6, 84]},
-            "profile": {"images": [[size, 3, 64, 64] for size in (1, 4, 8)]},
+            "profile": profile,
             "precision": "fp32",
             "gpu": {"name": "NVIDIA H200", "capability": "9.0"},
         }

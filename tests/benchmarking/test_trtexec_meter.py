@@ -11,17 +11,22 @@ from polyyolo.engines.programs import find_trtexec
 from polyyolo.engines.running import Ended, run_logged
 from polyyolo.engines.trtexec_timing import Dialect, Timing
 from polyyolo.errors import InputError, ToolchainError, ToolFailed
+from polyyolo.records import ShapeRange
 
 FOUR = Point({"images": (4, 3, 64, 64)})
+MANY = 2**31 - 1
+SIZES = {"images": [[1, 3, side, side] for side in (320, 640, 1280)]}
+FOUR_TO_8 = {"images": [[batch, 3, 384, 1280] for batch in (4, 6, 8)]}
+TWO = {"images": [[2, 3, side, side] for side in (320, 640, 1280)], "ids": [[2, 7], [4, 7], [8, 7]]}
 VERSIONS = ("8.5.3", "8.6.0", "9.3", "10.16", "11.1", "rtx-1.7")
 
 
 @pytest.fixture
 def meter(dynamic_plan, tmp_path, monkeypatch):
-    """Give what measures an engine of batch 1 to 8 with a release; ``fail`` is how that fails."""
+    """Give what measures an engine of batch 1 to 8, or of a profile, with a release; ``fail`` is how that fails."""
 
-    def make(version="8.6.0", fail="", run=run_logged):
-        program, plan = dynamic_plan(version)
+    def make(version="8.6.0", fail="", run=run_logged, profile=None):
+        program, plan = dynamic_plan(version, profile)
         monkeypatch.setenv("FAKE_TRTEXEC_FAIL", fail)
         rtx = version.startswith("rtx-")
         number = "" if rtx else version
@@ -61,6 +66,72 @@ def test_older_releases_tell_one_shape_and_open_axes_have_no_bounds(meter):
     [profile] = meter("8.6.0").profiles()
 
     assert (profile["images"].opt, profile["images"].max[0]) == ((1, 3, 64, 64), 2**31 - 1)
+
+
+@pytest.mark.parametrize("asked", ["1x3x320x320", "images:1x3x320x320"])
+def test_an_engine_of_open_height_and_width_is_tried_with_what_is_asked_for(meter, asked):
+    """trtexec 8.6 makes 1x3x1x1 of it by itself, which the engine refuses."""
+    [profile] = meter("8.6.0", profile=SIZES).profiles((), (asked, "1x3x9999x9999"))
+
+    assert profile == {"images": ShapeRange((1, 3, 1, 1), (1, 3, 320, 320), (MANY, 3, MANY, MANY))}
+
+
+def test_an_engine_whose_smallest_batch_is_above_1_is_tried_with_the_batch_that_is_asked_for(meter):
+    [profile] = meter("8.6.0", profile=FOUR_TO_8).profiles((8, 2), ())
+
+    assert profile == {"images": ShapeRange((1, 3, 384, 1280), (8, 3, 384, 1280), (MANY, 3, 384, 1280))}
+
+
+def test_each_input_that_trtexec_makes_up_wrongly_is_told_in_its_turn(meter):
+    """The second is unknown until the first is taken; the third is fixed and never asked about."""
+    measuring = meter("8.6.0", profile={**TWO, "scale": [[2], [2], [2]]})
+
+    [profile] = measuring.profiles((), ("images:2x3x320x320,ids:2x7",))
+
+    assert [bounds.opt for bounds in profile.values()] == [(2, 3, 320, 320), (2, 7), (2,)]
+    assert [bounds.max for bounds in profile.values()] == [(2, 3, MANY, MANY), (MANY, MANY), (2,)]
+    [profile] = measuring.profiles((2,), ("images:1x3x320x320",))
+    assert [bounds.opt for bounds in profile.values()] == [(2, 3, 320, 320), (2, 7), (2,)]
+    assert [bounds.max for bounds in profile.values()] == [(2, 3, MANY, MANY), (MANY, 7), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("profile", "asked", "said", "fix"),
+    [
+        (SIZES, ((), ()), "images has open height and width, and nothing", "--shape, as images:1x3x640x640"),
+        (SIZES, ((4,), ()), "images has open height and width", "--shape, as images:1x3x640x640"),
+        (FOUR_TO_8, ((), ()), "images has open batch", "name a batch that it takes with --batch"),
+        (SIZES, ((), ("640x640",)), "images:640x640 is outside what the engine takes: images any x 3 x any x any", ""),
+        (SIZES, ((), ("1x4x320x320",)), "images:1x4x320x320 is outside what the engine takes", ""),
+        (SIZES, ((), ("large",)), "'large' is no shape", ""),
+        (SIZES, ((), ("1x3x96x96",)), "does not take these shapes: they are outside its profiles", ""),
+        (TWO, ((), ("2x3x320x320",)), "ids has open axis 0", "--batch"),
+        (TWO, ((2,), ("1x3x320x320",)), "'1x3x320x320' does not say which input it is of", "images:1x3x320x320"),
+    ],
+)
+def test_shapes_that_nothing_tells_are_asked_for(meter, profile, asked, said, fix):
+    with pytest.raises(InputError) as error:
+        meter("8.6.0", profile=profile).profiles(*asked)
+
+    assert said in error.value.message
+    assert fix in error.value.fix
+
+
+def test_pythons_tensorrt_of_the_engines_version_tells_the_range_that_trtexec_cannot(meter, tensorrt):
+    tensorrt("8.6.0")
+
+    [profile] = meter("8.6.0", profile=SIZES).profiles()
+
+    assert profile == {"images": ShapeRange((1, 3, 64, 64), (4, 3, 64, 64), (8, 3, 64, 64))}
+
+
+@pytest.mark.parametrize("python", [{"version": "10.16.0"}, {"said": "it has no mind to"}])
+def test_pythons_tensorrt_that_cannot_load_the_engine_is_done_without(meter, tensorrt, python):
+    tensorrt(**python)
+
+    [profile] = meter("8.6.0").profiles()
+
+    assert profile["images"].max == (MANY, 3, 64, 64)
 
 
 @pytest.mark.parametrize("fail", ["truncated-times", "no-times"])

@@ -393,9 +393,9 @@ def inference_shapes(given, engine):
             "names are correct.\nInvalid tensor names found in --shapes flag.\nInference set up failed"
         )
     taken = {}
-    for name, sizes in engine["inputs"].items():
-        low, opt, high = engine["profile"][name]
-        shape = asked.get(name, sizes if "--loadEngine" in given else opt)
+    for name, (low, opt, high) in engine["profile"].items():
+        own = [a if a == b else -1 for a, b in zip(low, high, strict=True)]
+        shape = asked.get(name, own if "--loadEngine" in given else opt)
         if -1 in shape:
             shape = [size if size > 0 else 1 for size in shape]
             warning(
@@ -404,10 +404,16 @@ def inference_shapes(given, engine):
             )
         fits = len(shape) == len(low) and all(a <= b <= c for a, b, c in zip(low, shape, high, strict=True))
         if not fits:
+            same = all(mine in (-1, size) for mine, size in zip(own, shape, strict=False))
+            condition = (
+                "satisfyProfile. Runtime dimension does not satisfy any optimization profile."
+                if same
+                else "engineDims.d[i] == dims.d[i]. Static dimension mismatch while setting input shape."
+            )
             raise Failed(
                 "Error[3]: [executionContext.cpp::setInputShape::2229] Error Code 3: API Usage Error (Parameter check "
-                "failed at: runtime/api/executionContext.cpp::setInputShape::2229, condition: satisfyProfile. Runtime "
-                "dimension does not satisfy any optimization profile.\n)\nInference set up failed"
+                f"failed at: runtime/api/executionContext.cpp::setInputShape::2229, condition: {condition}\n)\n"
+                "Inference set up failed"
             )
         taken[name] = shape
     return taken
