@@ -1,6 +1,5 @@
 """What the GPU did meanwhile: clocks, power, temperature, and whether it was held back. Nothing here ever fails."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +8,8 @@ from statistics import median
 from typing import Any
 
 from attrs import define, field
+
+from polyyolo.engines.gpu import visible
 
 PERIOD_S = 0.05
 SM_CLOCK, MEMORY_CLOCK, POWER, TEMPERATURE = "sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c"
@@ -62,15 +63,17 @@ def watching() -> Iterator[Watch]:
 
 
 def _handle() -> Any:  # noqa: ANN401 - pynvml has no types
-    """Find the first GPU that CUDA sees; None where NVML does not answer."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip() or "0"
+    """Find the GPU that CUDA takes; None where it takes none or NVML does not answer."""
+    chosen = visible()
+    if chosen is None:
+        return None
     try:
         import pynvml
 
         pynvml.nvmlInit()
-        if visible.isdigit():
-            return pynvml.nvmlDeviceGetHandleByIndex(int(visible))
-        return pynvml.nvmlDeviceGetHandleByUUID(visible)
+        if chosen.isdecimal():
+            return pynvml.nvmlDeviceGetHandleByIndex(int(chosen))
+        return pynvml.nvmlDeviceGetHandleByUUID(chosen)
     except Exception:  # noqa: BLE001 - whatever is wrong with NVML, the measurement can do without
         return None
 

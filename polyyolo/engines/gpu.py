@@ -1,5 +1,7 @@
-"""The GPU of this machine, as nvidia-smi tells it."""
+"""The GPU of this machine that CUDA takes, as nvidia-smi tells it."""
 
+import os
+import re
 import shutil
 import subprocess
 
@@ -7,6 +9,10 @@ from attrs import frozen
 
 PATIENCE_S = 5.0
 """A driver that hangs must not hang us."""
+
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_WHOLE = re.compile(r"\d+|GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @frozen
@@ -24,12 +30,27 @@ class Gpu:
     missing: str = ""
 
 
+def visible() -> str | None:
+    """Name the GPU that CUDA takes: a number or a UUID of ``CUDA_VISIBLE_DEVICES``; None where that hides every one.
+
+    CUDA numbers GPUs as NVML and nvidia-smi do where they are alike, or with ``CUDA_DEVICE_ORDER=PCI_BUS_ID``.
+    """
+    chosen = os.environ.get(VISIBLE, "0").partition(",")[0].strip()
+    return None if chosen in ("", "-1") else chosen
+
+
 def first_gpu() -> Gpu:
-    """Ask nvidia-smi for the first GPU; never raises."""
-    program = shutil.which("nvidia-smi")
+    """Ask nvidia-smi for the GPU that CUDA takes; never raises.
+
+    It knows numbers and whole UUIDs. Of a part of a GPU (MIG) or a shortened UUID the first GPU is told instead.
+    """
+    program, chosen = shutil.which("nvidia-smi"), visible()
     if program is None:
         return Gpu(missing="no NVIDIA GPU: nvidia-smi is not installed")
-    argv = [program, "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    if chosen is None:
+        return Gpu(missing=f"no NVIDIA GPU: {VISIBLE} is {os.environ[VISIBLE]!r}, which hides every one")
+    which = [f"--id={chosen}"] if _WHOLE.fullmatch(chosen) else []
+    argv = [program, *which, "--query-gpu=name,compute_cap", "--format=csv,noheader"]
     try:
         asked = subprocess.run(  # noqa: S603 - fixed arguments
             argv, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=True

@@ -80,17 +80,26 @@ def test_what_a_gpu_does_not_tell_is_left_out(nvml):
 
 
 @pytest.mark.parametrize(
-    ("visible", "handle"), [("", ("index", 0)), ("2,3", ("index", 2)), ("GPU-5a", ("uuid", "GPU-5a"))]
+    ("visible", "handles"),
+    [
+        (None, {("index", 0)}),
+        ("2,3", {("index", 2)}),
+        ("GPU-5a,GPU-7b", {("uuid", "GPU-5a")}),
+        ("", set()),
+        ("-1", set()),
+    ],
 )
-def test_the_gpu_is_the_one_that_cuda_takes(nvml, monkeypatch, visible, handle):
+def test_the_gpu_is_the_one_that_cuda_takes(nvml, monkeypatch, visible, handles):
     asked = []
     nvml().nvmlDeviceGetClockInfo = lambda given, _: asked.append(given) or 1
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
     with watching():
         time.sleep(0.1)
 
-    assert set(asked) == {handle}
+    assert set(asked) == handles
 
 
 def test_without_nvml_there_are_no_readings_and_no_error(monkeypatch):
