@@ -1,6 +1,9 @@
 """Benchmarks beside their engine: ``benchmark.json`` holds what was measured, and the report takes it from there."""
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -11,6 +14,7 @@ from polyyolo.records import Benchmark
 
 FILE = "benchmark.json"
 LOG = "benchmark.log"
+"""In a folder that holds what was measured of one engine alone; else ``log_beside`` names it."""
 
 
 @frozen
@@ -18,6 +22,11 @@ class Kept:
     """What the file holds."""
 
     benchmarks: tuple[Benchmark, ...]
+
+
+def log_beside(results: Path, engine: Path) -> Path:
+    """Name the log of an engine beside its results: other engines may be measured into the same file meanwhile."""
+    return results.with_name(f"{engine.name}.benchmark.log")
 
 
 def keep(benchmark: Benchmark, path: Path) -> None:
@@ -30,8 +39,25 @@ def keep(benchmark: Benchmark, path: Path) -> None:
         InputError: the file cannot be written.
         ToolchainError: the disk is full.
     """
-    others = (each for each in _read(path) if not _replaces(benchmark, each))
-    write_json(path, Kept((*others, benchmark)))
+    with _alone(path.parent):
+        others = (each for each in _read(path) if not _replaces(benchmark, each))
+        write_json(path, Kept((*others, benchmark)))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process adds to what lies in a folder: what it adds in between would be lost."""
+    import fcntl  # there is none on Windows
+
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        place = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a network's file system may know no locks
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
 
 
 def refuse_unwritable(path: Path) -> None:

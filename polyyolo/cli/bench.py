@@ -43,7 +43,7 @@ PATH = click.Path(path_type=Path)
 def bench(engine: Path, output: Path | None, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
     """Measure ENGINE on this machine's GPU: latency, images/s, and whether the figures can be trusted."""
     from polyyolo.benchmarking.bench import bench as measure
-    from polyyolo.benchmarking.keeping import FILE, LOG, Kept, keep, refuse_unwritable
+    from polyyolo.benchmarking.keeping import FILE, Kept, keep, log_beside, refuse_unwritable
     from polyyolo.engines.engine_file import read_engine_file
     from polyyolo.files import plain, write_text
     from polyyolo.reports import latency_plot
@@ -53,7 +53,7 @@ def bench(engine: Path, output: Path | None, *, as_json: bool, **options: Any) -
     asked, found = _asked(**options), []
     refuse_unwritable(results)
     with bars(quiet=as_json):
-        for benchmark in measure(engine, asked, results.with_name(LOG)):
+        for benchmark in measure(engine, asked, log_beside(results, engine)):
             found.append(benchmark)
             keep(benchmark, results)
         plot = latency_plot.svg(found)
@@ -108,10 +108,13 @@ def _show(found: "Sequence[Benchmark]", results: Path) -> None:
         table.add_row(printable(shapes), f"{each.images_per_s:,.0f}", *(f"{value:.4g}" for value in figures))
     console = Console()
     console.print(table)
-    for line in dict.fromkeys(_conditions(each) for each in found if each.conditions):
-        console.print(line, highlight=False)
+    for each in found:
+        if each.conditions:
+            console.print(printable(f"{_label(each, found)}: {_conditions(each)}"), highlight=False, markup=False)
     for warning in dict.fromkeys(warning for each in found for warning in each.warnings):
-        console.print(f"warning: {printable(warning)}", style="yellow", highlight=False, markup=False)
+        where = [_label(each, found) for each in found if warning in each.warnings]
+        told = f"{', '.join(where)}: {warning}" if len(where) < len(found) else warning
+        console.print(f"warning: {printable(told)}", style="yellow", highlight=False, markup=False)
     console.print(f"written to {results}", style="dim", highlight=False, markup=False)
 
 
@@ -119,8 +122,18 @@ def _ends(total: "Latency") -> tuple[float, float]:
     return total.median_ms, total.p99_ms
 
 
+def _label(benchmark: "Benchmark", found: "Sequence[Benchmark]") -> str:
+    """Tell one from the others: by its batch, or by its shapes where others have that batch too."""
+    from polyyolo.engines.trtexec_shapes import spelled
+
+    if sum(each.batch == benchmark.batch for each in found) == 1:
+        return f"batch {benchmark.batch}"
+    return spelled(benchmark.shapes)
+
+
 def _conditions(benchmark: "Benchmark") -> str:
     units = {"sm_clock_mhz": "{:.0f} MHz", "memory_clock_mhz": "memory {:.0f} MHz", "power_w": "{:.0f} W"}
     units["temperature_c"] = "{:.0f} degrees Celsius"
-    told = (text.format(benchmark.conditions[key]) for key, text in units.items() if key in benchmark.conditions)
-    return f"batch {benchmark.batch}: {', '.join(told)}"
+    return ", ".join(
+        text.format(benchmark.conditions[key]) for key, text in units.items() if key in benchmark.conditions
+    )

@@ -2,10 +2,13 @@
 
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from polyyolo.benchmarking import keeping
 from polyyolo.benchmarking.bench import Asked, bench
 from polyyolo.benchmarking.event_meter import EventMeter
 from polyyolo.benchmarking.keeping import FILE, Kept, benchmarks_of, keep
@@ -243,6 +246,20 @@ def test_benchmarks_of_other_batches_and_other_engines_stay(engine, tmp_path):
 
     assert [each.batch for each in benchmarks_of(engine)] == [1, 8]
     assert [each.engine for each in benchmarks_of(other)] == [other]
+
+
+def test_engines_that_are_measured_at_the_same_time_do_not_lose_each_others_benchmarks(tmp_path, monkeypatch):
+    """Each adds to what it read: without waiting for each other, the last one to write would be left alone."""
+    engines = [tmp_path / f"{number}.plan" for number in range(4)]
+    for each in engines:
+        each.write_text(each.name)
+    read = keeping.read_json
+    monkeypatch.setattr(keeping, "read_json", lambda *words: (time.sleep(0.02), read(*words))[1])
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        list(pool.map(lambda each: keep(benchmark(each), tmp_path / FILE), engines))
+
+    assert {each.engine for each in read(tmp_path / FILE, Kept).benchmarks} == set(engines)
 
 
 def test_measuring_again_replaces_what_was_measured_in_the_same_way(engine, tmp_path):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -65,7 +66,11 @@ def test_json_is_what_the_file_holds(bench, engine, tmp_path):
     assert (left, err) == (0, "")
     assert json.loads(out) == json.loads((tmp_path / "there" / "fast.json").read_text())
     assert read_json(tmp_path / "there" / "fast.json", Kept).benchmarks[0].batch == 4
-    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["benchmark.log", "fast.json", "fast.svg"]
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == [
+        "10.16.plan.benchmark.log",
+        "fast.json",
+        "fast.svg",
+    ]
 
 
 def test_warnings_stand_below_the_table(bench, engine, monkeypatch):
@@ -75,6 +80,81 @@ def test_warnings_stand_below_the_table(bench, engine, monkeypatch):
 
     assert "warning: GPU compute time drifted from" in out
     assert "warning: not comparable: measured without a CUDA graph" in out
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """A GPU that is held back, and whose clock is 1980 MHz."""
+
+    class Watch:
+        def during(self, _):
+            return {"sm_clock_mhz": 1980.0}
+
+        def held_back_by(self, _):
+            return ("its power limit",)
+
+    monkeypatch.setattr("polyyolo.benchmarking.bench.watching", lambda: nullcontext(Watch()))
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize(
+    ("words", "labels"),
+    [
+        (("--batch", "1,8"), ["batch 1", "batch 8"]),
+        (("--shape", "1x3x64x64", "--shape", "1x3x32x96"), ["images:1x3x64x64", "images:1x3x32x96"]),
+        (("--shape", "1x3x64x64", "--shape", "1x3x32x96", "--batch", "1"), ["images:1x3x64x64", "images:1x3x32x96"]),
+    ],
+)
+def test_what_the_gpu_did_is_told_of_each_measurement(bench, dynamic_plan, monkeypatch, words, labels):
+    """By its batch, and by its shapes where batches are equal; what goes for all is told once, without a name."""
+    program, plan = dynamic_plan("10.16", {"images": [[1, 3, 32, 32], [4, 3, 64, 64], [8, 3, 96, 96]]})
+    monkeypatch.setenv("TRTEXEC", str(program))
+
+    _, out, _ = bench(plan, "--no-end-to-end", *words)
+
+    assert [line for line in out.splitlines() if "MHz" in line] == [f"{label}: 1980 MHz" for label in labels]
+    assert out.count("warning: the GPU was held back by its power limit") == 1
+
+
+def test_a_warning_that_goes_for_one_measurement_names_it(bench, engine, monkeypatch):
+    texts = iter((("it was cold",), ()))
+    monkeypatch.setattr("polyyolo.benchmarking.reading.doubts", lambda _: next(texts))
+
+    _, out, _ = bench(engine, "--no-end-to-end", "--batch", "1,8")
+
+    assert "warning: batch 1: it was cold" in out
+
+
+def test_engines_in_one_folder_keep_their_results_and_their_logs(bench, dynamic_plan, monkeypatch):
+    program, plan = dynamic_plan("10.16")
+    monkeypatch.setenv("TRTEXEC", str(program))
+    other = plan.with_name("other.plan")
+    other.write_bytes(plan.read_bytes())
+
+    for each in (plan, other):
+        assert bench(each, "--no-end-to-end")[0] == 0
+
+    kept = json.loads((plan.parent / "benchmark.json").read_text())
+    assert [each["engine"] for each in kept["benchmarks"]] == [str(plan), str(other)]
+    logs = {path.name: path.read_text() for path in plan.parent.glob("*.log")}
+    assert sorted(logs) == ["10.16.plan.benchmark.log", "other.plan.benchmark.log"]
+    assert f"--loadEngine={other}" in logs["other.plan.benchmark.log"]
+
+
+def test_an_engine_of_open_height_and_width_is_measured_at_the_shape_that_is_named(
+    bench, refused, dynamic_plan, monkeypatch
+):
+    """trtexec 8.6 fails on it without a shape, and tells no range."""
+    program, plan = dynamic_plan("8.6.0", {"images": [[1, 3, side, side] for side in (32, 64, 96)]})
+    monkeypatch.setenv("TRTEXEC", str(program))
+
+    left, err = refused(plan)
+    assert left == 2
+    assert "input images has open height and width" in err
+    assert "name one shape with --shape, as images:1x3x640x640" in err
+    left, out, _ = bench(plan, "--shape", "1x3x96x96", "--json")
+    assert left == 0
+    assert json.loads(out)["benchmarks"][0]["shapes"] == {"images": [1, 3, 96, 96]}
 
 
 @pytest.mark.parametrize(
@@ -170,14 +250,18 @@ def test_ctrl_c_ends_trtexec_too_and_leaves_nothing(engine, tmp_path):
     argv = [sys.executable, "-c", script, "bench", str(engine)]
     (engine.parent / "report.json").write_text(_report_of(engine))
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as child:
-        log = engine.parent / "benchmark.log"
+        log = engine.parent / "10.16.plan.benchmark.log"
         _wait_for(lambda: log.exists() and "Starting inference" in log.read_text())
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=20)
 
     assert child.returncode == 130
     assert "interrupted" in said
-    assert sorted(path.name for path in engine.parent.iterdir()) == ["10.16.plan", "benchmark.log", "report.json"]
+    assert sorted(path.name for path in engine.parent.iterdir()) == [
+        "10.16.plan",
+        "10.16.plan.benchmark.log",
+        "report.json",
+    ]
     assert not list(tmp_path.glob("polyyolo-*"))
 
 
