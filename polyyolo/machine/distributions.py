@@ -1,12 +1,20 @@
-"""What pip put here, as its metadata tells: versions, and what each distribution asks of others."""
+"""What pip put here, as its metadata tells: versions, modules, and what each distribution asks of others."""
 
 import importlib.metadata
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
 DISTRIBUTION = "polyyolo"
+MODULES = {
+    "attrs": "attr",
+    "nvidia-ml-py": "pynvml",
+    "opencv-python": "cv2",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+}
+"""Distributions whose module has another name."""
 
 
 @frozen
@@ -28,6 +36,34 @@ class Wanted:
         return SpecifierSet(self.versions).contains(version, prereleases=True)
 
 
+@frozen
+class Installed:
+    """What is here, by normalised names.
+
+    Attributes:
+        versions: of each distribution.
+        givers: module -> the distributions that put it here, as a server's opencv-python-headless puts cv2.
+    """
+
+    versions: Mapping[str, str]
+    givers: Mapping[str, Sequence[str]]
+
+    def givers_of(self, name: str) -> Sequence[str]:
+        """Name the distributions that give the module of one: itself first, then those that can stand in for it."""
+        own = (name,) if name in self.versions else ()
+        others = (each for each in self.givers.get(module_of(name), ()) if each in self.versions)
+        return tuple(dict.fromkeys((*own, *others)))
+
+    def giver_of(self, name: str) -> str:
+        """Name the first of them; empty where there is none."""
+        return next(iter(self.givers_of(name)), "")
+
+
+def module_of(name: str) -> str:
+    """Tell what a distribution, by its normalised name, is imported as."""
+    return MODULES.get(name, name.replace("-", "_"))
+
+
 def normal(name: str) -> str:
     """Spell a distribution's name in the one way that can be compared, after PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -41,6 +77,12 @@ def versions() -> Mapping[str, str]:
         if name and version:  # a package that is half removed has neither
             found.setdefault(normal(name), version)
     return found
+
+
+def installed() -> Installed:
+    """Read what is installed, and which modules each distribution declares."""
+    givers = importlib.metadata.packages_distributions()
+    return Installed(versions(), {module: [normal(name) for name in names if name] for module, names in givers.items()})
 
 
 def requirements(distribution: str, extra: str = "") -> Iterator[Wanted]:

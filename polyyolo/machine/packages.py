@@ -3,20 +3,12 @@
 import platform
 from collections.abc import Iterator, Mapping
 
-from polyyolo.machine.distributions import DISTRIBUTION, requirements, versions
+from polyyolo.machine.distributions import DISTRIBUTION, Installed, installed, module_of, requirements
 from polyyolo.machine.finding import Finding, State
 from polyyolo.machine.imports import flaws
 
 AREA = "packages"
 OLDEST_PYTHON = (3, 10)
-MODULES = {
-    "attrs": "attr",
-    "nvidia-ml-py": "pynvml",
-    "opencv-python": "cv2",
-    "pillow": "PIL",
-    "pyyaml": "yaml",
-}
-"""Distributions whose module has another name."""
 SIDELINES = {
     "faster-coco-eval": "mAP on labelled pictures",
     "nvidia-ml-py": "clocks, power and temperature while an engine is measured",
@@ -36,23 +28,28 @@ def look_at_python() -> Iterator[Finding]:
 
 
 def look_at_packages() -> Iterator[Finding]:
-    """Try each package that polyyolo declares for every use."""
-    installed = versions()
+    """Try each package that polyyolo declares for every use, whichever distribution its module is from."""
+    here = installed()
     wanted = [each.name for each in requirements(DISTRIBUTION)]
-    broken = flaws([_module(name) for name in wanted if name in installed])
+    broken = flaws([module_of(name) for name in wanted])
     for name in wanted:
-        yield _package(name, installed.get(name, ""), broken)
+        yield _package(name, here, broken)
 
 
-def _module(name: str) -> str:
-    return MODULES.get(name, name.replace("-", "_"))
-
-
-def _package(name: str, version: str, broken: Mapping[str, str]) -> Finding:
+def _package(name: str, here: Installed, broken: Mapping[str, str]) -> Finding:
     needed, enables = name not in SIDELINES, SIDELINES.get(name, "polyyolo engine")
-    if not version:
+    flaw = broken[module_of(name)]
+    giver = here.giver_of(name)
+    if flaw and not giver:
         return Finding(AREA, name, State.MISSING, "not installed", enables, f"pip install {name}", needed)
-    if flaw := broken[_module(name)]:
-        fix = f"pip install --force-reinstall {name}"
+    version = _version(name, giver, here)
+    if flaw:
+        fix = f"pip install --force-reinstall {giver}"
         return Finding(AREA, name, State.FLAWED, f"{version} cannot be imported: {flaw}", enables, fix, needed)
     return Finding(AREA, name, State.FOUND, version, enables, needed=needed)
+
+
+def _version(name: str, giver: str, here: Installed) -> str:
+    if not giver:
+        return "of a version that pip does not know"
+    return here.versions[giver] if giver == name else f"{here.versions[giver]} ({giver})"

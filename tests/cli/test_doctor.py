@@ -70,7 +70,8 @@ def test_a_machine_that_is_not_ready_exits_with_3(doctor):
 @pytest.mark.parametrize("broken", ["rich", "cattrs", "packaging", "numpy", "onnx", "filelock", "yaml"])
 def test_the_real_command_survives_any_package_that_fails_to_import(tmp_path, broken):
     (tmp_path / f"{broken}.py").write_text("raise ImportError('torn')")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "100"}
+    places = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": places, "COLUMNS": "100"}
     command = [sys.executable, "-c", "from polyyolo.cli import main; main()", "doctor"]
 
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyyolo.machine.distributions import Wanted, normal, requirements, versions
+from polyyolo.machine.distributions import Wanted, installed, normal, requirements, versions
 
 
 @given(st.lists(st.text("abcXYZ019", min_size=1), min_size=1), st.sampled_from("-_."))
@@ -14,6 +14,14 @@ def test_versions_are_read_by_normalised_name(packages):
     packages("Strange.Name", "1.2rc1")
 
     assert versions()["strange-name"] == "1.2rc1"
+
+
+def test_a_package_itself_comes_before_those_that_give_its_module_too(packages):
+    packages("Strange_Headless", "1", gives="strange")
+    packages("strange", "2")
+
+    assert installed().givers_of("strange") == ("strange", "strange-headless")
+    assert installed().giver_of("a-package-of-nobody") == ""
 
 
 def test_what_holds_elsewhere_or_with_an_extra_is_not_wanted(packages):

@@ -58,10 +58,32 @@ def test_a_builder_older_than_its_extra_asks_for_is_named(product, packages):
     assert told()["tensorrt"][1] == "product needs tensorrt>=8.6, but 8.5.3 is installed"
 
 
+def test_a_package_that_stands_in_for_another_is_held_against_the_range(product, packages):
+    packages("one-headless", "1.4", ["two"], gives="one")
+    product("one>=1.5")
+
+    assert told() == {
+        "one": (
+            State.FLAWED,
+            "product needs one>=1.5, but one-headless 1.4 is installed",
+            "pip install 'one-headless>=1.5'",
+        ),
+        "two": (State.MISSING, "one-headless needs two, which is not installed", "pip install 'two'"),
+    }
+
+
+def test_what_others_need_may_be_stood_in_for(product, packages):
+    packages("one", "1.5", ["two>=2"])
+    packages("two-gpu", "2.1", gives="two")
+    product("one")
+
+    assert [state for state, _, _ in told().values()] == [State.FOUND]
+
+
 def test_two_packages_that_write_to_one_folder_are_a_bad_pair(product, packages):
     packages("onnxruntime", "1.20.0")
-    packages("onnxruntime-gpu", "1.19.0")
-    product()
+    packages("onnxruntime-gpu", "1.19.0", gives="onnxruntime")
+    product("onnxruntime")
 
     state, got, fix = told()["onnxruntime-gpu"]
     assert (state, got) == (State.FLAWED, "onnxruntime 1.20.0 and onnxruntime-gpu 1.19.0 write to the same folder")

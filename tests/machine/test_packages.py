@@ -58,6 +58,37 @@ def test_a_module_is_known_where_it_has_another_name_than_its_package(wanting, p
     assert [each.state for each in look_at_packages()] == [State.FOUND]
 
 
+@pytest.mark.parametrize("name", ["cv2-headless", "opencv-contrib-cv2"])
+def test_whichever_package_gives_the_module_is_taken(wanting, packages, name):
+    packages(name, "4.10", module="", gives="a_camera")
+    wanting("a-camera")
+
+    (found,) = look_at_packages()
+
+    assert (found.name, found.state, found.got) == ("a-camera", State.FOUND, f"4.10 ({name})")
+
+
+def test_a_stand_in_that_fails_to_import_is_named_in_the_command(wanting, packages):
+    packages("a-camera-headless", "4.10", module="raise ImportError('torn')", gives="a_camera")
+    wanting("a-camera")
+
+    (found,) = look_at_packages()
+
+    assert found.got == "4.10 (a-camera-headless) cannot be imported: ImportError: torn"
+    assert found.fix == "pip install --force-reinstall a-camera-headless"
+
+
+def test_a_module_that_pip_knows_nothing_of_is_taken_where_it_imports(wanting, tmp_path, packages):
+    """As apt's python3-opencv."""
+    packages("something-else", "1")
+    (tmp_path / "site-packages" / "a_camera.py").touch()
+    wanting("a-camera")
+
+    assert [(each.state, each.got) for each in look_at_packages()] == [
+        (State.FOUND, "of a version that pip does not know")
+    ]
+
+
 @pytest.mark.parametrize(("version", "state"), [("3.9.18", State.FLAWED), ("3.13.1", State.FOUND)])
 def test_a_python_too_old_is_named(monkeypatch, version, state):
     monkeypatch.setattr(platform, "python_version", lambda: version)
