@@ -28,6 +28,13 @@ def test_the_manifest_names_versions_model_pictures_and_commands(run):
     assert json.loads(json.dumps(told))["preprocessing"]["size"] == [640, 640]
 
 
+def test_opencv_and_onnx_runtime_are_named_by_the_packages_that_they_came_in(run):
+    names = manifest.of(run, RTX)["versions"]
+
+    assert [name for name in names if name.startswith("opencv")]
+    assert [name for name in names if name.startswith("onnxruntime")]
+
+
 def test_every_picture_is_named_with_the_hash_of_its_bytes(run):
     pictures = manifest.of(run, RTX)["pictures"]
 
