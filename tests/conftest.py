@@ -141,6 +141,44 @@ def little_dynamic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def little_open(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Batch, height and width open: three convolutions, the output of a YOLOv8 (``--head v8``) of two classes."""
+    generator = np.random.default_rng(0)
+    constants: dict[str, np.ndarray] = {"flat": np.array([0, 6, -1]), "bias": np.zeros(6, np.float32)}
+    lines = []
+    for stride in (8, 16, 32):
+        constants[f"w{stride}"] = generator.normal(0, 1 / stride, (6, 3, stride, stride)).astype(np.float32)
+        attributes = f"kernel_shape = {[stride] * 2}, strides = {[stride] * 2}"
+        lines.append(f"h{stride} = Conv<{attributes}>(images, w{stride}, bias)\nf{stride} = Reshape(h{stride}, flat)")
+    body = "\n".join([*lines, "all = Concat<axis = 2>(f8, f16, f32)", "output0 = Sigmoid(all)"])
+    interface = "open (float[batch,3,height,width] images) => (float[batch,6,cells] output0)"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {interface} {{ {body} }}')
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    onnx.helper.set_model_props(model, {"names": "{0: 'dark', 1: 'bright'}"})
+    onnx.checker.check_model(model, full_check=True)
+    path = tmp_path_factory.mktemp("little") / "little-open.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def little_open_engine(tmp_path_factory: pytest.TempPathFactory, little_open: Path) -> Path:
+    """A real engine of it: 1x3x64x64, best at 2x3x64x128, to 4x3x128x256. Its own 640x640 is not among that."""
+    from polyyolo.engines.gpu import first_gpu
+
+    if missing := first_gpu().missing:
+        pytest.skip(missing)
+    pytest.importorskip("tensorrt", reason="TensorRT is not installed")
+    backend = importlib.import_module("polygraphy.backend.trt")
+    profile = backend.Profile().add("images", (1, 3, 64, 64), (2, 3, 64, 128), (4, 3, 128, 256))
+    config = backend.CreateConfig(profiles=[profile], builder_optimization_level=0)
+    path = tmp_path_factory.mktemp("engine") / "little-open.plan"
+    network = backend.NetworkFromOnnxPath(str(little_open))
+    backend.SaveEngine(backend.EngineFromNetwork(network, config), str(path))()
+    return path
+
+
+@pytest.fixture(scope="session")
 def little_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 24 pictures of bright blocks on noise, seeded."""
     folder = tmp_path_factory.mktemp("pictures")

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import polygraphy.config
 
+from polyyolo import progress
 from polyyolo.engines.bindings import load
 from polyyolo.engines.engine_file import EngineFile, read_engine_file
 from polyyolo.engines.gpu import first_gpu
+from polyyolo.engines.inside import look_inside
 from polyyolo.errors import ModelError, ToolchainError
 from polyyolo.records import ModelSpec, ToolchainKind
 from polyyolo.verification.boxes import Array
@@ -122,6 +124,36 @@ class EngineSession:
                 f"{', '.join(sorted(wanted - there))} too",
                 fix="name the ONNX that the engine was built from with --model",
             )
+
+
+def size_taken(spec: ModelSpec, engine: EngineFile, usual: tuple[int, int]) -> tuple[int, int]:
+    """Choose the size of pictures for an engine whose ONNX leaves it open; the engine is loaded for that.
+
+    Args:
+        spec: what is known of its ONNX.
+        engine: the file.
+        usual: (height, width) in pixels that the ONNX is given where nobody tells another.
+
+    Returns:
+        ``usual`` where the engine's first profile holds it, else what that profile is best at (opt), with a warning.
+
+    Raises:
+        ToolchainError: this machine has no GPU, or not the TensorRT that the engine needs.
+        InputError: the engine is damaged.
+    """
+    refuse_without_gpu(engine)
+    bounds = look_inside(engine).profiles[0].get(spec.image)
+    if bounds is None:  # it is another model's, which is told when it is to run
+        return usual
+    low, opt, high = (shape[2:] for shape in (bounds.min, bounds.opt, bounds.max))
+    if all(least <= size <= most for least, size, most in zip(low, usual, high, strict=True)):
+        return usual
+    height, width = opt
+    progress.warn(
+        f"{engine.path} does not take {usual[0]}x{usual[1]}: pictures become {height}x{width}, its profile's opt",
+        "name another size that it takes with --size",
+    )
+    return height, width
 
 
 def refuse_without_gpu(engine: EngineFile) -> None:

@@ -13,7 +13,7 @@ from polyyolo.images.presets import preprocessing_for
 from polyyolo.models.spec import read_spec
 from polyyolo.models.zoo import locate
 from polyyolo.records import HeadKind, ModelSpec, Preprocessing, Run
-from polyyolo.verification.engine_session import engine_of
+from polyyolo.verification.engine_session import engine_of, size_taken
 from polyyolo.workspace import LEDGER, REPORT, Ledger
 
 
@@ -49,17 +49,24 @@ class Subject:
         """Choose the preprocessing: what the run that made the model used, else the preset of its family.
 
         Args:
-            size: (height, width) in pixels; None takes the run's, else the model's own.
+            size: (height, width) in pixels; None takes the run's, else the model's own, else what an engine takes.
             **overrides: any of fit, pad, colour, scale, mean, std; None keeps what was chosen.
 
         Raises:
             PictureError: an override or the size cannot be.
+            ToolchainError: an engine has to be asked for its size, and this machine cannot load it.
+            InputError: likewise, and it is damaged.
         """
         used = self.run.preprocessing if self.run else None
-        own = own_shape(self.spec)
         kept = {name: getattr(used, name) for name in ("fit", "pad", "colour", "scale", "mean", "std") if used}
         given = {name: value for name, value in overrides.items() if value is not None}
-        return preprocessing_for(self.spec, size or (used.size if used else (own[2], own[3])), **{**kept, **given})
+        return preprocessing_for(self.spec, size or (used.size if used else self._own_size()), **{**kept, **given})
+
+    def _own_size(self) -> tuple[int, int]:
+        _, _, height, width = own_shape(self.spec)
+        engine = engine_of(self.spec.path) if self.is_engine else None
+        is_open = self.spec.image_input.dims[2:] != (height, width)
+        return size_taken(self.spec, engine, (height, width)) if engine and is_open else (height, width)
 
 
 def read_subject(

@@ -15,6 +15,7 @@ from polyyolo.benchmarking.keeping import FILE, Kept, benchmarks_of, keep
 from polyyolo.benchmarking.meters import choose
 from polyyolo.benchmarking.trtexec_meter import TrtexecMeter
 from polyyolo.engines.engine_file import read_engine_file
+from polyyolo.engines.programs import find_trtexec
 from polyyolo.engines.trtexec_timing import Timing
 from polyyolo.errors import InputError, ToolchainError
 from polyyolo.files import read_json, sha256_of
@@ -310,3 +311,45 @@ def test_both_ways_agree_within_3_percent_on_a_real_engine(tmp_path):
     assert python.gpu_compute.median_ms == pytest.approx(trtexec.gpu_compute.median_ms, rel=0.03)
     assert python.images_per_s == pytest.approx(trtexec.images_per_s, rel=0.03)
     assert python.end_to_end.median_ms == pytest.approx(trtexec.end_to_end.median_ms, rel=0.03)
+
+
+@pytest.fixture
+def measure_open(little_open_engine, tmp_path):
+    """Measure a real engine of 64x64 to 128x256 with trtexec."""
+    if not find_trtexec().version:
+        pytest.skip("no trtexec")
+
+    def run(*shapes):
+        short = Asked(shapes=shapes, program="trtexec", timing=Timing(warm_up_ms=20, duration_s=0.2))
+        return list(bench(little_open_engine, short, tmp_path / "bench.log"))
+
+    return run
+
+
+@pytest.mark.gpu
+def test_a_real_engine_of_open_height_and_width_is_measured_at_its_opt_and_where_it_is_asked(measure_open):
+    [usual] = measure_open()
+    found = measure_open("1x3x64x64", "images:4x3x128x256")
+
+    assert usual.shapes == {"images": (2, 3, 64, 128)}
+    assert [each.shapes["images"] for each in found] == [(1, 3, 64, 64), (4, 3, 128, 256)]
+    assert all(each.gpu_compute.samples > 100 for each in found)
+    with pytest.raises(InputError, match=r"outside what the engine takes: images 1\.\.4 x 3 x 64\.\.128 x 64\.\.256"):
+        measure_open("8x3x64x64")
+
+
+@pytest.mark.gpu
+def test_where_trtexec_alone_is_there_the_shape_that_is_asked_for_finds_the_inputs(measure_open, monkeypatch):
+    """trtexec 8.6 makes 1x3x1x1 of what it is not told, and fails."""
+    if not find_trtexec().version.startswith("8."):
+        pytest.skip("this trtexec tells what an engine takes")
+    monkeypatch.setattr("polyyolo.benchmarking.known.version_here", lambda _: "")
+
+    with pytest.raises(InputError, match="input images has open height and width"):
+        measure_open()
+    [found] = measure_open("1x3x64x128")
+    assert found.shapes == {"images": (1, 3, 64, 128)}
+    with pytest.raises(InputError, match="does not take these shapes"):
+        measure_open("8x3x64x64")
+    with pytest.raises(InputError, match="images any x 3 x any x any"):
+        measure_open("1x4x64x64")

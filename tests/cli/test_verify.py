@@ -393,3 +393,16 @@ def test_a_full_disk_is_one_error_with_a_fix(little_yolo, labelled, tmp_path):
     assert "  fix: free some space, or choose another folder with -o" in err
     assert "Traceback" not in err
     assert not (tmp_path / "out" / "verification.json").exists()
+
+
+@pytest.mark.gpu
+def test_a_real_engine_is_verified_at_a_size_that_it_takes(verify, little_open, little_open_engine, little_pictures):
+    """Its ONNX would be given 640x640, and the engine ends at 128x256."""
+    words = ("--against", little_open, "--images", little_pictures, "--head", "v8", "--json")
+
+    _, out, _ = verify(little_open_engine, *words)
+
+    found = json.loads(out)
+    warnings = " ".join(each["message"] for each in found["warnings"])
+    assert "does not take 640x640: pictures become 64x128, its profile's opt" in warnings
+    assert found["signal_to_noise_db"]["output0"] > 60

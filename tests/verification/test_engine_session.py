@@ -12,13 +12,16 @@ import pytest
 from attrs import evolve
 from polygraphy.datatype import DataType
 
+from polyyolo import progress
 from polyyolo.engines.engine_file import read_engine_file
 from polyyolo.engines.gpu import Gpu, first_gpu
 from polyyolo.errors import InputError, ModelError, ToolchainError
 from polyyolo.models.spec import read_spec
+from polyyolo.records import HeadKind, ShapeRange
 from polyyolo.verification import engine_session
-from polyyolo.verification.engine_session import engine_of
+from polyyolo.verification.engine_session import engine_of, size_taken
 from polyyolo.verification.inference import Runner
+from polyyolo.verification.subject import read_subject
 
 
 def plan(magic=b"ftrt", version=(10, 16, 0, 72), size=4096):
@@ -187,6 +190,49 @@ except ToolchainError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-2:] == ["tensorrt_rtx>=1.0", "use one after the other, in processes of their own"]
+
+
+@pytest.mark.parametrize(
+    ("usual", "size", "warnings"),
+    [
+        ((64, 96), (64, 96), []),
+        ((640, 640), (384, 1280), ["does not take 640x640: pictures become 384x1280, its profile's opt"]),
+    ],
+)
+def test_an_engine_that_does_not_take_the_usual_size_is_given_its_own(engine, monkeypatch, usual, size, warnings):
+    takes = {"images": ShapeRange((1, 3, 64, 96), (12, 3, 384, 1280), (26, 3, 384, 1280))}
+    monkeypatch.setattr(engine_session, "first_gpu", lambda: Gpu("H200", "9.0"))
+    monkeypatch.setattr(engine_session, "look_inside", lambda _: SimpleNamespace(profiles=(takes, {})))
+    ears = progress.Recorder(progress.Silent())
+
+    with progress.listening(ears):
+        chosen = size_taken(engine, read_engine_file(engine.path), usual)
+
+    assert chosen == size
+    assert [each.message for each in ears.warnings] == [f"{engine.path} {said}" for said in warnings]
+
+
+def test_the_size_of_an_engine_of_another_model_is_left_to_whoever_runs_it(engine, monkeypatch):
+    monkeypatch.setattr(engine_session, "first_gpu", lambda: Gpu("H200", "9.0"))
+    monkeypatch.setattr(engine_session, "look_inside", lambda _: SimpleNamespace(profiles=({"x": None},)))
+
+    assert size_taken(engine, read_engine_file(engine.path), (640, 640)) == (640, 640)
+
+
+@pytest.mark.gpu
+def test_a_real_engine_of_open_height_and_width_is_given_pictures_that_it_takes(little_open, little_open_engine):
+    """Its ONNX is usually given 640x640; in batches of 2 it sees what ONNX Runtime sees."""
+    subject = read_subject(str(little_open_engine), onnx=str(little_open), head=HeadKind.V8)
+    size = subject.preprocessing().size
+    pictures = np.random.default_rng(0).uniform(size=(3, 3, *size)).astype(np.float32)
+
+    with Runner(read_spec(little_open, head=HeadKind.V8)) as onnx, Runner(subject.spec) as engine:
+        wanted, got = onnx.infer(pictures)["output0"], engine.infer(pictures)["output0"]
+        batch = engine.batch
+
+    assert (size, batch) == ((64, 128), 2)
+    assert subject.preprocessing((64, 64)).size == (64, 64)
+    np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.gpu

@@ -154,6 +154,21 @@ def test_open_axes_take_the_size_that_is_asked_for(little_yolo, tmp_path):
         subject.preprocessing((65, 64))
 
 
+@pytest.mark.parametrize(("open_axes", "size"), [((2, 3), (384, 1280)), ((3,), (64, 1280)), ((), (64, 64))])
+def test_an_engine_is_asked_for_its_size_where_its_onnx_leaves_that_open(
+    little_yolo, tmp_path, monkeypatch, open_axes, size
+):
+    model = onnx.load(little_yolo)
+    for axis in open_axes:
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"axis{axis}"
+    onnx.save(model, tmp_path / "open.onnx")
+    (tmp_path / "alone.plan").write_bytes(PLAN)
+    monkeypatch.setattr("polyyolo.verification.subject.size_taken", lambda _, __, usual: (min(384, usual[0]), 1280))
+    subject = read_subject(str(tmp_path / "alone.plan"), onnx=str(tmp_path / "open.onnx"))
+
+    assert subject.preprocessing().size == size
+
+
 def test_what_is_neither_is_told_so(tmp_path):
     (tmp_path / "noise").write_bytes(bytes(range(256)))
 
