@@ -13,6 +13,7 @@ from polyyolo.records import Outcome, Run
 pytestmark = pytest.mark.gpu
 
 
+@pytest.mark.usefixtures("bindings")
 def test_a_run_of_the_calibrated_route_is_built_run_and_agrees_with_its_prediction(builds):
     done = builds.done("run")
     assert done.status in (0, 1), str(done)

@@ -96,4 +96,4 @@ def test_a_batch_outside_the_profile_is_one_error_without_a_traceback(jobs, plug
 
     assert done.status != 0, str(done)
     assert "Traceback" not in done.out + done.err
-    assert "outside its profiles" in done.out + done.err
+    assert "build it with a wider profile" in done.out + done.err
