@@ -58,13 +58,14 @@ def ranges(bound: Shapes, made_up: Shapes, told: Shapes) -> Mapping[str, ShapeRa
 def _refuse_untold(name: str, shape: tuple[int, ...], batches: Sequence[int]) -> None:
     """Refuse to guess, except a batch that is told where only that is open.
 
-    A first axis of 1 beside other open ones may as well be fixed at one picture.
+    A first axis of 1 beside other open ones may as well be fixed at one picture, and channels of pictures are fixed.
     """
-    axes = [axis for axis, size in enumerate(shape) if size == 1]
+    is_image = len(shape) == len(AXES)
+    axes = [axis for axis, size in enumerate(shape) if size == 1 and not (is_image and AXES[axis] == "channels")]
     axes = [axis for axis in axes if axis] or axes
     if axes == [0] and batches:
         return
-    labels = [AXES[axis] if len(shape) == len(AXES) else f"axis {axis}" for axis in axes]
+    labels = [AXES[axis] if is_image else f"axis {axis}" for axis in axes]
     usual = "x".join(str(USUAL_SIZE if axis in axes and axis else size) for axis, size in enumerate(shape))
     raise InputError(
         f"the engine's input {name} has open {' and '.join(labels)}, and nothing here tells which it takes",

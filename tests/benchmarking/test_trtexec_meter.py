@@ -16,6 +16,7 @@ from polyyolo.records import ShapeRange
 FOUR = Point({"images": (4, 3, 64, 64)})
 MANY = 2**31 - 1
 SIZES = {"images": [[1, 3, side, side] for side in (320, 640, 1280)]}
+GREY = {"images": [[1, 1, 384, side] for side in (320, 640, 1280)]}
 FOUR_TO_8 = {"images": [[batch, 3, 384, 1280] for batch in (4, 6, 8)]}
 TWO = {"images": [[2, 3, side, side] for side in (320, 640, 1280)], "ids": [[2, 7], [4, 7], [8, 7]]}
 VERSIONS = ("8.5.3", "8.6.0", "9.3", "10.16", "11.1", "rtx-1.7")
@@ -100,6 +101,7 @@ def test_each_input_that_trtexec_makes_up_wrongly_is_told_in_its_turn(meter):
     [
         (SIZES, ((), ()), "images has open height and width, and nothing", "--shape, as images:1x3x640x640"),
         (SIZES, ((4,), ()), "images has open height and width", "--shape, as images:1x3x640x640"),
+        (GREY, ((), ()), "images has open width, and", "--shape, as images:1x1x384x640"),
         (FOUR_TO_8, ((), ()), "images has open batch", "name a batch that it takes with --batch"),
         (SIZES, ((), ("640x640",)), "images:640x640 is outside what the engine takes: images any x 3 x any x any", ""),
         (SIZES, ((), ("1x4x320x320",)), "images:1x4x320x320 is outside what the engine takes", ""),
