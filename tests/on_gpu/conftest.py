@@ -8,10 +8,10 @@ import importlib.metadata
 import importlib.util
 import os
 import resource
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 
 import polyyolo
 from polyyolo.engines.gpu import first_gpu
-from polyyolo.engines.programs import find_trtexec
+from polyyolo.engines.programs import find_polygraphy, find_trtexec
 
 ROOT = Path(polyyolo.__file__).resolve().parent.parent
 """Of the project: where the loader's path in polygraphy's own command begins."""
@@ -29,6 +29,11 @@ POLYYOLO = (sys.executable, "-c", "from polyyolo.cli import main\nmain()")
 QUICK = {"trtexec": ("--builderOptimizationLevel=0",), "polygraphy": ("--builder-optimization-level", "0")}
 """What lets a builder try the fewest kernels."""
 BATCHES = tuple(f"--{bound}Shapes=images:{batch}x3x64x64" for bound, batch in (("min", 1), ("opt", 4), ("max", 8)))
+OPEN = tuple(
+    word
+    for bound, batch in (("min", 1), ("opt", 4), ("max", 8))
+    for word in (f"--trt-{bound}-shapes", f"images:[{batch},3,64,64]")
+)
 SIDES = tuple(f"--{bound}Shapes=images:1x3x{side}x{side}" for bound, side in (("min", 64), ("opt", 96), ("max", 128)))
 LARGEST_FILE = 64 * 2**10
 """Bytes: a log fits, the little model's engine (99 kB of weights) does not."""
@@ -131,11 +136,14 @@ class Jobs:
         return self.polyyolo(*words, **settings).done()
 
     def end(self) -> None:
-        """Kill what still runs."""
-        for job in self.all:
-            if job.process.poll() is None:
-                job.process.kill()
-                job.process.wait()
+        """End what still runs; polyyolo ends its builder then."""
+        running = [job.process for job in self.all if job.process.poll() is None]
+        for process in running:
+            process.terminate()
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
 
 
 @frozen
@@ -210,11 +218,10 @@ def building(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def polygraphy() -> str:
     """Give Polygraphy's command; skip where there is none."""
-    beside = Path(sys.executable).with_name("polygraphy")
-    found = shutil.which(str(beside)) or shutil.which("polygraphy")
+    found = find_polygraphy().path
     if found is None:
         pytest.skip("polygraphy is neither beside this Python nor on PATH")
-    return found
+    return str(found)
 
 
 @pytest.fixture(scope="session")
@@ -259,10 +266,33 @@ def builds(jobs: Jobs, little: Little, open_sides: Path, tmp_path_factory: pytes
     started["sides"] = jobs.start(jobs.trtexec, *sides)
     route = ("--route", "calibrated", "--toolchain", "tensorrt", "--quiet")
     started["run"] = jobs.polyyolo("engine", little.static, "--images", little.pictures, *route, "-o", folder / "run")
-    if importlib.util.find_spec("tensorrt"):
+    polygraphy = find_polygraphy().path
+    if importlib.util.find_spec("tensorrt") and polygraphy:
         by_polygraphy = ("--program", "polygraphy", "--", *QUICK["polygraphy"])
         build("full-polygraphy", little.static, *by_polygraphy, largest_file=LARGEST_FILE)
+        started |= _by_polygraphy(jobs, little, folder, polygraphy)
     return Builds(jobs, folder, started)
+
+
+def _by_polygraphy(jobs: Jobs, little: Little, folder: Path, polygraphy: Path) -> dict[str, Job]:
+    """Start the literal command for both models in the project's folder, and a comparison with the plugin's options."""
+    started = {}
+    for name, model, shapes in (("static", little.static, ()), ("dynamic", little.dynamic, OPEN)):
+        place = folder / f"convert-{name}"
+        place.mkdir()
+        words = ("--int8", "--fp16", "--data-loader-script", "polyyolo/loader.py", *shapes, *QUICK["polygraphy"])
+        files = ("--calibration-cache", place / "e.cache", "-o", place / "e.plan")
+        started[place.name] = jobs.start(
+            *(polygraphy, "convert", model, *words, *files),
+            folder=ROOT,
+            POLYYOLO_IMAGES=little.pictures,
+            POLYYOLO_COUNT_FILE=place / "count.json",
+        )
+    runners = ("--onnxrt", "--trt", "--yolo-trtexec", *QUICK["polygraphy"])
+    pictures = ("--yolo-images", little.pictures, "--yolo-count", 4)
+    comparison = ("--yolo-compare", "--yolo-min-agreement", 0.99)
+    started["plugin"] = jobs.start(polygraphy, "run", little.static, *runners, *pictures, *comparison)
+    return started
 
 
 @pytest.fixture(scope="session")

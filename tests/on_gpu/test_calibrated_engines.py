@@ -49,18 +49,3 @@ def test_a_build_from_pictures_does_what_the_qdq_model_of_the_same_scales_does(b
     assert told["agreement"]["0.5"] >= 0.85, told
     assert told["signal_to_noise_db"]["output0"] > 30, told
     assert "Could not find any implementation" not in engine.with_name("e.plan.log").read_text()
-
-
-def test_a_cache_that_was_exported_builds_the_same_as_the_run_that_it_came_from(builds, jobs, tmp_path):
-    builds.done("run")
-    cache = tmp_path / "exported.cache"
-    exported = jobs.run("cache", "export", builds.folder / "run", "--tensorrt", "8.6", "-o", cache)
-    assert exported.status == 0, str(exported)
-
-    model = builds.folder / "run" / "model.onnx"
-    done = jobs.run("build", model, "--calib", cache, "-o", tmp_path / "e.plan")
-
-    assert done.status == 0, str(done)
-    log = (tmp_path / "e.plan.log").read_text()
-    assert "Reading Calibration Cache for calibrator: EntropyCalibration2" in log
-    assert (tmp_path / "e.plan").stat().st_size > 20_000

@@ -77,7 +77,7 @@ def test_a_builder_that_the_system_kills_leaves_the_earlier_engine(at_work, unto
     untouched()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_build_that_is_stopped_ends_its_builder_and_leaves_the_earlier_engine(at_work, untouched, number, status):
     job, builder = at_work
 

@@ -9,49 +9,26 @@ from polyyolo.calibration.feed_count import require_complete
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("bindings")]
 
-LEVEL = ("--builder-optimization-level", 0)
-OPEN = [
-    word
-    for bound, batch in (("min", 1), ("opt", 4), ("max", 8))
-    for word in (f"--trt-{bound}-shapes", f"images:[{batch},3,64,64]")
-]
 QUICK = ("--warm-up", 0, "--duration", 0.1, "--no-end-to-end")
 
 
-@pytest.fixture(scope="module")
-def converting(jobs, polygraphy, little, tmp_path_factory):
-    """Start the literal command for both models, in the project's folder."""
-    from polyyolo.engines.calibrators import LOADER
+@pytest.mark.parametrize("name", ["static", "dynamic"])
+def test_the_literal_command_calibrates_with_every_picture_and_builds(builds, jobs, little, tmp_path, name):
+    """All 24: one by one, or in fours where the batch is open, as the profile's usual shape has it."""
+    model, batch = {"static": (little.static, 1), "dynamic": (little.dynamic, 4)}[name]
+    engine = builds.engine(f"convert-{name}")
+    done = builds.done(f"convert-{name}")
 
-    folder = tmp_path_factory.mktemp("converted")
-    started = {}
-    for name, model, shapes in (("static", little.static, []), ("dynamic", little.dynamic, OPEN)):
-        files = {kind: folder / f"{name}.{kind}" for kind in ("cache", "plan", "json")}
-        words = ("--int8", "--fp16", "--data-loader-script", "polyyolo/loader.py")
-        words += ("--calibration-cache", files["cache"], "-o", files["plan"], *shapes, *LEVEL)
-        settings = {"POLYYOLO_IMAGES": little.pictures, "POLYYOLO_COUNT_FILE": files["json"]}
-        root = LOADER.parent.parent
-        job = jobs.start(polygraphy, "convert", model, *words, folder=root, **settings)
-        started[name] = (job, model, files)
-    return started
-
-
-@pytest.mark.parametrize(("name", "batches"), [("static", 24), ("dynamic", 6)])
-def test_the_literal_command_calibrates_with_every_picture_and_builds(converting, jobs, tmp_path, name, batches):
-    job, model, files = converting[name]
-    done = job.done()
-    assert done.status == 0, str(done)
-
-    bench = jobs.polyyolo("bench", files["plan"], *QUICK, "--json", "-o", tmp_path / "benchmark.json")
-    check = jobs.polyyolo("cache", "check", files["cache"], "--model", model, "--tensorrt", "8.6", "--json")
-    layers = jobs.polyyolo("inspect", "layers", files["plan"], "--json")
+    bench = jobs.polyyolo("bench", engine, *QUICK, "--json", "-o", tmp_path / "benchmark.json")
+    check = jobs.polyyolo("cache", "check", engine.with_name("e.cache"), "--model", model, "--tensorrt", "8.6")
+    layers = jobs.polyyolo("inspect", "layers", engine, "--json")
     bench, check, layers = (each.done() for each in (bench, check, layers))
 
-    count = require_complete(files["json"])
-    assert (count.promised, count.yielded, count.failure) == (batches, batches, "")
+    count = require_complete(engine.with_name("count.json"))
+    assert (count.promised, count.yielded, count.failure) == (24 // batch, 24 // batch, "")
     assert "Traceback" not in done.out + done.err
     assert (bench.status, check.status, layers.status) == (0, 0, 0), f"{bench}{check}{layers}"
-    assert json.loads(bench.out)["benchmarks"][0]["batch"] == (1 if name == "static" else 4)
+    assert json.loads(bench.out)["benchmarks"][0]["batch"] == batch
     assert len(json.loads(layers.out)["layers"]) > 5
 
 
@@ -60,12 +37,9 @@ def boxes(done):
     return [float(f1) for f1 in re.findall(r"Boxes \| .*F1 ([\d.]+)", done.out + done.err)]
 
 
-def test_polygraphy_run_compares_boxes_of_onnx_runtime_tensorrt_and_trtexec(jobs, plugin, little, tmp_path):
-    pictures = ("--yolo-images", little.pictures, "--yolo-count", 4)
-    runners = ("--onnxrt", "--trt", "--yolo-trtexec", *LEVEL)
-    comparison = ("--yolo-compare", "--yolo-min-agreement", 0.99)
-
-    done = jobs.start(plugin, "run", little.static, *runners, *pictures, *comparison, folder=tmp_path).done()
+@pytest.mark.usefixtures("plugin")
+def test_polygraphy_run_compares_boxes_of_onnx_runtime_tensorrt_and_trtexec(builds):
+    done = builds.done("plugin")
 
     assert done.status == 0, str(done)
     assert len(boxes(done)) >= 2, str(done)
