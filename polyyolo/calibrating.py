@@ -12,7 +12,7 @@ from polyyolo.files import sha256_of
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.sources import EXTENSIONS, is_array
-from polyyolo.quantization.cache_exchange import Header, export_cache, save
+from polyyolo.quantization.cache_exchange import Header, export_cache
 from polyyolo.quantization.cache_tensors import to_measure, typed_graph
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of
@@ -22,7 +22,7 @@ from polyyolo.verification.gauge import look_of
 COUNT = 128
 """Pictures, as ``polyyolo engine`` takes by default."""
 STEM = 0.10
-"""Share of the work nearest the image that stays in float: its tensors get no scale."""
+"""Share of the work nearest the image that stays in float."""
 LISTS = (".txt", ".yaml", ".yml")
 HEADER = b"TRT-"
 
@@ -72,7 +72,7 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
             Path(folder) / "histograms.npz",
             look=look_of(spec.head),
         )
-    return save(export_cache(table, spec, placement, Header(tensorrt)), cache, table, spec)
+    return export_cache(table, spec, placement, cache, Header(tensorrt))
 
 
 def _still_valid(cache: Path, spec: ModelSpec, chosen: CalibrationSet, tensorrt: str) -> CacheManifest | None:

@@ -107,12 +107,16 @@ class Decisions:
         """The pictures that both models will see."""
         return self.labelled.pictures if self.labelled else self.held
 
-    def plan(self, built: ModelSpec, engine: Path, half: Half, cache: Path | None = None) -> BuildPlan | None:
+    def plan(
+        self, built: ModelSpec, engine: Path, half: Half, cache: Path | None = None, float_layers: tuple[str, ...] = ()
+    ) -> BuildPlan | None:
         """Plan the build of a prepared model; None where nothing here builds engines."""
         if self.toolchain.kind is ToolchainKind.NONE:
             return None
         feed = self.feed(cache) if cache else None
-        options = evolve(_options(self.request), half=half, calibration_cache=cache, feed=feed)
+        options = evolve(
+            _options(self.request), half=half, calibration_cache=cache, feed=feed, float_layers=float_layers
+        )
         return make_plan(built, self.profile, self.toolchain, engine, options)
 
     def feed(self, cache: Path) -> Feed | None:

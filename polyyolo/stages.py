@@ -13,7 +13,7 @@ from polyyolo.errors import ModelError
 from polyyolo.feeding import Calibration, keep
 from polyyolo.passes.apply import Step, apply
 from polyyolo.picture_sets import digest_of
-from polyyolo.quantization.cache_exchange import Header, export_cache, save
+from polyyolo.quantization.cache_exchange import Header, export_cache
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized
 from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec
@@ -62,8 +62,7 @@ def write_cache(
     reader = decisions.cache_reader
 
     def make() -> CacheManifest:
-        cache = export_cache(quantized.table, prepared, quantized.placement, Header(reader))
-        return save(cache, space.path(CACHE), quantized.table, prepared)
+        return export_cache(quantized.table, prepared, quantized.placement, space.path(CACHE), Header(reader))
 
     progress.note(
         f"{decisions.folder / CACHE} is for TensorRT {reader}; {INT8} has the same scales, and the engine loses that "
@@ -111,8 +110,9 @@ def build_engine(
     half = read_half(built.path)
     scales = (space.path(CACHE), decisions.folder / CACHE) if decisions.calibrates else (None, None)
     feed, chosen = decisions.feed(space.path(CACHE)), decisions.calibration
-    plan = decisions.plan(built, space.path(ENGINE), half, scales[0])
-    shown = decisions.plan(published(built, decisions.folder), decisions.folder / ENGINE, half, scales[1])
+    in_float = cache.float_layers if cache else ()
+    plan = decisions.plan(built, space.path(ENGINE), half, scales[0], in_float)
+    shown = decisions.plan(published(built, decisions.folder), decisions.folder / ENGINE, half, scales[1], in_float)
     if plan is None or shown is None:
         return None, None
 

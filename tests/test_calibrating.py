@@ -23,7 +23,9 @@ def test_a_folder_of_pictures_becomes_a_cache_with_its_manifest(made, little_pic
     cache = cache_file.read(tmp_path / "yolo.cache")
     assert cache.version == 8600
     assert {"stem", "joined", "p4_conv"} < set(cache.scales)
-    assert {"images", "stem_conv", "output0"}.isdisjoint(cache.scales), "nearest the image and the head stay in float"
+    assert {"images", "stem_conv"} < set(cache.scales)
+    assert "output0" not in cache.scales, "the head stays in float for want of a scale"
+    assert manifest.float_layers == ("node_of_stem_conv",), "nearest the image: the builder is told"
     assert (manifest.pictures, manifest.batches, manifest.promised) == (24, 24, 24)
 
 

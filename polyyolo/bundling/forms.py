@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from polyyolo.calibration import cache_manifest
 from polyyolo.calibration.cache_manifest import beside
 from polyyolo.calibration.exchange import read_table
 from polyyolo.decisions import CACHE
@@ -13,7 +14,7 @@ from polyyolo.engines.job import Typing
 from polyyolo.errors import InputError
 from polyyolo.files import read_json, sha256_of
 from polyyolo.models.spec import read_spec
-from polyyolo.quantization.cache_exchange import Header, export_cache, fitted, save
+from polyyolo.quantization.cache_exchange import Header, export_cache, fitted
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, TABLE
 from polyyolo.records import ModelSpec, Precision, Route, Run
@@ -42,12 +43,14 @@ class Forms:
         strong: Q/DQ nodes, cast to FP16.
         plain: FP32 without Q/DQ nodes, for the cache; None where no cache is packed.
         cache: the calibration cache; None likewise.
+        float_layers: what has scales there and stays in float all the same.
     """
 
     weak: Form
     strong: Form
     plain: Form | None = None
     cache: Path | None = None
+    float_layers: tuple[str, ...] = ()
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -105,7 +108,9 @@ def gather(folder: Path, run: Run, scratch: Path, *, with_cache: bool) -> Forms:
             fix="leave --with-cache out, or run polyyolo engine on the model from before quantization",
         )
     plain = _form(folder, PREPARED, run)
-    return Forms(weak, strong, plain, _cache(folder, run, plain.spec, scratch))
+    cache = _cache(folder, run, plain.spec, scratch)
+    manifest = cache_manifest.read(cache)
+    return Forms(weak, strong, plain, cache, manifest.float_layers if manifest else ())
 
 
 def _form(folder: Path, name: str, run: Run) -> Form:
@@ -129,7 +134,7 @@ def _cache(folder: Path, run: Run, plain: ModelSpec, scratch: Path) -> Path:
         return made
     table = read_table(_unchanged(folder, TABLE))
     table, placement = fitted(table, plain, run.preprocessing.size, float_of(run))
-    save(export_cache(table, plain, placement, Header(ANY_READER)), made, table, plain)
+    export_cache(table, plain, placement, made, Header(ANY_READER))
     return made
 
 

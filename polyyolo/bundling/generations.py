@@ -81,6 +81,7 @@ def plan_for(forms: Forms, profile: Profile, route: Route, toolchain: Toolchain,
         program=Program.TRTEXEC,
         calibration_cache=Path(WRITTEN_CACHE) if route is Route.CALIBRATED else None,
         half=form.half,
+        float_layers=forms.float_layers if route is Route.CALIBRATED else (),
     )
     return make_plan(spec, profile, toolchain, Path(engine), options)
 

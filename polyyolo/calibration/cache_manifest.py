@@ -22,6 +22,7 @@ class CacheManifest:
         pictures: how many were folded in.
         batches: how many batches were consumed.
         promised: how many should have been; fewer consumed makes the cache unfit.
+        float_layers: names of layers that have scales and that the builder must keep in float all the same.
     """
 
     cache_sha256: str
@@ -32,6 +33,7 @@ class CacheManifest:
     pictures: int
     batches: int
     promised: int
+    float_layers: tuple[str, ...] = ()
 
 
 def beside(cache: Path) -> Path:

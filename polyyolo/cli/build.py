@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from polyyolo.cli.build_options import Asked, build_options, read, with_cache
+from polyyolo.cli.build_options import Asked, build_options, read, with_cache, with_float_layers
 from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.familiar_options import PassingOn, save_engine
 
@@ -30,8 +30,10 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
         asked = read(build)
         refuse_same(output, *filter(None, (asked.spec.path, asked.options.calibration_cache)))
         asked = with_cache(asked, output)
-        made = make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)
+        make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)  # it refuses what cannot be built
         _calibrate(asked)
+        asked = with_float_layers(asked)
+        made = make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)
         engine = building.build(made, log)
         _keep(asked)
     if as_json:

@@ -182,6 +182,21 @@ def with_cache(asked: Asked, engine: Path) -> Asked:
     return evolve(placed, calibration=made, options=evolve(placed.options, feed=made.feed))
 
 
+def with_float_layers(asked: Asked) -> Asked:
+    """Take from a calibration cache's manifest which layers stay in float; a cache without one tells of none.
+
+    Raises:
+        TableError: the manifest is damaged.
+    """
+    from polyyolo.calibration import cache_manifest
+
+    cache = asked.options.calibration_cache
+    manifest = cache_manifest.read(cache) if cache and not asked.calibration else None
+    if manifest is None:
+        return asked
+    return evolve(asked, options=evolve(asked.options, float_layers=manifest.float_layers))
+
+
 def _model(build: dict[str, Any]) -> str:
     named = [name for name in (build["model"], build["spelt_onnx"]) if name]
     if len(named) != 1:

@@ -117,6 +117,7 @@ def diff(first: Path, second: Path, count: int, *, as_json: bool) -> None:
 @as_json_option
 def export(source: Path, output: Path, model: str | None, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Write the ranges of a run, or of a table, as a calibration cache; head and decode are left out."""
+    from polyyolo.calibration import cache_file
     from polyyolo.calibration.exchange import read_table
     from polyyolo.files import refuse_same
     from polyyolo.quantization import cache_exchange
@@ -129,13 +130,22 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     with bars(quiet=as_json) as shown:
         table, placement = cache_exchange.fitted(table, spec, _size(spec, options["size"]), _budget(options, source))
         header = cache_exchange.Header(options["tensorrt"], options["algorithm"])
-        made = cache_exchange.export_cache(table, spec, placement, header)
-        cache_exchange.save(made, output, table, spec)
-    told = {"cache": str(output), "tensors": len(made.scales), "model": str(spec.path), "warnings": shown.warnings}
+        manifest = cache_exchange.export_cache(table, spec, placement, output, header)
+    scales = len(cache_file.read(output).scales)
+    told = {
+        "cache": str(output),
+        "tensors": scales,
+        "float_layers": manifest.float_layers,
+        "model": str(spec.path),
+        "warnings": shown.warnings,
+    }
     if as_json:
         print_json(told)
     else:
-        click.echo(f"{output}: {len(made.scales)} scales for TensorRT {options['tensorrt']}; build {spec.path} with it")
+        click.echo(
+            f"{output}: {scales} scales for TensorRT {header.tensorrt}; polyyolo build {spec.path} --calib {output} "
+            f"builds with it, {len(manifest.float_layers)} layers in float"
+        )
 
 
 @cache.command(name="import")

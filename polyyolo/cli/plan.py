@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from polyyolo.cli.build_options import Asked, build_options, read, with_cache
+from polyyolo.cli.build_options import Asked, build_options, read, with_cache, with_float_layers
 from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.familiar_options import PassingOn
 from polyyolo.errors import InputError, PolyYoloError
@@ -30,7 +30,7 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
     with bars(quiet=True) as shown:
         asked = read(build, tensorrt)
     engine = output / f"{asked.spec.path.stem}.plan"
-    asked = with_cache(asked, engine)
+    asked = with_float_layers(with_cache(asked, engine))
     if asked.options.extra and not asked.options.program:
         raise InputError("words behind -- are for one program", fix="say which: --program trtexec or polygraphy")
     plans, refused = _plans(asked, engine)

@@ -40,6 +40,7 @@ class BuildOptions:
         half: what of the ONNX is FP16 (``half.read_half``); None promises that it is prepared as ``typing_for`` says.
         workspace_mib: GPU memory that the builder may use for scratch space; None leaves it to the builder.
         feed: pictures for TensorRT's own calibrator, which then writes ``calibration_cache``; None where it is there.
+        float_layers: layers that have a scale in ``calibration_cache`` and shall run in FP16 all the same.
         extra: words for the program, put behind ours as they are.
     """
 
@@ -52,6 +53,7 @@ class BuildOptions:
     half: Half | None = None
     workspace_mib: int | None = None
     feed: Feed | None = None
+    float_layers: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
 
     @property

@@ -8,6 +8,7 @@ from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.records import Command, ToolchainKind
 
 RTX_ENV = {"POLYGRAPHY_USE_TENSORRT_RTX": "1"}
+CONSTRAINTS, LAYERS = "--precision-constraints", "--layer-precisions"
 VERBOSITY = "--profiling-verbosity"
 """Without it an engine forgets what its layers are, and only their names can be read from it."""
 
@@ -23,6 +24,8 @@ def command(job: Job) -> Command:
         argv.extend(calibrators.words(options.feed, options.calibration_cache))
     elif options.calibration_cache:
         argv += ["--calibration-cache", str(options.calibration_cache)]
+    if options.float_layers and not {CONSTRAINTS, LAYERS} & set(options.extra_options):
+        argv += [CONSTRAINTS, "obey", LAYERS, *(f"{name}:float16" for name in options.float_layers)]
     argv.extend(_shapes(job))
     if options.timing_cache:
         argv += ["--load-timing-cache", str(options.timing_cache), "--save-timing-cache", str(options.timing_cache)]

@@ -12,6 +12,9 @@ SEVERAL_PROFILES = (9, 0)
 """The first release with --profile."""
 SKIP_INFERENCE = (8, 6)
 """The first release with --skipInference; it was --buildOnly before, which 10.0 dropped."""
+CONSTRAINTS, LAYERS = "--precisionConstraints", "--layerPrecisions"
+SEPARATORS = frozenset(",:")
+"""trtexec splits its list of layers there, so that a name with one of them cannot be told."""
 VERBOSITY = "--profilingVerbosity"
 """Without it an engine forgets what its layers are, and only their names can be read from it."""
 
@@ -29,6 +32,7 @@ def command(job: Job) -> Command:
         argv.append("--stronglyTyped")
     if options.calibration_cache:
         argv.append(f"--calib={options.calibration_cache}")
+    argv.extend(_in_float(job))
     argv.extend(_shapes(job))
     if options.timing_cache:
         argv.append(f"--timingCacheFile={options.timing_cache}")
@@ -38,6 +42,14 @@ def command(job: Job) -> Command:
         argv.append(f"{VERBOSITY}=detailed")
     argv.append("--skipInference" if release(job.toolchain) >= SKIP_INFERENCE else "--buildOnly")
     return Command((*argv, *options.extra))
+
+
+def _in_float(job: Job) -> Iterator[str]:
+    """Yield what keeps layers in float; they are obeyed only when told to be, and the user's own words come first."""
+    names = [name for name in job.options.float_layers if not set(name) & SEPARATORS]
+    if names and not {CONSTRAINTS, LAYERS} & set(job.options.extra_options):
+        yield f"{CONSTRAINTS}=obey"
+        yield f"{LAYERS}={','.join(f'{name}:fp16' for name in names)}"
 
 
 def _shapes(job: Job) -> Iterator[str]:

@@ -5,13 +5,13 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from polyyolo.calibration import cache_file, cache_manifest
-from polyyolo.calibration.cache_file import ENTROPY_2, Cache
+from polyyolo.calibration.cache_file import ENTROPY_2
 from polyyolo.calibration.cache_manifest import CacheManifest
 from polyyolo.calibration.exchange import to_cache, to_table
 from polyyolo.errors import TableError
 from polyyolo.files import sha256_of
 from polyyolo.quantization.cache_fit import check, refuse
-from polyyolo.quantization.cache_tensors import all_int8, cache_tensors, ranges, typed_graph
+from polyyolo.quantization.cache_tensors import all_int8, cache_tensors, float_layers, ranges, typed_graph
 from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement
 from polyyolo.quantization.quantize import placement_of
 from polyyolo.quantization.scales import scales_of
@@ -98,25 +98,23 @@ def fitted(
     return evolve(table, ranges=filled), placement
 
 
-def export_cache(table: CalibrationTable, spec: ModelSpec, placement: Placement, header: Header) -> Cache:
-    """Make the cache that lets TensorRT run the placement's nodes in INT8.
+def export_cache(
+    table: CalibrationTable, spec: ModelSpec, placement: Placement, path: Path, header: Header
+) -> CacheManifest:
+    """Write the cache with which TensorRT runs the placement's nodes in INT8, and its manifest beside it.
 
     Raises:
         TableError: the table belongs to another model, or holds nothing of this one.
-        InputError: a TensorRT that reads no cache.
+        InputError: a TensorRT that reads no cache, or a file that cannot be written.
     """
     if table.model_sha256 != spec.sha256:
         raise TableError(
             f"the calibration table belongs to model {table.model_sha256[:12]}, {spec.path} is {spec.sha256[:12]}",
             fix="name the model that was calibrated with --model: in a run's folder it is model.onnx",
         )
-    told = ranges(table, typed_graph(spec), placement)
-    return to_cache(told, cache_file.version_of(header.tensorrt), header.algorithm)
-
-
-def save(cache: Cache, path: Path, table: CalibrationTable, spec: ModelSpec) -> CacheManifest:
-    """Write a cache, and beside it the manifest that says what the table was measured on."""
-    cache_file.write(cache, path)
+    graph = typed_graph(spec)
+    told = ranges(table, graph, placement)
+    cache_file.write(to_cache(told, cache_file.version_of(header.tensorrt), header.algorithm), path)
     fixed = spec.image_input.dims[0]
     batches = table.pictures // (fixed if isinstance(fixed, int) else 1)
     manifest = CacheManifest(
@@ -128,6 +126,7 @@ def save(cache: Cache, path: Path, table: CalibrationTable, spec: ModelSpec) -> 
         pictures=table.pictures,
         batches=batches,
         promised=batches,
+        float_layers=float_layers(graph, placement),
     )
     cache_manifest.write(manifest, path)
     return manifest

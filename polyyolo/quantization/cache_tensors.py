@@ -1,7 +1,9 @@
 """Which tensors get a scale in a calibration cache, and which scale.
 
-TensorRT runs a layer in INT8 only when everything that it reads and writes has one. What must stay in float is
-therefore left out: the head and what is behind it, attention, and what surrounds nodes kept in float.
+TensorRT runs a layer in INT8 only when everything that it reads and writes has one. The head, what is behind it and
+attention have none and stay in float. Layers in between that shall stay in float cannot be kept there so: TensorRT 8.6
+fuses a convolution and its SiLU into one layer, finds no implementation of it without scales, and gives up. They have
+scales, and the builder is told their names (``float_layers``).
 Where Q/DQ nodes would stand, the scales are those that they would have: both routes then compute the same.
 """
 
@@ -12,11 +14,10 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.placement import FloatBudget, Placement, place
+from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement, place
 from polyyolo.quantization.topology import (
     activations,
     behind_head,
-    data_of,
     from_image,
     head_convs,
     identity,
@@ -52,24 +53,19 @@ def cache_tensors(graph: gs.Graph, placement: Placement) -> tuple[str, ...]:
     later = heads | behind_head(graph, heads)
     before = from_image(graph, image) - later
     nodes = [node for node in graph.nodes if identity(node) in before]
-    outside = _around_float(graph, placement) | _attention(nodes)
+    outside = _attention(nodes)
     names = [image, *(output.name for node in nodes for output in node.outputs if _is_float(output))]
     return tuple(name for name in names if name in placement.tensors or name not in outside)
 
 
-def _around_float(graph: gs.Graph, placement: Placement) -> set[str]:
-    """Collect the outputs of nodes kept in float, and of their inputs those that no INT8 node made.
+def float_layers(graph: gs.Graph, placement: Placement) -> tuple[str, ...]:
+    """Name the nodes between the image and the head that the builder must be told to keep in float.
 
-    A scale must be missing for a node to stay in float, but the node before loses INT8 with it.
+    TensorRT's parser calls layers as the ONNX calls their nodes, and those of nodes without a name after their first
+    output (getNodeName in onnx-tensorrt, releases for 8.5 to 10).
     """
-    quantized: set[str] = set()
-    outside: set[str] = set()
-    for node in graph.nodes:
-        if identity(node) in placement.in_float:
-            outside |= {data_of(node).name, identity(node)} - quantized
-        elif is_weighted(node) or any(tensor.name in quantized for tensor in activations(node)):
-            quantized.update(output.name for output in node.outputs)
-    return outside
+    chosen = (node for node in graph.nodes if placement.in_float.get(identity(node)) in CHOSEN)
+    return tuple(node.name or f"node_of_{identity(node)}" for node in chosen)
 
 
 def _attention(nodes: Sequence[gs.Node]) -> set[str]:

@@ -186,6 +186,36 @@ def test_an_engine_keeps_what_its_layers_are_unless_another_verbosity_is_asked_f
     assert sum(word.startswith(words[0].partition("=")[0]) for word in line) == 1
 
 
+LAYERS = ("/model.0/conv/Conv", "/model.1/conv/Conv")
+OBEYED = "--precisionConstraints=obey"
+
+
+@pytest.mark.parametrize("release", ["8.5", "8.6", "9.3", "10.16"])
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (TRTEXEC, (OBEYED, f"--layerPrecisions={LAYERS[0]}:fp16,{LAYERS[1]}:fp16")),
+        (
+            POLYGRAPHY,
+            (*("--precision-constraints", "obey", "--layer-precisions"), *(f"{each}:float16" for each in LAYERS)),
+        ),
+    ],
+)
+def test_layers_that_have_a_scale_and_stay_in_float_are_named_to_the_builder(yolo, release, program, words):
+    cache = {"route": Route.CALIBRATED, "calibration_cache": Path("yolo.cache")}
+
+    line = argv(yolo(quantized=False), release, program, float_layers=LAYERS, **cache)
+
+    assert [word for word in line if word not in argv(yolo(quantized=False), release, program, **cache)] == list(words)
+
+
+def test_what_the_user_says_of_layers_comes_first_and_a_name_that_trtexec_would_split_is_left_out(yolo):
+    cache = {"route": Route.CALIBRATED, "calibration_cache": Path("yolo.cache"), "float_layers": ("a:b", "c,d", "e")}
+
+    assert "--layerPrecisions=e:fp16" in argv(yolo(quantized=False), "8.6", TRTEXEC, **cache)
+    assert OBEYED not in argv(yolo(quantized=False), "8.6", TRTEXEC, extra=("--layerPrecisions=*:fp16",), **cache)
+
+
 def test_programs_that_were_found_are_called_by_their_path(yolo):
     here = evolve(named("8.6"), trtexec=Path("/opt/trt/bin/trtexec"), polygraphy_path=Path("/env/bin/polygraphy"))
 

@@ -8,7 +8,7 @@ from polyyolo.calibration import cache_file, cache_manifest
 from polyyolo.calibration.exchange import to_table
 from polyyolo.errors import TableError
 from polyyolo.models.spec import load, read_spec
-from polyyolo.quantization.cache_exchange import Header, export_cache, fitted, import_scales, save
+from polyyolo.quantization.cache_exchange import Header, export_cache, fitted, import_scales
 from polyyolo.quantization.placement import NAMED, FloatBudget
 from polyyolo.quantization.quantize import placement_of, quantize
 from polyyolo.records import Preprocessing
@@ -41,7 +41,7 @@ def test_tensorrts_cache_becomes_a_table_without_head_and_decode(shared, models)
 
 def test_a_cache_becomes_a_qdq_model_with_its_scales(little, table, tmp_path):
     filled, placement = fitted(table, little, (64, 64), WHOLE)
-    save(export_cache(filled, little, placement, Header("10.3")), tmp_path / "yolo.cache", filled, little)
+    export_cache(filled, little, placement, tmp_path / "yolo.cache", Header("10.3"))
 
     found = import_scales(tmp_path / "yolo.cache", little, SMALL)
     filled, placement = fitted(found.table, little, (64, 64), WHOLE)
@@ -56,7 +56,8 @@ def test_a_cache_becomes_a_qdq_model_with_its_scales(little, table, tmp_path):
 def test_a_qdq_model_and_the_cache_of_the_same_table_say_the_same(little, table, tmp_path):
     filled, placement = fitted(table, little, (64, 64), WHOLE)
     quantize(little, filled, placement, tmp_path / "int8.onnx")
-    cache = export_cache(filled, little, placement, Header("8.6"))
+    export_cache(filled, little, placement, tmp_path / "yolo.cache", Header("8.6"))
+    cache = cache_file.read(tmp_path / "yolo.cache")
 
     found = import_scales(tmp_path / "int8.onnx", little, SMALL)
 
@@ -90,7 +91,7 @@ def test_the_manifest_tells_what_the_cache_was_made_with(little, table, tmp_path
     measured = evolve(table, pictures=24, set_sha256="c" * 64, method="imported")
     filled, placement = fitted(measured, little, (64, 64), WHOLE)
 
-    save(export_cache(filled, little, placement, Header("8.6")), tmp_path / "yolo.cache", filled, little)
+    export_cache(filled, little, placement, tmp_path / "yolo.cache", Header("8.6"))
 
     told = cache_manifest.read(tmp_path / "yolo.cache")
     assert (told.model_sha256, told.set_sha256, told.preprocessing) == (little.sha256, "c" * 64, SMALL)
@@ -100,29 +101,41 @@ def test_the_manifest_tells_what_the_cache_was_made_with(little, table, tmp_path
 
 def test_what_the_manifest_knows_of_the_preprocessing_goes_into_the_table(little, table, tmp_path):
     filled, placement = fitted(evolve(table, preprocessing=evolve(SMALL, pad=0)), little, (64, 64), WHOLE)
-    save(export_cache(filled, little, placement, Header("8.6")), tmp_path / "yolo.cache", filled, little)
+    export_cache(filled, little, placement, tmp_path / "yolo.cache", Header("8.6"))
 
     assert import_scales(tmp_path / "yolo.cache", little, SMALL).table.preprocessing.pad == 0
 
 
-def test_a_table_of_another_model_is_refused(little, table):
+def test_a_table_of_another_model_is_refused(little, table, tmp_path):
     _, placement = fitted(table, little, (64, 64), WHOLE)
 
     with pytest.raises(TableError, match="belongs to model ffffffffffff"):
-        export_cache(evolve(table, model_sha256="f" * 64), little, placement, Header("8.6"))
+        export_cache(evolve(table, model_sha256="f" * 64), little, placement, tmp_path / "yolo.cache", Header("8.6"))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_layers_in_float_have_scales_and_are_named_in_the_manifest(little, table, tmp_path):
+    filled, placement = fitted(table, little, (64, 64), evolve(WHOLE, names=("down1_conv",)))
+
+    manifest = export_cache(filled, little, placement, tmp_path / "yolo.cache", Header("8.6"))
+
+    scales = cache_file.read(tmp_path / "yolo.cache").scales
+    assert {"stem", "down1_conv", "down1"} <= set(scales), "TensorRT 8.6 builds no convolution and SiLU without them"
+    assert manifest.float_layers == ("node_of_down1_conv",), "as TensorRT's parser calls a node without a name"
+    assert cache_manifest.read(tmp_path / "yolo.cache") == manifest
 
 
 def test_other_algorithms_are_no_reason_to_refuse_scales(little, table, tmp_path):
     filled, placement = fitted(table, little, (64, 64), WHOLE)
-    cache = export_cache(filled, little, placement, Header("8.6", "MinMaxCalibration"))
-    cache_file.write(cache, tmp_path / "minmax.cache")
+    export_cache(filled, little, placement, tmp_path / "minmax.cache", Header("8.6", "MinMaxCalibration"))
 
     assert import_scales(tmp_path / "minmax.cache", little, SMALL).table.amax("images") == pytest.approx(1.0)
 
 
 def test_a_stale_cache_is_refused(little, table, tmp_path):
     filled, placement = fitted(table, little, (64, 64), WHOLE)
-    save(export_cache(filled, little, placement, Header("8.6")), tmp_path / "yolo.cache", filled, little)
+    export_cache(filled, little, placement, tmp_path / "yolo.cache", Header("8.6"))
     manifest = cache_manifest.read(tmp_path / "yolo.cache")
     cache_manifest.write(evolve(manifest, model_sha256="f" * 64), tmp_path / "yolo.cache")
 

@@ -12,7 +12,7 @@ from polyyolo.engines import toolchain
 from polyyolo.errors import InputError, TableError
 from polyyolo.images.lint import Severity
 from polyyolo.models.spec import read_spec
-from polyyolo.quantization.cache_exchange import Header, export_cache, fitted, save
+from polyyolo.quantization.cache_exchange import Header, export_cache, fitted
 from polyyolo.quantization.cache_fit import check, refuse_unfit
 from polyyolo.quantization.cache_tensors import all_int8, to_measure, typed_graph
 from polyyolo.quantization.placement import FloatBudget
@@ -34,7 +34,7 @@ def path(little, tmp_path):
     table = evolve(to_table(every, little, Preprocessing((64, 64))), method="mse", pictures=16, set_sha256="c" * 64)
     table = evolve(table, ranges={name: {"mse": 2.0} for name in every})
     table, placement = fitted(table, little, (64, 64), FloatBudget(0.0))
-    save(export_cache(table, little, placement, Header("8.6")), tmp_path / "yolo.cache", table, little)
+    export_cache(table, little, placement, tmp_path / "yolo.cache", Header("8.6"))
     return tmp_path / "yolo.cache"
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from polyyolo.calibration import cache_file
 from polyyolo.models.spec import read_spec
-from polyyolo.quantization.cache_tensors import all_int8, cache_tensors, ranges, to_measure, typed_graph
+from polyyolo.quantization.cache_tensors import all_int8, cache_tensors, float_layers, ranges, to_measure, typed_graph
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of
@@ -18,6 +18,10 @@ def tensors(model, placed, **budget):
     return cache_tensors(graph, placed(model, FloatBudget(stem=0.0, **budget)))
 
 
+def told(model, placed, **budget):
+    return float_layers(imported(model), placed(model, FloatBudget(stem=0.0, **budget)))
+
+
 def test_they_are_those_of_tensorrts_own_cache_without_the_head(shared, models):
     own = cache_file.read(shared / "fixtures/trtexec-8.6.0/yolov5s.entropy2.cache").scales
     graph = typed_graph(read_spec(models / "yolov5s-640.onnx"))
@@ -28,22 +32,15 @@ def test_they_are_those_of_tensorrts_own_cache_without_the_head(shared, models):
     assert len(named) == 197
 
 
-def test_what_surrounds_the_first_convolutions_is_left_out_so_that_they_stay_in_float(fragment, placed):
+def test_layers_kept_in_float_have_scales_and_are_told_to_the_builder(fragment, placed):
+    """A convolution and its SiLU are one layer in TensorRT 8.6, which it cannot build with half of their scales."""
     body = "a = Conv(x, a_w)\n r = Relu(a)\n b = Conv(r, b_w)\n s = Relu(b)\n c = Conv(s, c_w)\n y = Conv(c, d_w)"
     model = fragment(body, OUT, a_w=ONE, b_w=ONE, c_w=ONE, d_w=ONE)
+    model.graph.node[0].name = "the first"
 
-    assert tensors(model, placed) == ("x", "a", "r", "b", "s", "c")
-    assert tensors(model, placed, names=("a", "b")) == ("s", "c")
-
-
-def test_a_layer_kept_in_float_behind_an_int8_one_loses_its_output_only(fragment, placed):
-    """Without a scale on its input the INT8 layer before would fall back too."""
-    model = fragment(
-        "a = Conv(x, a_w)\n b = Conv(a, b_w)\n c = Conv(b, c_w)\n y = Conv(c, d_w)", OUT, **weights("abcd")
-    )
-
-    assert tensors(model, placed, names=("b",)) == ("x", "a", "b", "c"), "c needs b"
-    assert tensors(model, placed, names=("b", "c")) == ("x", "a")
+    assert tensors(model, placed, names=("a", "c")) == tensors(model, placed) == ("x", "a", "r", "b", "s", "c")
+    assert told(model, placed) == (), "the head has no scale and needs no word"
+    assert told(model, placed, names=("a", "c")) == ("the first", "node_of_c")
 
 
 def test_attention_stays_in_float(fragment, placed):

@@ -1,0 +1,293 @@
+"""Engines side by side on one GPU: how fast, how large and how accurate every precision and every route to INT8 is.
+
+On any machine, ``python benchmarks/engines.py make FOLDER MODEL...`` makes the ONNX models and the calibration cache
+as ``polyyolo engine`` does, and predicts in ONNX Runtime what INT8 keeps. On the GPU's machine, with trtexec and
+TensorRT's Python package, ``python benchmarks/engines.py run FOLDER`` builds, times and verifies; what is there
+already is not done again. ``python benchmarks/engines.py page FOLDER`` then writes the page. Every step is a command
+of polyyolo.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+from attrs import frozen
+from surroundings import DOCS, SHARED, publish, table
+
+MODELS = ("yolov5s-640", "yolov8n-640", "yolov4-tiny-416")
+PAGE = DOCS / "engines.md"
+ROUNDS = 3
+
+Row = dict[str, Any]
+
+
+@frozen
+class Way:
+    """One way from a model to an engine.
+
+    Attributes:
+        label: for people.
+        source: which ONNX it is built from: model, int8 or modelopt.
+        precision: of everything that INT8 does not decide.
+        cache: whose scales: ours, or TensorRT's own.
+        words: for trtexec.
+        predicts: the ONNX whose accuracy ONNX Runtime tells beforehand.
+    """
+
+    label: str
+    source: str = "model"
+    precision: str = "int8"
+    cache: str = ""
+    words: tuple[str, ...] = ()
+    predicts: str = ""
+
+
+WAYS = {
+    "fp32": Way("FP32, TF32 off", precision="fp32", words=("--noTF32",), predicts="model"),
+    "tf32": Way("FP32, TF32 on", precision="fp32", predicts="model"),
+    "fp16": Way("FP16", precision="fp16", predicts="model"),
+    "implicit": Way("INT8 with TensorRT's own calibration", cache="tensorrt"),
+    "modelopt": Way("INT8 by ModelOpt's Q/DQ", source="modelopt", predicts="modelopt"),
+    "qdq": Way("INT8 by polyyolo's Q/DQ", source="int8", predicts="int8"),
+    "cache": Way("INT8 by polyyolo's cache", cache="polyyolo", predicts="int8"),
+}
+
+
+@frozen
+class Cell:
+    """One engine of the table."""
+
+    folder: Path
+    model: str
+    way: str
+    batch: int
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return f"{self.way}-b{self.batch}"
+
+    def path(self, name: str) -> Path:
+        """Name one of the files of its model."""
+        return self.folder / self.model / name
+
+    @property
+    def onnx(self) -> Path:
+        """What it is built from, with the batch that it has."""
+        source = WAYS[self.way].source
+        return self.path(f"{source}.onnx" if self.batch == 1 else f"{source}-b{self.batch}.onnx")
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """Give the commands a common name."""
+
+
+@main.command()
+@click.argument("folder", type=Path)
+@click.argument("models", type=Path, nargs=-1)
+@click.option("--images", type=Path, default=SHARED / "data" / "coco128-train" / "images", help="to calibrate with")
+@click.option("--labelled", type=Path, default=SHARED / "data" / "coco128-val", help="to predict the accuracy on")
+@click.option("--modelopt", type=Path, help="a folder with ModelOpt's NAME-modelopt.onnx of the same models")
+def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, modelopt: Path | None) -> None:
+    """Make what engines are built from."""
+    for model in models or [SHARED / "models" / f"{name}.onnx" for name in MODELS]:
+        place = folder / model.stem
+        place.mkdir(parents=True, exist_ok=True)
+        run = ("--images", images, "--labelled", labelled, "--toolchain", "none", "--quiet", "-o", place / "run")
+        polyyolo("engine", model, *run, fine=(0, 1))
+        shutil.copy(place / "run" / "model.onnx", place / "model.onnx")
+        shutil.copy(place / "run" / "model.int8.onnx", place / "int8.onnx")
+        polyyolo("cache", "export", place / "run", "--tensorrt", "8.6", "-o", place / "polyyolo.cache")
+        if modelopt:
+            shutil.copy(modelopt / f"{model.stem}-modelopt.onnx", place / "modelopt.onnx")
+        predicted = {}
+        for source in ("model", "int8", "modelopt"):
+            if (place / f"{source}.onnx").exists():
+                predicted[source] = _accuracy(place / f"{source}.onnx", model, labelled, place / "verified" / source)
+        (place / "predicted.json").write_text(json.dumps(predicted, indent=1))
+
+
+@main.command()
+@click.argument("folder", type=Path)
+@click.option("--model", "models", multiple=True, help="name of a model; may be repeated  [all]")
+@click.option("--way", "ways", multiple=True, type=click.Choice(list(WAYS)), help="may be repeated  [all]")
+@click.option("--batch", "batches", multiple=True, type=int, default=(1,), show_default=True)
+@click.option("--images", type=Path, default=SHARED / "data" / "coco128-train" / "images", help="to calibrate with")
+@click.option("--labelled", type=Path, default=SHARED / "data" / "coco128-val", help="to measure on")
+@click.option("--word", "words", multiple=True, help="for trtexec, with every engine: --word=--avgTiming=2")
+@click.option("--step", "steps", multiple=True, type=click.Choice(["build", "measure"]), default=("build", "measure"))
+def run(  # noqa: PLR0913, PLR0917 - options of a command
+    folder: Path,
+    models: Sequence[str],
+    ways: Sequence[str],
+    batches: Sequence[int],
+    images: Path,
+    labelled: Path,
+    words: Sequence[str],
+    steps: Sequence[str],
+) -> None:
+    """Build, time and verify engines on this machine's GPU, batch by batch."""
+    for batch in batches:
+        cells = [Cell(folder, model, way, batch) for model in models or MODELS for way in ways or WAYS]
+        if "build" in steps:
+            for cell in cells:
+                build(cell, images, words)
+        if "measure" in steps:
+            measure([cell for cell in cells if cell.path(f"{cell.name}.plan").exists()], labelled)
+
+
+def build(cell: Cell, images: Path, words: Sequence[str]) -> None:
+    """Build one engine, unless it is there; a failure is part of the result."""
+    way, plan = WAYS[cell.way], cell.path(f"{cell.name}.plan")
+    if plan.exists():
+        return
+    if not cell.onnx.exists():
+        polyyolo("surgeon", "shape", cell.path(f"{way.source}.onnx"), cell.onnx, "--batch", cell.batch)
+    scales: tuple[object, ...] = ()
+    if way.cache:
+        cache = cell.path(f"{way.cache}.cache")
+        if way.cache == "tensorrt" and not cache.exists():
+            _calibrate_there(cell, images, cache)
+        scales = ("--calib", cache)
+    began = time.monotonic()
+    try:
+        polyyolo(
+            *("build", cell.onnx, "-o", plan, "--precision", way.precision, "--program", "trtexec", *scales),
+            *("--timing-cache", cell.path("timing.cache"), "--quiet", "--", *way.words, *words),
+        )
+    except subprocess.CalledProcessError as failed:
+        keep(cell, {"failed": failed.stderr.strip().splitlines()[:1]})
+        return
+    built = {"build_s": time.monotonic() - began, "size_mb": plan.stat().st_size / 1e6, "words": [*words]}
+    keep(cell, built)
+
+
+def _calibrate_there(cell: Cell, images: Path, cache: Path) -> None:
+    """Let TensorRT's entropy calibrator see the pictures; its cache is all that is kept."""
+    plan = cell.path("calibrating.plan")
+    feed = ("--calib", images, "--calibrator", "entropy2", "--quiet", "--", "--builder-optimization-level", "0")
+    polyyolo("build", cell.path("model.onnx"), "-o", plan, *feed)
+    shutil.move(f"{plan}.cache", cache)
+    plan.unlink()
+
+
+def measure(cells: Sequence[Cell], labelled: Path) -> None:
+    """Time engines in rounds, so that a change of clocks meets them all; then verify each."""
+    for number in range(ROUNDS):
+        for cell in cells:
+            _time(cell, number)
+    for cell in cells:
+        if "accuracy" not in kept(cell):
+            reference = cell.path("model.onnx" if cell.batch == 1 else f"model-b{cell.batch}.onnx")
+            plan = cell.path(f"{cell.name}.plan")
+            found = _accuracy(plan, reference, labelled, cell.path("verified") / cell.name, ("--model", cell.onnx))
+            keep(cell, {"accuracy": found})
+            told = polyyolo("inspect", "layers", plan, "--json")
+            cell.path(f"{cell.name}.layers.json").write_text(told)
+
+
+def _time(cell: Cell, number: int) -> None:
+    rounds = kept(cell).get("rounds", [])
+    if len(rounds) > number:
+        return
+    plan, out = cell.path(f"{cell.name}.plan"), cell.path(f"{cell.name}.benchmark.json")
+    copies = () if number == 0 else ("--no-end-to-end",)
+    told = polyyolo("bench", plan, "--duration", 2, *copies, "-o", out, "--json")
+    keep(cell, {"rounds": [*rounds, json.loads(told)["benchmarks"][0]]})
+
+
+def _accuracy(model: Path, reference: Path, labelled: Path, folder: Path, more: Sequence[object] = ()) -> Row:
+    told = polyyolo(
+        *("verify", model, *more, "--against", reference, "--labelled", labelled, "--json", "-o", folder),
+        fine=(0, 1, 5),
+    )
+    found = json.loads(told)
+    return {
+        "map50_95": found["accuracy"]["map50_95"],
+        "reference_map50_95": found["reference_accuracy"]["map50_95"],
+        "f1": found["agreement"]["0.9"],
+    }
+
+
+def polyyolo(*words: object, fine: Sequence[int] = (0,)) -> str:
+    """Run one command of polyyolo and give what it printed."""
+    argv = [sys.executable, "-c", "from polyyolo.cli import main; main()", *map(str, words)]
+    click.echo(f"polyyolo {' '.join(argv[3:])}", err=True)
+    ended = subprocess.run(argv, check=False, capture_output=True, text=True)
+    if ended.returncode not in fine or (fine and not ended.stdout and "--json" in argv):
+        click.echo(ended.stderr, err=True)
+        raise subprocess.CalledProcessError(ended.returncode, argv, ended.stdout, ended.stderr)
+    return ended.stdout
+
+
+def kept(cell: Cell) -> Row:
+    """Read what is known of an engine."""
+    path = cell.path(f"{cell.name}.json")
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def keep(cell: Cell, more: Row) -> None:
+    """Add to what is known of an engine."""
+    cell.path(f"{cell.name}.json").write_text(json.dumps({**kept(cell), **more}, indent=1))
+
+
+@main.command()
+@click.argument("folder", type=Path)
+@click.option("--page", type=Path, default=PAGE, help="Markdown page for the result")
+def page(folder: Path, page: Path) -> None:
+    """Write the page from what was brought back."""
+    parts = [_section(folder, model, batch) for model in MODELS for batch in _batches(folder, model)]
+    publish(page, "\n\n".join(parts))
+
+
+def _batches(folder: Path, model: str) -> list[int]:
+    return sorted(
+        {
+            int(path.stem.rpartition("-b")[2])
+            for path in (folder / model).glob("*-b[0-9]*.json")
+            if path.stem.rpartition("-b")[2].isdigit()
+        }
+    )
+
+
+def _section(folder: Path, model: str, batch: int) -> str:
+    predicted = json.loads((folder / model / "predicted.json").read_text())
+    rows = list(_rows(folder, model, batch, predicted))
+    head = ("", "GPU compute, ms", "images/s", "against implicit INT8", "MB", "mAP50-95", "predicted", "F1 with FP32")
+    return f"### {model}, batch {batch}\n\n{table(head, rows)}"
+
+
+def _rows(folder: Path, model: str, batch: int, predicted: Row) -> Iterator[tuple[str, ...]]:
+    cells = {way: kept(Cell(folder, model, way, batch)) for way in WAYS}
+    times = {
+        way: median(each["gpu_compute"]["median_ms"] for each in row["rounds"])
+        for way, row in cells.items()
+        if row.get("rounds")
+    }
+    for way, row in cells.items():
+        if way not in times:
+            continue
+        source = WAYS[way].predicts
+        accuracy = row.get("accuracy")
+        yield (
+            WAYS[way].label,
+            f"{times[way]:.4f}",
+            f"{1000 * batch / times[way]:,.0f}",
+            f"{times['implicit'] / times[way]:.2f}x" if "implicit" in times else "",
+            f"{row['size_mb']:.1f}",
+            f"{accuracy['map50_95']:.4f}" if accuracy else "",
+            f"{predicted[source]['map50_95']:.4f}" if source in predicted else "",
+            f"{accuracy['f1']:.3f}" if accuracy else "",
+        )
+
+
+if __name__ == "__main__":
+    main()
