@@ -5,20 +5,19 @@ bins are 0.8 percent wide at every magnitude, so no range has to be known before
 exactly. OpenCV counts 16-bit numbers faster than the model makes them (benchmarks/calibration_speed.py).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
+from polyyolo.calibration.watching import Watched, pieces
 from polyyolo.errors import ModelError
-from polyyolo.models.runtime import open_session
-from polyyolo.models.spec import load
+from polyyolo.images.ahead import ahead
 from polyyolo.progress import advance, step
 from polyyolo.records import ModelSpec
 
@@ -30,6 +29,10 @@ _INFINITE = 0x7F80  # upper half of float32 infinity: this bin and those above h
 _PLENTY = 1 << 16
 # Cells of one tensor and picture that are enough where something is seen.
 _PLACES = 512
+
+# Pictures in work at the same time. While one is counted, another is computed, and no core waits for the slowest part
+# of one operator; a third would take another 200 MB (YOLOv5s at 640).
+AT_ONCE = min(2, os.cpu_count() or 1)
 
 Counts = NDArray[np.int64]
 Look = Callable[[Mapping[str, NDArray[np.floating]]], Sequence[NDArray[np.floating]]]
@@ -50,9 +53,11 @@ class Histogram:
     largest: float
     seen: Counts = field(factory=lambda: np.zeros(BINS, np.int64))
 
-    def __add__(self, other: "Histogram") -> "Histogram":
-        """Fold two histograms of the same tensor into one."""
-        return Histogram(self.counts + other.counts, max(self.largest, other.largest), self.seen + other.seen)
+    def fold(self, other: "Histogram") -> "Histogram":
+        """Give the sum with another histogram of the same tensor, in this one's memory: this one is used up."""
+        np.add(self.counts, other.counts, out=self.counts)
+        np.add(self.seen, other.seen, out=self.seen)
+        return evolve(self, largest=max(self.largest, other.largest))
 
 
 def lower_edges() -> NDArray[np.float64]:
@@ -77,7 +82,7 @@ def histogram(values: NDArray[np.floating]) -> Histogram:
     """
     flat = np.ascontiguousarray(values, dtype=np.float32).reshape(1, -1)
     stride = next((stride for stride in (8, 4, 2) if flat.size >= stride * _PLENTY), 1)
-    counts = _count(flat[:, : flat.size - flat.size % stride], stride)
+    counts = _count(_upper_half(flat)[:, : flat.size - flat.size % stride : stride])
     if not np.isfinite(cv2.sumElems(flat)[0]):  # summed in float64, where float32 cannot overflow
         raise ModelError(
             "the model's activations hold NaN or infinity",
@@ -86,13 +91,34 @@ def histogram(values: NDArray[np.floating]) -> Histogram:
     return Histogram(counts, float(cv2.norm(flat, cv2.NORM_INF)))
 
 
-def _count(values: NDArray[np.float32], stride: int = 1) -> Counts:
-    """Count every ``stride``-th of contiguous values by the upper half of its bits, without the sign."""
-    if not values.size:
+def _upper_half(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """View the upper 16 bits of each value; the last axis must be contiguous."""
+    return values.view(np.uint16)[..., 1::2]
+
+
+def _count(upper: NDArray[np.uint16]) -> Counts:
+    """Count values by the upper halves of their bits, without the sign."""
+    if not upper.size:
         return np.zeros(BINS, np.int64)
-    # As 16-bit numbers, channel 1 of each group is the upper half of its first value.
-    upper = np.asarray(cv2.extractChannel(values.view(np.uint16).reshape(1, -1, 2 * stride), 1), np.uint16)
-    return cv2.calcHist([upper & _NO_SIGN], [0], None, [BINS], [0, BINS]).astype(np.int64).ravel()
+    bins = (upper & _NO_SIGN).reshape(1, -1)
+    return cv2.calcHist([bins], [0], None, [BINS], [0, BINS]).astype(np.int64).ravel()
+
+
+class _Totals:
+    """Histograms of several tensors being added up. Threads may add at once: sums do not depend on the order."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Histogram] = {}
+        self._lock = Lock()
+
+    def add(self, tensor: str, found: Histogram) -> None:
+        """Fold in what was counted of one tensor; ``found`` is not to be used afterwards."""
+        with self._lock:
+            self._found[tensor] = self._found[tensor].fold(found) if tensor in self._found else found
+
+    def of(self, tensors: Sequence[str]) -> dict[str, Histogram]:
+        """Give the sums in the order of ``tensors``; those that never came are missing."""
+        return {name: self._found[name] for name in tensors if name in self._found}
 
 
 def measure(
@@ -118,20 +144,27 @@ def measure(
         ModelError: the model cannot be run, or gives NaN or infinity.
     """
     outputs = [output.name for output in spec.outputs] if look else []
-    watched = Watched(spec, [name for name in dict.fromkeys((*tensors, *outputs)) if name != spec.image])
-    totals: dict[str, Histogram] = {}
-    with ThreadPoolExecutor() as pool, step(STEP, total):
+    names = [name for name in dict.fromkeys((*tensors, *outputs)) if name != spec.image]
+    watched, totals = Watched(spec, names, at_once=AT_ONCE), _Totals()
+
+    def parts() -> Iterator[tuple[int, NDArray[np.generic]]]:
         for number, batch in enumerate(batches):
-            for piece in pieces(spec, batch):
-                arrays: dict[str, NDArray[Any]] = {spec.image: piece, **watched.run(piece, number)}
-                boxes = look({name: arrays[name] for name in outputs}) if look else ()
-                maps = {arrays[name].shape[2:] for name in tensors if arrays[name].ndim == 4}
-                places = {shape: [where(each, piece.shape[2:], shape) for each in boxes] for shape in maps}
-                count = partial(_counted, places=places)
-                for name, found in zip(tensors, pool.map(count, [arrays[name] for name in tensors]), strict=True):
-                    totals[name] = totals[name] + found if name in totals else found
+            yield from ((number, piece) for piece in pieces(spec, batch))
             advance(STEP)
-    return totals
+
+    def fold(part: tuple[int, NDArray[np.generic]]) -> None:
+        number, piece = part
+        arrays: dict[str, NDArray[Any]] = {spec.image: piece, **watched.run(piece, number)}
+        boxes = look({name: arrays[name] for name in outputs}) if look else ()
+        maps = {arrays[name].shape[2:] for name in tensors if arrays[name].ndim == 4}
+        places = {shape: [where(each, piece.shape[2:], shape) for each in boxes] for shape in maps}
+        for name in tensors:
+            totals.add(name, _counted(arrays[name], places))
+
+    with step(STEP, total):
+        for _ in ahead(fold, parts(), workers=AT_ONCE, window=AT_ONCE + 1):
+            pass
+    return totals.of(tensors)
 
 
 def _counted(values: NDArray[np.floating], places: Mapping[tuple[int, ...], Sequence[NDArray[np.int64]]]) -> Histogram:
@@ -145,11 +178,9 @@ def _counted(values: NDArray[np.floating], places: Mapping[tuple[int, ...], Sequ
     there = places.get(values.shape[2:], ()) if values.ndim == 4 else ()
     if len(there) != len(values):
         return found
-    seen = [
-        picture.reshape(len(picture), -1).take(place, axis=1).astype(np.float32, copy=False).ravel()
-        for picture, place in zip(values, there, strict=True)
-    ]
-    return evolve(found, seen=_count(np.concatenate(seen)))
+    cells = _upper_half(np.ascontiguousarray(values, np.float32).reshape(*values.shape[:2], -1))
+    seen = [picture[:, place] for picture, place in zip(cells, there, strict=True)]
+    return evolve(found, seen=_count(np.concatenate(seen, axis=1)))
 
 
 def where(boxes: NDArray[np.floating], size: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -170,60 +201,3 @@ def where(boxes: NDArray[np.floating], size: tuple[int, ...], shape: tuple[int, 
         covered[int(top) : int(bottom), int(left) : int(right)] = True
     found = np.flatnonzero(covered)
     return found[:: -(-len(found) // _PLACES)] if len(found) else found
-
-
-class Watched:
-    """A model whose activations come out as well, always into the same memory.
-
-    ONNX Runtime would allocate 100 MB anew for each picture, and touching fresh memory costs as much as the inference.
-    """
-
-    def __init__(self, spec: ModelSpec, tensors: Sequence[str]) -> None:
-        model = load(spec.path)
-        present = {output.name for output in model.graph.output}
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in present)
-        self._image = spec.image
-        self._tensors = list(tensors)
-        self._session = open_session(model.SerializeToString())
-        self._memory: dict[str, NDArray[np.floating]] = {}
-        self._shape: tuple[int, ...] = ()
-
-    def run(self, batch: NDArray[np.generic], number: int) -> Mapping[str, NDArray[np.floating]]:
-        """Run one batch.
-
-        Returns:
-            tensor name -> its values, overwritten by the next run.
-
-        Raises:
-            ModelError: ONNX Runtime refuses the batch or fails in the model.
-        """
-        if not self._tensors:
-            return {}
-        try:
-            if batch.shape == self._shape:
-                self._refill(batch)
-            else:
-                self._memory = dict(
-                    zip(self._tensors, self._session.run(self._tensors, {self._image: batch}), strict=True)
-                )
-                self._shape = batch.shape
-        except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
-            raise ModelError(
-                f"ONNX Runtime cannot run the model on batch {number} of shape {batch.shape}: {error}",
-                fix="look at the model with: polyyolo inspect model",
-            ) from error
-        return self._memory
-
-    def _refill(self, batch: NDArray[np.generic]) -> None:
-        binding = self._session.io_binding()
-        binding.bind_cpu_input(self._image, batch)
-        for name, array in self._memory.items():
-            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        self._session.run_with_iobinding(binding)
-
-
-def pieces(spec: ModelSpec, batch: NDArray[np.generic]) -> Iterable[NDArray[np.generic]]:
-    """Cut a batch into single pictures where the model allows it: memory then does not grow with the batch."""
-    if isinstance(spec.image_input.dims[0], int):
-        return [batch]
-    return [batch[index : index + 1] for index in range(len(batch))]

@@ -18,17 +18,17 @@ WINDOW = 2 * WORKERS  # results that may wait: 8 tensors of 640x640 are 40 MB
 
 
 def ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int = WORKERS
+    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int = WORKERS, window: int = WINDOW
 ) -> Generator[Result, None, None]:
     """Yield ``work(item)`` for each item, in order, computed in threads; one worker does them one after another.
 
-    At most ``WINDOW`` results wait, however many items there are. An error in ``work`` is raised at its item's place.
+    At most ``window`` results wait, however many items there are. An error in ``work`` is raised at its item's place.
     Closing the iterator early drops what has not begun and waits for what has.
     """
     remaining = iter(items)
     with modest_opencv(), ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
         try:
-            waiting: deque[Future[Result]] = deque(pool.submit(work, item) for item in islice(remaining, WINDOW))
+            waiting: deque[Future[Result]] = deque(pool.submit(work, item) for item in islice(remaining, window))
             while waiting:
                 result = waiting.popleft().result()
                 waiting.extend(pool.submit(work, item) for item in islice(remaining, 1))

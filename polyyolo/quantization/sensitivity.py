@@ -14,7 +14,7 @@ import onnx
 from attrs import evolve
 from numpy.typing import NDArray
 
-from polyyolo.calibration.statistics import pieces
+from polyyolo.calibration.watching import pieces
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import load
 from polyyolo.progress import advance, step

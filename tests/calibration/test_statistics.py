@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from polyyolo.calibration import statistics
 from polyyolo.calibration.histogram_file import read, save
-from polyyolo.calibration.statistics import BINS, Histogram, Watched, histogram, magnitudes, measure
+from polyyolo.calibration.statistics import AT_ONCE, BINS, Histogram, histogram, magnitudes, measure
 from polyyolo.errors import ModelError, TableError
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import load, read_spec
@@ -103,7 +103,7 @@ def test_the_largest_floats_are_no_infinity():
 
 @given(arrays(np.float32, 40, elements=FLOATS), st.integers(1, 39))
 def test_two_histograms_add_up_to_that_of_all_values(values, cut):
-    total = histogram(values[:cut]) + histogram(values[cut:])
+    total = histogram(values[:cut]).fold(histogram(values[cut:]))
     whole = histogram(values)
 
     assert np.array_equal(total.counts, whole.counts)
@@ -245,6 +245,39 @@ def test_a_batch_gives_what_its_pictures_give_one_by_one(little_dynamic):
         assert np.array_equal(together[name].counts, apart[name].counts)
 
 
+def test_pictures_counted_at_the_same_time_add_up_to_what_they_are_one_after_the_other(little_yolo, monkeypatch):
+    spec = read_spec(little_yolo)
+    batches = [pictures_of(1, seed) for seed in range(20)]
+
+    together = measure(spec, OBSERVED, batches, 20)
+    monkeypatch.setattr(statistics, "AT_ONCE", 1)
+    apart = measure(spec, OBSERVED, batches, 20)
+
+    assert list(together) == list(apart) == OBSERVED
+    for name in OBSERVED:
+        assert np.array_equal(together[name].counts, apart[name].counts)
+        assert together[name].largest == apart[name].largest
+
+
+def test_no_more_batches_are_taken_than_are_worked_on_and_one(little_yolo):
+    """Memory stays flat where pictures come quicker than they are counted."""
+    taken, done = [], []
+
+    def batches():
+        for seed in range(12):
+            taken.append(seed)
+            assert len(taken) - len(done) <= AT_ONCE + 2
+            yield pictures_of(1, seed)
+
+    def look(outputs):
+        done.append(len(outputs))
+        return [np.empty((0, 4))]
+
+    measure(read_spec(little_yolo), OBSERVED, batches(), 12, look=look)
+
+    assert len(taken) == len(done) == 12
+
+
 def test_a_model_of_fixed_batch_gets_its_batches_whole(little_yolo, tmp_path):
     model = load(little_yolo)
     for value in (*model.graph.input, *model.graph.output):
@@ -255,25 +288,6 @@ def test_a_model_of_fixed_batch_gets_its_batches_whole(little_yolo, tmp_path):
     found = measure(read_spec(tmp_path / "two.onnx"), ["stem"], [pictures_of(2), pictures_of(2, 1)], 2)
 
     assert found["stem"].counts.sum() == 4 * 8 * 32 * 32
-
-
-def test_every_run_writes_to_the_same_memory(little_yolo):
-    watched = Watched(read_spec(little_yolo), ["stem", "split"])
-
-    first = watched.run(pictures_of(1), 0)
-    places = {name: array.ctypes.data for name, array in first.items()}
-    before = first["split"].copy()
-    second = watched.run(pictures_of(1, 1), 1)
-
-    assert {name: array.ctypes.data for name, array in second.items()} == places
-    assert not np.array_equal(second["split"], before)
-
-
-def test_pictures_of_another_size_get_memory_of_their_own(little_dynamic):
-    watched = Watched(read_spec(little_dynamic), ["stem"])
-
-    assert watched.run(pictures_of(1), 0)["stem"].shape == (1, 8, 32, 32)
-    assert watched.run(pictures_of(3), 1)["stem"].shape == (3, 8, 32, 32)
 
 
 def test_a_batch_that_does_not_fit_is_told_with_its_number_and_shape(little_yolo):

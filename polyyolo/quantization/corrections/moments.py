@@ -7,7 +7,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from polyyolo.calibration.statistics import Look, Watched, pieces, where
+from polyyolo.calibration.statistics import Look, where
+from polyyolo.calibration.watching import Watched, pieces
 from polyyolo.images.stream import batches
 from polyyolo.progress import advance
 from polyyolo.quantization.corrections.windows import Window

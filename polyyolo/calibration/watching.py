@@ -1,0 +1,79 @@
+"""Activations of a model while it runs: every tensor asked for comes out as well."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from threading import local
+from types import MappingProxyType
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from polyyolo.errors import ModelError
+from polyyolo.models.runtime import open_session
+from polyyolo.models.spec import load
+from polyyolo.records import ModelSpec
+
+
+class _Memory(local):
+    """Where one thread's activations go, and the shape of the batch that they are for."""
+
+    arrays: Mapping[str, NDArray[np.floating]] = MappingProxyType({})
+    shape: tuple[int, ...] = ()
+
+
+class Watched:
+    """A model whose activations come out as well, always into the same memory, a thread its own.
+
+    ONNX Runtime would allocate 100 MB anew for each picture, and touching fresh memory costs as much as the inference.
+    """
+
+    def __init__(self, spec: ModelSpec, tensors: Sequence[str], *, at_once: int = 1) -> None:
+        """Open the model; ``at_once`` is how many threads will call ``run``, each of which computes as well."""
+        model = load(spec.path)
+        present = {output.name for output in model.graph.output}
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in present)
+        self._image = spec.image
+        self._tensors = list(tensors)
+        # Whoever calls computes too: with ONNX Runtime's own threads that makes one a core.
+        threads = max(1, (os.cpu_count() or 1) - at_once + 1) if at_once > 1 else 0
+        self._session = open_session(model.SerializeToString(), threads=threads)
+        self._own = _Memory()
+
+    def run(self, batch: NDArray[np.generic], number: int) -> Mapping[str, NDArray[np.floating]]:
+        """Run one batch.
+
+        Returns:
+            tensor name -> its values, overwritten by the next run in the same thread.
+
+        Raises:
+            ModelError: ONNX Runtime refuses the batch or fails in the model.
+        """
+        if not self._tensors:
+            return {}
+        try:
+            if batch.shape == self._own.shape:
+                self._refill(batch)
+            else:
+                found = self._session.run(self._tensors, {self._image: batch})
+                self._own.arrays, self._own.shape = dict(zip(self._tensors, found, strict=True)), batch.shape
+        except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
+            raise ModelError(
+                f"ONNX Runtime cannot run the model on batch {number} of shape {batch.shape}: {error}",
+                fix="look at the model with: polyyolo inspect model",
+            ) from error
+        return self._own.arrays
+
+    def _refill(self, batch: NDArray[np.generic]) -> None:
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._image, batch)
+        for name, array in self._own.arrays.items():
+            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._session.run_with_iobinding(binding)
+
+
+def pieces(spec: ModelSpec, batch: NDArray[np.generic]) -> Iterable[NDArray[np.generic]]:
+    """Cut a batch into single pictures where the model allows it: memory then does not grow with the batch."""
+    if isinstance(spec.image_input.dims[0], int):
+        return [batch]
+    return [batch[index : index + 1] for index in range(len(batch))]
