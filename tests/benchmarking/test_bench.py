@@ -159,6 +159,20 @@ def test_what_is_of_the_engines_version_comes_before_trtexec_of_another(
     assert isinstance(choose(read_engine_file(plan), plan, "auto", plan), EventMeter)
 
 
+def test_where_nothing_is_of_the_engines_version_nothing_is_started(built, fake_trtexec, monkeypatch):
+    plan = built("8.6.0")
+    monkeypatch.setenv("TRTEXEC", str(fake_trtexec("10.16")))
+    monkeypatch.setattr("polyyolo.engines.bindings.version_of", lambda *_: "")
+
+    with pytest.raises(ToolchainError) as error:
+        choose(read_engine_file(plan), plan, "auto", plan)
+
+    assert error.value.message == (
+        f"{plan} was built with TensorRT 8.6.0.0, and 10.16.0 is here: engines do not move between versions"
+    )
+    assert "rebuild it here: polyyolo build MODEL.onnx" in error.value.fix
+
+
 def test_both_ways_give_the_same_record(built, tensorrt, cuda, monkeypatch):
     plan = built("8.6.0")
     tensorrt("8.6.0")

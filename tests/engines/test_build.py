@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from polyyolo import progress
 from polyyolo.engines.build import build
 from polyyolo.engines.plan import BuildOptions, Program, make_plan
 from polyyolo.engines.profiles import default
@@ -151,11 +152,42 @@ def test_a_full_disk_is_the_machines_fault(planned, log):
         build(planned("raise OSError(28, os.strerror(28))"), log)
 
 
+def test_a_builder_that_may_not_write_so_large_a_file_has_no_room(planned, log):
+    """``ulimit -f`` kills it where no size is left, before it could say anything."""
+    plan = planned("signal.signal(signal.SIGXFSZ, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGXFSZ)")
+
+    with pytest.raises(ToolchainError, match="no space is left on the disk"):
+        build(plan, log)
+
+    assert left(plan) == []
+
+
+def test_a_timing_cache_that_tensorrt_refuses_is_told(planned, log, tmp_path):
+    class Kept(progress.Silent):
+        def __init__(self):
+            self.told = []
+
+        def warned(self, message, fix):  # noqa: ARG002 - as listeners have it
+            self.told.append(message)
+
+    refused = "print('[W] [TRT] Myelin error from unknown graph. The timing cache will not be used!')"
+    plan, kept = planned(f"{refused}\n{GOOD['trtexec']}", "trtexec", timing_cache=tmp_path / "timing"), Kept()
+
+    with progress.listening(kept):
+        build(plan, log)
+
+    assert kept.told == [
+        f"TensorRT refused the timing cache {tmp_path / 'timing'}: nothing was lost but time (log: {log})"
+    ]
+
+
 @pytest.mark.parametrize(
     ("said", "fix"),
     [
         ("[!] Compute capability 9.0 (SM90) not supported by this TensorRT-RTX version.", "name another GPU"),
         ("CUDA initialization failure with error: 35", "--toolchain rtx builds without"),
+        ("CUDA initialization failure with error: 2. Please check your CUDA installation", "free memory"),
+        ("Cuda failure: out of memory", "free memory"),
         ("[E] Error Code 2: OutOfMemory (Requested size was 1 bytes.)", "lower max in the profile"),
         ("ModuleNotFoundError: No module named 'tensorrt_rtx'", "pip install 'polyyolo[rtx]'"),
         ("ModuleNotFoundError: No module named 'tensorrt'", "pip install 'polyyolo[tensorrt]'"),
