@@ -34,7 +34,7 @@ class Way:
 
     Attributes:
         label: for people.
-        source: which ONNX it is built from: model, int8 or modelopt.
+        source: which ONNX it is built from: model, int8, head or modelopt.
         precision: of everything that INT8 does not decide.
         cache: whose scales: ours, or TensorRT's own.
         words: for trtexec.
@@ -55,6 +55,7 @@ WAYS = {
     "fp16": Way("FP16", precision="fp16", predicts="model"),
     "implicit": Way("INT8 with TensorRT's own calibration", cache="tensorrt"),
     "modelopt": Way("INT8 by ModelOpt's Q/DQ", source="modelopt", predicts="modelopt"),
+    "head": Way("INT8 by polyyolo's Q/DQ, head only in float", source="head", predicts="head"),
     "qdq": Way("INT8 by polyyolo's Q/DQ", source="int8", predicts="int8"),
     "cache": Way("INT8 by polyyolo's cache", cache="polyyolo", predicts="int8"),
 }
@@ -101,15 +102,16 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
     for model in models or [SHARED / "models" / f"{name}.onnx" for name in MODELS]:
         place = folder / model.stem
         place.mkdir(parents=True, exist_ok=True)
-        run = ("--images", images, "--labelled", labelled, "--toolchain", "none", "--quiet", "-o", place / "run")
-        polyyolo("engine", model, *run, fine=(0, 1))
+        given = ("--images", images, "--labelled", labelled, "--toolchain", "none", "--quiet")
+        for source, floats in {"head": "none", "int8": "auto"}.items():
+            polyyolo("engine", model, *given, "--keep-float", floats, "-o", place / "run", fine=(0, 1))
+            shutil.copy(place / "run" / "model.int8.onnx", place / f"{source}.onnx")
         shutil.copy(place / "run" / "model.onnx", place / "model.onnx")
-        shutil.copy(place / "run" / "model.int8.onnx", place / "int8.onnx")
         polyyolo("cache", "export", place / "run", "--tensorrt", "8.6", "-o", place / "polyyolo.cache")
         if modelopt:
             shutil.copy(modelopt / f"{model.stem}-modelopt.onnx", place / "modelopt.onnx")
         predicted = {}
-        for source in ("model", "int8", "modelopt"):
+        for source in ("model", "int8", "head", "modelopt"):
             if (place / f"{source}.onnx").exists():
                 predicted[source] = _accuracy(place / f"{source}.onnx", model, labelled, place / "verified" / source)
         (place / "predicted.json").write_text(json.dumps(predicted, indent=1))
