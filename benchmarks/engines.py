@@ -188,12 +188,18 @@ def measure(cells: Sequence[Cell], labelled: Path) -> None:
             _time(cell, number)
     for cell in cells:
         if "accuracy" not in kept(cell):
-            reference = cell.path("model.onnx" if cell.batch == 1 else f"model-b{cell.batch}.onnx")
-            plan = cell.path(f"{cell.name}.plan")
-            found = _accuracy(plan, reference, labelled, cell.path("verified") / cell.name, ("--model", cell.onnx))
-            keep(cell, {"accuracy": found})
-            told = polyyolo("inspect", "layers", plan, "--json")
-            cell.path(f"{cell.name}.layers.json").write_text(told)
+            try:
+                _verify(cell, labelled)
+            except subprocess.CalledProcessError as failed:
+                keep(cell, {"failed": failed.stderr.strip().splitlines()[-3:]})
+
+
+def _verify(cell: Cell, labelled: Path) -> None:
+    reference = cell.path("model.onnx" if cell.batch == 1 else f"model-b{cell.batch}.onnx")
+    plan = cell.path(f"{cell.name}.plan")
+    found = _accuracy(plan, reference, labelled, cell.path("verified") / cell.name, ("--model", cell.onnx))
+    keep(cell, {"accuracy": found})
+    cell.path(f"{cell.name}.layers.json").write_text(polyyolo("inspect", "layers", plan, "--json"))
 
 
 def _time(cell: Cell, number: int) -> None:
