@@ -1,6 +1,5 @@
 """Activations of a model while it runs: every tensor asked for comes out as well."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from threading import local
 from types import MappingProxyType
@@ -29,15 +28,13 @@ class Watched:
     """
 
     def __init__(self, spec: ModelSpec, tensors: Sequence[str], *, at_once: int = 1) -> None:
-        """Open the model; ``at_once`` is how many threads will call ``run``, each of which computes as well."""
+        """Open the model; ``at_once`` is how many threads will call ``run``."""
         model = load(spec.path)
         present = {output.name for output in model.graph.output}
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in present)
         self._image = spec.image
         self._tensors = list(tensors)
-        # Whoever calls computes too: with ONNX Runtime's own threads that makes one a core.
-        threads = max(1, (os.cpu_count() or 1) - at_once + 1) if at_once > 1 else 0
-        self._session = open_session(model.SerializeToString(), threads=threads)
+        self._session = open_session(model.SerializeToString(), callers=at_once)
         self._own = _Memory()
 
     def run(self, batch: NDArray[np.generic], number: int) -> Mapping[str, NDArray[np.floating]]:
