@@ -37,7 +37,7 @@ def main(way: str, model: Path, images: Path, count: int, pictures: int) -> None
     """Choose the pictures, then time the way through them."""
     spec = read_spec(model)
     chosen = repeated(chosen_from(spec, images, count), pictures)
-    tensors = placement_of(spec, chosen.preprocessing.size, FloatBudget(stem=0)).observed
+    tensors = placement_of(spec, chosen.preprocessing.size, FloatBudget(stem=0)).measured
     with TemporaryDirectory() as folder, Stopwatch() as watch:
         if way == "plain":
             plain(spec, chosen)

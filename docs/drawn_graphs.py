@@ -128,21 +128,21 @@ def conv() -> Graph:
 
 
 def add() -> Graph:
-    """A bottleneck: the skip branch reaches the Add as INT8, the other as float."""
+    """A bottleneck: both branches reach the Add as INT8."""
     line = chain(
         146,
         *((24, "Q", "pair", 44), (92, "DQ", "pair", 44), (162, "Conv, SiLU", "int8", 96), (292, "Q DQ", "pair", 64)),
-        *((392, "Conv, SiLU", "int8", 96), (564, "Add", "moved", 60), (672, "Q DQ", "pair", 64)),
+        *((380, "Conv, SiLU", "int8", 96), (500, "Q DQ", "pair", 64), (588, "Add", "int8", 60), (672, "Q DQ", "pair", 64)),
     )
     return Graph(
-        title="A residual Add takes INT8 on its skip branch and float on the other",
+        title="A residual Add behind an activation function takes INT8 on both sides",
         size=(820, 204),
         boxes=line,
-        ways=[*row(line), [(114, 126), (114, 84), (594, 84), (594, 126)], [(736, 146), (772, 146)]],
+        ways=[*row(line), [(114, 126), (114, 84), (618, 84), (618, 126)], [(736, 146), (772, 146)]],
         notes=[
-            Note(12, 28, "A pair on both sides would round what Conv and SiLU give once more before it is added."),
+            Note(12, 28, "Conv and SiLU are one INT8 kernel, and the Add another: nothing is converted in between."),
             Note(190, 76, "skip branch: INT8, from the pair that the first Conv reads"),
-            Note(494, 186, "float: no pair here", "#b35900"),
+            Note(460, 186, "a scale of its own", "#b35900"),
         ],
     )
 

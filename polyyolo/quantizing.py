@@ -120,7 +120,7 @@ def _calibrate(space: Workspace, decisions: Decisions, prepared: ModelSpec, plac
     chosen = decisions.calibration
     assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
     for_cache = decisions.calibrates or decisions.request.for_both_routes
-    tensors = to_measure(typed_graph(prepared), placement) if for_cache else placement.observed
+    tensors = to_measure(typed_graph(prepared), placement) if for_cache else placement.measured
 
     def make() -> CalibrationTable:
         look = look_of(decisions.spec.head)

@@ -82,7 +82,7 @@ def to_measure(graph: gs.Graph, placement: Placement) -> tuple[str, ...]:
     """Name what a calibration must measure for a cache: of tensors with one scale what Q/DQ needs, and no Sigmoid."""
     bounded = {identity(node) for node in graph.nodes if node.op == "Sigmoid"}
     more = [name for name in cache_tensors(graph, placement) if name not in bounded.union(placement.tensors)]
-    return tuple(dict.fromkeys([*placement.observed, *more]))
+    return tuple(dict.fromkeys([*placement.measured, *more]))
 
 
 def ranges(table: CalibrationTable, graph: gs.Graph, placement: Placement) -> dict[str, float]:

@@ -3,7 +3,7 @@
 Scales are rounded up to what FP16 can hold, so that the same numbers serve a model cast to FP16 and one left in FP32.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -64,9 +64,10 @@ def insert(
     graph = imported(model)
     quantized = set(placement.nodes)
     scales = {name: _scale(group, placement, table) for group in placement.groups for name in group}
+    scales |= {name: _scale_of(name, table) for name in _branches(placement, scales, table)}
     tensors = graph.tensors()
-    skips = _skips(graph, scales)
-    readers = {name: _int8_readers(tensors[name], quantized, scales, skips) for name in scales}
+    summands = _summands(graph, scales)
+    readers = {name: _int8_readers(tensors[name], quantized, scales, summands) for name in scales}
     for node in [node for node in graph.nodes if identity(node) in quantized]:
         _quantize_weight(graph, node, weights.get(identity(node)))
     for name, nodes in readers.items():
@@ -76,11 +77,24 @@ def insert(
 
 def _scale(group: Sequence[str], placement: Placement, table: CalibrationTable) -> Scales:
     """Give the scale that a group shares: that of the widest among its tensors that were measured."""
-    widest = max((name for name in group if name in placement.observed), key=table.amax)
-    amax = table.amax(widest)
+    return _scale_of(max((name for name in group if name in placement.observed), key=table.amax), table)
+
+
+def _branches(placement: Placement, scales: Container[str], table: CalibrationTable) -> list[str]:
+    """Name the branches that residual Adds read as INT8: those of quantized nodes, beside an INT8 skip."""
+    nodes = set(placement.nodes)
+    return [
+        each.branch
+        for each in placement.residuals
+        if each.weighted in nodes and each.skip in scales and each.branch in table.ranges
+    ]
+
+
+def _scale_of(name: str, table: CalibrationTable) -> Scales:
+    amax = table.amax(name)
     if amax > LEVELS * float(np.finfo(np.float16).max):
         raise ModelError(
-            f"the model's tensor {widest!r} reaches {amax:g}, beyond what an INT8 scale in FP16 can hold",
+            f"the model's tensor {name!r} reaches {amax:g}, beyond what an INT8 scale in FP16 can hold",
             fix="check the model's weights and the pictures' preprocessing, or build with --precision fp32",
         )
     return half_scale(np.array(amax / LEVELS))
@@ -110,29 +124,33 @@ def channel_axis(node: gs.Node, weight: gs.Constant) -> int:
     return 1 if node.op == "ConvTranspose" else 0
 
 
-def _skips(graph: gs.Graph, scales: Mapping[str, Scales]) -> dict[str, str]:
-    """Find the skip branch of each residual Add: of its inputs that carry INT8 anyway, the one made first.
+def _summands(graph: gs.Graph, scales: Mapping[str, Scales]) -> dict[str, set[str]]:
+    """Find what each residual Add reads as INT8: the skip, and what carries INT8 for it alone.
+
+    The skip is that of its inputs with other readers that was made first.
 
     Args:
         graph: sorted topologically.
         scales: the tensors that carry INT8.
 
     Returns:
-        identity of the Add -> name of the tensor.
+        identity of the Add -> names of tensors.
     """
     order = {output.name: place for place, node in enumerate(graph.nodes) for output in node.outputs}
     found = {}
     for node in graph.nodes:
-        candidates = [tensor.name for tensor in activations(node) if tensor.name in scales and len(tensor.outputs) > 1]
+        known = [tensor for tensor in activations(node) if tensor.name in scales]
+        candidates = [tensor.name for tensor in known if len(tensor.outputs) > 1]
         if node.op == "Add" and len(activations(node)) == 2 and candidates:
-            found[identity(node)] = min(candidates, key=lambda name: order.get(name, -1))
+            skip = min(candidates, key=lambda name: order.get(name, -1))
+            found[identity(node)] = {skip, *(tensor.name for tensor in known if len(tensor.outputs) == 1)}
     return found
 
 
 def _int8_readers(
-    tensor: gs.Tensor, quantized: set[str], scales: Mapping[str, Scales], skips: Mapping[str, str]
+    tensor: gs.Tensor, quantized: set[str], scales: Mapping[str, Scales], summands: Mapping[str, set[str]]
 ) -> list[gs.Node]:
-    """Find the nodes that read this tensor as INT8: quantized ones, carriers of INT8, and Adds whose skip it is."""
+    """Find the nodes that read this tensor as INT8: quantized ones, carriers of INT8, and residual Adds."""
     direct = [node for node in tensor.outputs if identity(node) in quantized and data_of(node) is tensor]
     carriers = [
         node
@@ -141,7 +159,7 @@ def _int8_readers(
         and any(source is tensor for source in carried(node))
         and all(output.name in scales for output in node.outputs)
     ]
-    adds = [node for node in tensor.outputs if node.op == "Add" and skips.get(identity(node)) == tensor.name]
+    adds = [node for node in tensor.outputs if tensor.name in summands.get(identity(node), ())]
     return direct + carriers + adds
 
 

@@ -19,6 +19,7 @@ from attrs import frozen
 
 from polyyolo.quantization.topology import (
     CARRIERS,
+    Residual,
     behind_head,
     carried,
     data_of,
@@ -27,6 +28,7 @@ from polyyolo.quantization.topology import (
     is_decode,
     is_weighted,
     origin,
+    residuals_of,
 )
 
 HEAD, DECODE, STEM, NAMED = "head output", "behind the head", "nearest the image", "kept by name"
@@ -42,15 +44,22 @@ class Placement:
     Attributes:
         nodes: identities of the weighted nodes that run in INT8.
         observed: the inputs of all weighted nodes but the decode's: what a table must hold for any placement. What a
-            carrier hands on lies within them, so that nothing else needs measuring.
+            carrier hands on lies within them.
         groups: tensors that share one scale, each tensor in exactly one group.
         in_float: identity -> reason, for the weighted nodes that stay in float.
+        residuals: Adds whose branch is quantized, too, where its node and the skip are and the table knows its range.
     """
 
     nodes: tuple[str, ...]
     observed: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     in_float: Mapping[str, str]
+    residuals: tuple[Residual, ...] = ()
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Every tensor that is to be measured; a table may lack those that are not observed."""
+        return (*self.observed, *(each.branch for each in self.residuals))
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -89,6 +98,7 @@ def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Plac
         observed=_observed(graph, in_float),
         groups=_groups(graph, [data_of(node).name for node in nodes]),
         in_float=in_float,
+        residuals=residuals_of(graph),
     )
 
 

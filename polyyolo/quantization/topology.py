@@ -1,6 +1,7 @@
 """What a graph does, told by structure alone: which nodes carry weights, which are the head, which only move values."""
 
 import onnx_graphsurgeon as gs
+from attrs import frozen
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
 # These hand on the values they get, so that input and output can share one INT8 scale and the node runs in INT8.
@@ -19,10 +20,40 @@ CARRIERS = frozenset(
         "Flatten",
     }
 )
+GATES = frozenset({"Sigmoid", "HardSigmoid", "Tanh", "Softplus"})
+ACTIVATIONS = GATES | {
+    "BatchNormalization",
+    "Clip",
+    "Elu",
+    "Gelu",
+    "HardSwish",
+    "LeakyRelu",
+    "Mish",
+    "PRelu",
+    "Relu",
+    "Selu",
+    "Swish",
+    "ThresholdedRelu",
+}
 QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _RESHAPERS = frozenset(
     {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Identity", "Cast"}
 )
+
+
+@frozen
+class Residual:
+    """An Add of a tensor that others read too and of what an activation function made of a weighted node's output.
+
+    Attributes:
+        skip: name of the first.
+        branch: name of the second.
+        weighted: identity of the node.
+    """
+
+    skip: str
+    branch: str
+    weighted: str
 
 
 def activations(node: gs.Node) -> list[gs.Variable]:
@@ -111,6 +142,47 @@ def behind_head(graph: gs.Graph, heads: frozenset[str]) -> frozenset[str]:
         if identity(node) in found or identity(node) in heads:
             reached.update(id(output) for output in node.outputs)
     return frozenset(found)
+
+
+def residuals_of(graph: gs.Graph) -> tuple[Residual, ...]:
+    """Find the Adds of a skip to what an activation function makes of a weighted node's output, for the Add alone."""
+    found = []
+    for node in graph.nodes:
+        inputs = activations(node)
+        if node.op != "Add" or len(inputs) != 2:
+            continue
+        for skip, branch in (inputs, inputs[::-1]):
+            weighted = conv_behind(branch)
+            alone = len(branch.outputs) == 1 < len(skip.outputs)
+            if alone and weighted is not None and weighted is not _producer(branch):
+                found.append(Residual(str(skip.name), str(branch.name), identity(weighted)))
+                break
+    return tuple(found)
+
+
+def conv_behind(tensor: gs.Tensor) -> gs.Node | None:
+    """Give the weighted node behind a tensor, through its activation function if any; None where another made it."""
+    node = _producer(tensor)
+    while node is not None and not is_weighted(node):
+        value = gated(node)
+        if value is None and node.op not in ACTIVATIONS:
+            return None
+        node = _producer(value if value is not None else activations(node)[0])
+    return node
+
+
+def gated(node: gs.Node) -> gs.Tensor | None:
+    """Give x where a node is the Mul of x * Sigmoid(x), or of another gate: SiLU, Mish, HardSwish."""
+    factors = activations(node) if node.op == "Mul" else []
+    if len(factors) != 2:
+        return None
+    for value, gate in (factors, factors[::-1]):
+        tensor: gs.Tensor = gate
+        while tensor.inputs and tensor.inputs[0].op in GATES:
+            tensor = tensor.inputs[0].inputs[0]
+        if tensor is value and tensor is not gate:
+            return value
+    return None
 
 
 def from_image(graph: gs.Graph, image: str) -> frozenset[str]:

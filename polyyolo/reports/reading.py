@@ -9,7 +9,7 @@ from attrs import evolve
 
 from polyyolo import __version__, files
 from polyyolo.errors import InputError
-from polyyolo.quantization.placement import NAMED, SENSITIVE, STEM, FloatBudget
+from polyyolo.quantization.placement import CHOSEN, FloatBudget
 from polyyolo.records import Run
 from polyyolo.reports.writing import MANIFEST
 from polyyolo.workspace import REPORT
@@ -39,7 +39,7 @@ def read_run(folder: Path) -> Run:
 
 def float_of(run: Run) -> FloatBudget:
     """Say what a run kept in float of its own choice, by name: what no INT8 can have stays in float anyway."""
-    return FloatBudget(0.0, tuple(layer.name for layer in run.layers if layer.reason in {NAMED, SENSITIVE, STEM}))
+    return FloatBudget(0.0, tuple(layer.name for layer in run.layers if layer.reason in CHOSEN))
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:

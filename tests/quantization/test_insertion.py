@@ -43,7 +43,7 @@ def scales_of(model):
 
 def quantized(model, placed, table, amax=4.0, budget=None):
     placement = placed(model, *([budget] if budget else []))
-    made = insert(model, placement, table(dict.fromkeys(placement.observed, amax)))
+    made = insert(model, placement, table(dict.fromkeys(placement.measured, amax)))
     onnx.checker.check_model(made, full_check=True)
     return made
 
@@ -115,18 +115,57 @@ def test_weight_scales_follow_the_axis_of_the_outputs(fragment, placed, table, b
     assert scales_of(made)["w1"].shape == (shape[axis],)
 
 
-def test_an_add_takes_int8_on_its_skip_side_only(fragment, placed, table):
+def test_an_add_right_behind_a_convolution_takes_int8_on_its_skip_side_only(fragment, placed, table):
     """TensorRT fuses Conv and Add only when what comes from the convolution is left in float."""
-    body = """a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  d = Relu(c)  e = Add(b, d)
-              f = Conv(e, w3)  g = Relu(f)  h = Add(e, g)  y = Conv(h, w4)"""
+    body = """a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  e = Add(b, c)
+              f = Conv(e, w3)  h = Add(e, f)  y = Conv(h, w4)"""
 
     made = quantized(fragment(body, **dict.fromkeys(("w1", "w2", "w3", "w4"), SQUARE)), placed, table)
     by_output = producers(made)
 
     assert source_of(made, by_output["e"].input[0]) == "b"
-    assert by_output["e"].input[1] == "d"
+    assert by_output["e"].input[1] == "c"
     assert source_of(made, by_output["h"].input[0]) == "e"
-    assert by_output["h"].input[1] == "g"
+    assert by_output["h"].input[1] == "f"
+
+
+SILU = "s = Sigmoid(c)  d = Mul(c, s)"
+
+
+@pytest.mark.parametrize("activation", ["d = Relu(c)", "d = LeakyRelu(c)", SILU, SILU.replace("c, s", "s, c")])
+def test_behind_an_activation_function_an_add_takes_int8_on_both_sides(fragment, placed, table, activation):
+    """The function is one layer with its convolution, the Add another: both run in INT8, and nothing is converted."""
+    body = (
+        f"a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  {activation}  e = Add(b, d)  f = Conv(e, w3)  y = Conv(f, w4)"
+    )
+
+    made = quantized(fragment(body, **dict.fromkeys(("w1", "w2", "w3", "w4"), SQUARE)), placed, table)
+
+    assert [source_of(made, name) for name in producers(made)["e"].input] == ["b", "d"]
+    assert scales_of(made).keys() >= {"b", "d", "e"}
+
+
+def test_the_branch_of_a_convolution_in_float_stays_in_float(fragment, placed, table):
+    body = f"""a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  {SILU}  e = Add(b, d)
+               f = Conv(b, w3)  g = Add(e, f)  y = Conv(g, w4)"""
+    model = fragment(body, **dict.fromkeys(("w1", "w2", "w3", "w4"), SQUARE))
+
+    made = quantized(model, placed, table, budget=FloatBudget(0.0, names=("c",)))
+
+    assert source_of(made, producers(made)["e"].input[0]) == "b"
+    assert producers(made)["e"].input[1] == "d"
+
+
+def test_a_branch_whose_range_is_unknown_stays_in_float(fragment, placed, table):
+    """Scales that were made elsewhere need not have one."""
+    body = f"a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  {SILU}  e = Add(b, d)  y = Conv(e, w3)"
+    model = fragment(body, **dict.fromkeys(("w1", "w2", "w3"), SQUARE))
+    placement = placed(model)
+
+    made = insert(model, placement, table(dict.fromkeys(placement.observed, 4.0)))
+
+    assert set(placement.measured) - set(placement.observed) == {"d"}
+    assert producers(made)["e"].input[1] == "d"
 
 
 def test_the_skip_is_found_whichever_side_it_is_on(fragment, placed, table):
@@ -134,8 +173,7 @@ def test_the_skip_is_found_whichever_side_it_is_on(fragment, placed, table):
 
     made = quantized(fragment(body, **dict.fromkeys(("w1", "w2", "w3"), SQUARE)), placed, table)
 
-    assert producers(made)["e"].input[0] == "d"
-    assert source_of(made, producers(made)["e"].input[1]) == "b"
+    assert [source_of(made, name) for name in producers(made)["e"].input] == ["d", "b"]
 
 
 def test_an_add_of_a_constant_is_no_skip(fragment, placed, table):

@@ -74,6 +74,11 @@ MISTAKES = {
     "network-input": (CLEAN.replace("Conv(x, w0)", "Conv(x@s, w0@ws)"), {}, ["x"]),
     "add-conv-branch": (RESIDUAL.replace("Add(a@s, d)", "Add(a@s, d@t)"), {}, ["e: reads d"]),
     "add-skip-branch": (RESIDUAL.replace("Add(a@s, d)", "Add(a, d)"), {}, ["e: a"]),
+    "add-activation-branch": (
+        RESIDUAL.replace("e = Add(a@s, d)", "h = Relu(d)\ne = Add(a@s, h)"),
+        {},
+        ["e: h, for which no scale is known: calibrate it"],
+    ),
     "untied": (
         CARRIED.replace("MaxPool<kernel_shape = [1, 1]>(b@s)", "MaxPool<kernel_shape = [1, 1]>(b@t)"),
         WIDE,
@@ -94,7 +99,7 @@ def test_each_mistake_is_found_by_its_rule_alone(qdq, findings, rule):
     assert list(found) == [rule]
     if expected is not None:
         assert [", ".join(each.names) + (each.detail and f": {each.detail}") for each in found[rule]] == expected
-    assert all(each.mendable for each in found[rule]) == (rule != "network-input")
+    assert all(each.mendable for each in found[rule]) == (rule not in {"network-input", "add-activation-branch"})
 
 
 def test_errors_come_first_and_the_share_of_int8_last(qdq, spec):
@@ -122,6 +127,13 @@ def test_a_pair_inside_silu_and_one_inside_mish_are_found(qdq, findings):
         "conv-activation": ["read by Mul"]
     }
     assert list(findings(qdq(mish))) == ["conv-activation"]
+
+
+def test_both_sides_of_an_add_behind_an_activation_function_may_be_quantized(qdq, findings):
+    """TensorRT fuses the function into the convolution, and adds in INT8."""
+    body = RESIDUAL.replace("e = Add(a@s, d)", "h = Relu(d)\ne = Add(a@s, h@t)")
+
+    assert findings(qdq(body)) == {}
 
 
 def test_a_product_of_two_other_tensors_is_no_activation(qdq, findings):
@@ -236,7 +248,7 @@ def test_what_polyyolo_quantizes_is_clean_in_fp32_and_in_fp16(little_yolo, findi
     model = load(little_yolo)
     for budget in (0.0, 0.1):
         placement = placed(model, FloatBudget(stem=budget), dict.fromkeys(_names(model), 1))
-        made = insert(model, placement, table(dict.fromkeys(placement.observed, 4.0)))
+        made = insert(model, placement, table(dict.fromkeys(placement.measured, 4.0)))
 
         assert {*findings(made), *findings(to_half(made, "images"))} <= ({"network-input"} if not budget else set())
 

@@ -6,16 +6,17 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from polyyolo.quantization.lint.pairs import Pair
-from polyyolo.quantization.lint.places import conv_behind
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.values import usable
 from polyyolo.quantization.lint.view import View, reaches, title
-from polyyolo.quantization.topology import CARRIERS, activations, carried, identity
+from polyyolo.quantization.topology import CARRIERS, activations, carried, conv_behind, identity, is_weighted
 
 
 def convolved_sides(view: View) -> Iterator[Spot]:
-    """A pair between a convolution and the Add that could be fused into it."""
+    """A pair between a convolution and the Add that could be fused into it, no activation function being in between."""
     for node, skip, main in _residuals(view):
+        if not _is_bare(view.twin_of(node).inputs[main]):
+            continue
         pair = view.pair_before(node.inputs[main])
         both = skip is not None or all(view.pair_before(tensor) is not None for tensor in node.inputs)
         if pair is not None and both:
@@ -33,6 +34,24 @@ def bare_skips(view: View) -> Iterator[Spot]:
         pair = next((pair for pair in view.activations() if pair.source is tensor and pair.dequantize), None)
         detail = f"{tensor.name}" if pair else f"{tensor.name}, for which no scale is known: calibrate it"
         yield Spot((title(node),), detail, (pair,) if pair else (), (node,), mendable=pair is not None)
+
+
+def activated_sides(view: View) -> Iterator[Spot]:
+    """What an activation function made of an INT8 convolution, read in float by an Add whose skip is INT8."""
+    quantized = set(view.placement.nodes)
+    for node, skip, main in _residuals(view):
+        tensor = view.twin_of(node).inputs[main]
+        conv = conv_behind(tensor)
+        if skip is None or _is_bare(tensor) or conv is None or identity(conv) not in quantized:
+            continue
+        if view.pair_before(node.inputs[skip]) and not view.pair_before(node.inputs[main]):
+            detail = f"{tensor.name}, for which no scale is known: calibrate it"
+            yield Spot((title(node),), detail, (), (node,), mendable=False)
+
+
+def _is_bare(tensor: gs.Tensor) -> bool:
+    """Whether a tensor comes out of a weighted node as it is."""
+    return bool(tensor.inputs) and is_weighted(tensor.inputs[0])
 
 
 def untied(view: View) -> Iterator[Spot]:

@@ -7,23 +7,16 @@ import onnx_graphsurgeon as gs
 from polyyolo.quantization.lint.pairs import Pair
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, is_int8, origin, producer, title
-from polyyolo.quantization.topology import CARRIERS, activations, data_of, identity, is_decode, is_weighted
+from polyyolo.quantization.topology import (
+    ACTIVATIONS,
+    CARRIERS,
+    data_of,
+    gated,
+    identity,
+    is_decode,
+    is_weighted,
+)
 
-GATES = frozenset({"Sigmoid", "HardSigmoid", "Tanh", "Softplus"})
-ACTIVATIONS = GATES | {
-    "BatchNormalization",
-    "Clip",
-    "Elu",
-    "Gelu",
-    "HardSwish",
-    "LeakyRelu",
-    "Mish",
-    "PRelu",
-    "Relu",
-    "Selu",
-    "Swish",
-    "ThresholdedRelu",
-}
 SENSITIVE = frozenset(
     {"Exp", "Erf", "Gelu", "InstanceNormalization", "LayerNormalization", "LogSoftmax", "ReduceSum", "Softmax"}
 )
@@ -134,17 +127,6 @@ def unused(view: View) -> Iterator[Spot]:
             )
 
 
-def conv_behind(tensor: gs.Tensor) -> gs.Node | None:
-    """Give the weighted node behind a tensor of the float twin, through its activation; None where another made it."""
-    node = producer(tensor)
-    while node is not None and not is_weighted(node):
-        gated = _gated(node)
-        if gated is None and node.op not in ACTIVATIONS:
-            return None
-        node = producer(gated if gated is not None else activations(node)[0])
-    return node
-
-
 def _is_dfl(view: View, node: gs.Node) -> bool:
     return node.op == "Softmax" or is_decode(view.twin_of(node))
 
@@ -153,25 +135,10 @@ def _continues(view: View, made_by: gs.Node, reader: gs.Node) -> bool:
     """Whether a reader is the activation of the node that made a tensor, or another part of the same activation."""
     if identity(reader) in view.decode or reader.op == "QuantizeLinear":
         return False
-    gated = _gated(view.twin_of(reader))
-    if gated is not None:
+    if gated(view.twin_of(reader)) is not None:
         return True
     starts = is_weighted(made_by) or made_by.op in {"BatchNormalization", "Add"}
     return reader.op in ACTIVATIONS and (starts or (made_by.op, reader.op) == ("Softplus", "Tanh"))
-
-
-def _gated(node: gs.Node) -> gs.Tensor | None:
-    """Give x where a node of the twin is the Mul of x * Sigmoid(x), or of another gate: SiLU, Mish, HardSwish."""
-    factors = activations(node) if node.op == "Mul" else []
-    if len(factors) != 2:
-        return None
-    for value, gate in (factors, factors[::-1]):
-        tensor: gs.Tensor = gate
-        while tensor.inputs and tensor.inputs[0].op in GATES:
-            tensor = tensor.inputs[0].inputs[0]
-        if tensor is value and tensor is not gate:
-            return value
-    return None
 
 
 def _gains(view: View, reader: gs.Node) -> bool:

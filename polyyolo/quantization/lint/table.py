@@ -143,6 +143,13 @@ CHECKS: Mapping[Rule, Callable[[View], Iterator[Spot]]] = MappingProxyType(
             "let the Add read the skip branch through Q/DQ as well",
         ): branches.bare_skips,
         Rule(
+            "add-activation-branch",
+            WARNING,
+            "an Add reads its skip in INT8 and what an activation function made of an INT8 convolution in float",
+            "TensorRT converts the skip in a kernel of its own, and does not fuse the function into the convolution",
+            "quantize that branch, too",
+        ): branches.activated_sides,
+        Rule(
             "half-quantized",
             WARNING,
             "only one factor of a convolution is quantized",
