@@ -132,7 +132,12 @@ def add() -> Graph:
     line = chain(
         146,
         *((24, "Q", "pair", 44), (92, "DQ", "pair", 44), (162, "Conv, SiLU", "int8", 96), (292, "Q DQ", "pair", 64)),
-        *((380, "Conv, SiLU", "int8", 96), (500, "Q DQ", "pair", 64), (588, "Add", "int8", 60), (672, "Q DQ", "pair", 64)),
+        *(
+            (380, "Conv, SiLU", "int8", 96),
+            (500, "Q DQ", "pair", 64),
+            (588, "Add", "int8", 60),
+            (672, "Q DQ", "pair", 64),
+        ),
     )
     return Graph(
         title="A residual Add behind an activation function takes INT8 on both sides",

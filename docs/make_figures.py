@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from polyyolo.calibration import histogram_file, statistics, thresholds
 from polyyolo.calibration.statistics import Histogram
+from polyyolo.quantization.flow import Flow
 from polyyolo.quantization.sensitivity import most_costly
 from polyyolo.records import Sensitivity
 
@@ -44,6 +45,12 @@ class Costs:
     image: str
     total_macs: int
     found: tuple[Sensitivity, ...]
+
+    @property
+    def flow(self) -> Flow:
+        """The work alone: what lies between the nodes was not kept."""
+        work = {each.tensor: each.macs for each in self.found}
+        return Flow({**work, "others": self.total_macs - sum(work.values())})
 
 
 def keep(run: Path) -> None:
@@ -155,7 +162,7 @@ def budget(axes: "Axes", costs: Costs) -> None:
 
 def _left(costs: Costs, share: float) -> float:
     """Sum the noise of what runs in INT8."""
-    kept = set(most_costly(costs.found, costs.total_macs, share, costs.image))
+    kept = set(most_costly(costs.found, costs.flow, share, costs.image))
     return sum(each.noise for each in costs.found if each.tensor not in kept)
 
 

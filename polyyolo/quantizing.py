@@ -15,6 +15,7 @@ from polyyolo.errors import ModelError
 from polyyolo.images.preview import contact_sheet
 from polyyolo.images.stream import batches
 from polyyolo.quantization.cache_tensors import to_measure, typed_graph
+from polyyolo.quantization.flow import flow_of
 from polyyolo.quantization.placement import FloatBudget, Placement
 from polyyolo.quantization.quantize import placement_of, quantize, refuse_unknown
 from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
@@ -81,7 +82,7 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     budget = evolve(
         widest,
         stem=decisions.request.budget if by_place else 0,
-        sensitive=most_costly(found, sum(macs_of(prepared, size).values()), decisions.request.budget, prepared.image),
+        sensitive=most_costly(found, flow_of(prepared, size), decisions.request.budget, prepared.image),
     )
     placement = placement_of(prepared, size, budget)
     _refuse_nothing(decisions, placement)

@@ -18,6 +18,7 @@ from polyyolo.calibration.watching import pieces
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import load
 from polyyolo.progress import advance, step
+from polyyolo.quantization.flow import Flow
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.insertion import insert
 from polyyolo.quantization.placement import Placement
@@ -104,29 +105,33 @@ def sensitivities(
     return tuple(sorted(found, key=lambda each: -each.noise))
 
 
-def most_costly(found: Sequence[Sensitivity], total_macs: int, budget: float, image: str = "") -> tuple[str, ...]:
+def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float, image: str = "") -> tuple[str, ...]:
     """Choose the nodes with the most noise for the time that INT8 saves there, as many as fit into a share of all work.
 
-    Work stands for time, but for what reads the picture: TensorRT fills its 3 channels up to 32 for INT8, and a
-    YOLOv5s took 68 microseconds in its first convolution then, conversions included, instead of 43 in FP16
-    (TensorRT 8.6.0, H200). INT8 saves nothing there, so that it comes first.
+    One after the other, since what a node costs in float depends on its neighbours: two in a row have one border less.
+    What reads the picture comes first: TensorRT fills its 3 channels up to 32 for INT8, and a YOLOv5s took 68
+    microseconds in its first convolution then, conversions included, instead of 43 in FP16 (TensorRT 8.6.0, H200).
 
     Args:
         found: from ``sensitivities``.
-        total_macs: of the whole model.
-        budget: share of them that may stay in float, 0 to 1.
+        flow: what float costs in time.
+        budget: share of the model's multiply-accumulates that may stay in float, 0 to 1.
         image: the model's input for pictures.
 
     Returns:
         identities of nodes.
     """
-    room = budget * total_macs
-    chosen: list[str] = []
-    for each in sorted(found, key=lambda each: (each.tensor != image, -each.noise / max(each.macs, 1))):
-        if each.macs <= room and each.noise > 0:
-            room -= each.macs
-            chosen.extend(each.nodes)
-    return tuple(chosen)
+    room = budget * flow.work
+    chosen: tuple[str, ...] = ()
+    left = [each for each in found if each.noise > 0]
+    while fitting := [each for each in left if each.macs <= room]:
+        before = flow.cost(chosen)
+        gains = {each.tensor: each.noise / max(flow.cost((*chosen, *each.nodes)) - before, 1.0) for each in fitting}
+        best = max(fitting, key=lambda each: (each.tensor == image, gains[each.tensor]))
+        room -= best.macs
+        chosen += best.nodes
+        left.remove(best)
+    return chosen
 
 
 def _readers(spec: ModelSpec, placement: Placement) -> dict[str, tuple[str, ...]]:

@@ -23,12 +23,18 @@ def macs(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> dict
     Returns:
         node identity -> count; nodes whose output shape cannot be inferred are left out.
     """
-    shapes = _shapes(model, spec, size)
+    shapes = shapes_at(model, spec, size)
     counted = {identity(node): _count(node, shapes) for node in imported(model).nodes if is_weighted(node)}
     return {name: count for name, count in counted.items() if count}
 
 
-def _shapes(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> Mapping[str, tuple[int, ...]]:
+def values_in(shape: tuple[int, ...]) -> int:
+    """Count the values of a tensor; 0 where its shape is not known."""
+    return math.prod(shape) if shape else 0
+
+
+def shapes_at(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> Mapping[str, tuple[int, ...]]:
+    """Infer the shape of every tensor for one picture of ``size`` (height, width); an unknown dimension is 0."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     del fixed.graph.value_info[:]

@@ -6,6 +6,7 @@ from attrs import evolve
 
 from polyyolo import progress
 from polyyolo.models.spec import load, read_spec
+from polyyolo.quantization.flow import Flow
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of
 from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
@@ -145,6 +146,12 @@ def measured(*entries):
     return [Sensitivity(name, (name,), noise, work) for name, noise, work in entries]
 
 
+def flow(found, **between):
+    """A model of 100 multiply-accumulates, those among them."""
+    work = {each.tensor: each.macs for each in found}
+    return Flow({**work, "others": 100 - sum(work.values())}, **between)
+
+
 @pytest.mark.parametrize(
     ("budget", "chosen"),
     [
@@ -158,23 +165,33 @@ def measured(*entries):
 def test_the_most_noise_for_its_work_is_kept_in_float_while_the_budget_lasts(budget, chosen):
     found = measured(("large", 3.0, 30), ("dense", 2.0, 10), ("small", 0.5, 6), ("idle", 0.01, 20), ("exact", 0.0, 1))
 
-    assert most_costly(found, 100, budget) == chosen
+    assert most_costly(found, flow(found), budget) == chosen
+
+
+def test_a_neighbour_of_what_is_in_float_costs_less_than_an_island_of_its_own():
+    """Work and noise of the two are alike; between the picture and b nothing has to be converted."""
+    found = measured(("images", 0.5, 10), ("a", 1.0, 10), ("b", 1.0, 10))
+    readers = {"images": {"b"}, "b": {"c"}, "c": {"a"}, "a": {"d"}}
+    between = flow(found, readers=readers, values=dict.fromkeys(readers, 10))
+
+    assert most_costly(found, between, 0.2, "images") == ("images", "b")
+    assert most_costly(found, flow(found), 0.2, "images") == ("images", "a")
 
 
 def test_what_reads_the_picture_comes_first_where_it_fits():
     found = measured(("large", 3.0, 30), ("dense", 2.0, 10), ("images", 0.01, 5))
 
-    assert most_costly(found, 100, 0.15, "images") == ("images", "dense")
-    assert most_costly(found, 100, 0.10, "images") == ("images",)
-    assert most_costly(found, 100, 0.04, "images") == ()
+    assert most_costly(found, flow(found), 0.15, "images") == ("images", "dense")
+    assert most_costly(found, flow(found), 0.10, "images") == ("images",)
+    assert most_costly(found, flow(found), 0.04, "images") == ()
 
 
 def test_all_nodes_that_read_a_tensor_go_together():
     found = [Sensitivity("x", ("a", "b"), 1.0, 10)]
 
-    assert most_costly(found, 100, 0.10) == ("a", "b")
-    assert most_costly(found, 100, 0.09) == ()
+    assert most_costly(found, flow(found), 0.10) == ("a", "b")
+    assert most_costly(found, flow(found), 0.09) == ()
 
 
 def test_nothing_measured_leaves_nothing_in_float():
-    assert most_costly((), 100, 0.5) == ()
+    assert most_costly((), flow(()), 0.5) == ()

@@ -1,0 +1,45 @@
+"""What keeping nodes in float costs in time, borders included."""
+
+import pytest
+
+from polyyolo.models.spec import read_spec
+from polyyolo.quantization.flow import MACS_PER_BYTE, Flow, flow_of
+from polyyolo.quantization.work import macs_of
+
+CHAIN = {"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": set()}
+WORK = {"a": 1000, "b": 1000, "c": 1000, "d": 1000}
+VALUES = {"a": 1, "b": 1, "c": 0, "d": 0}
+
+
+@pytest.mark.parametrize(
+    ("in_float", "chosen", "moved"),
+    [
+        ("", "", 0),
+        ("", "a", 4),  # what a gives is quantized
+        ("", "b", 10 + 4),  # a gives FP16 to b alone, and what b gives is quantized
+        ("", "ab", 2 + 4),  # nothing is converted between them
+        ("", "abcd", 2 + 2),
+        ("", "d", 13),  # b gives both, FP16 and INT8
+        ("d", "", 13),
+        ("d", "b", 10 + 4),
+        ("cd", "b", 10 + 2),
+    ],
+)
+def test_each_border_of_float_has_its_conversions(in_float, chosen, moved):
+    flow = Flow(WORK, CHAIN, VALUES, frozenset(in_float))
+
+    assert flow.cost(tuple(chosen)) == 1000 * len({*in_float, *chosen}) + MACS_PER_BYTE * moved
+
+
+def test_a_whole_model_is_followed_through_concat_split_and_add(little_yolo):
+    spec = read_spec(little_yolo)
+
+    flow = flow_of(spec, (64, 64))
+
+    assert flow.macs == macs_of(spec, (64, 64))
+    assert flow.in_float == {"h3", "h4", "h5"}
+    assert flow.readers["cv1_conv"] == {"m1_conv", "cv2_conv"}
+    assert flow.readers["m2_conv"] == {"cv2_conv"}
+    assert flow.readers["p3_conv"] == {"p4_conv", "h3"}
+    assert flow.readers["p5_conv"] == {"top_conv"}
+    assert flow.values["stem_conv"] == 8 * 32 * 32
