@@ -42,6 +42,7 @@ class BuildOptions:
         feed: pictures for TensorRT's own calibrator, which then writes ``calibration_cache``; None where it is there.
         float_layers: layers that have a scale in ``calibration_cache`` and shall run in FP16 all the same.
         extra: words for the program, put behind ours as they are.
+        beside_int8: what layers that are not INT8 may run in besides FP32, where flags decide: FP16, or FP32 alone.
     """
 
     precision: Precision = Precision.INT8
@@ -55,6 +56,7 @@ class BuildOptions:
     feed: Feed | None = None
     float_layers: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    beside_int8: Precision = Precision.FP16
 
     @property
     def extra_options(self) -> tuple[str, ...]:
@@ -98,11 +100,9 @@ class Job:
         """Precision flags that trtexec and Polygraphy spell alike; FP16 beside INT8, or the rest runs in FP32."""
         if self.typing is Typing.STRONG:
             return ()
-        return {
-            Precision.FP32: (),
-            Precision.FP16: ("--fp16",),
-            Precision.INT8: ("--int8", "--fp16"),
-        }[self.options.precision]
+        if self.options.precision is Precision.INT8:
+            return ("--int8", *(("--fp16",) if self.options.beside_int8 is Precision.FP16 else ()))
+        return ("--fp16",) if self.options.precision is Precision.FP16 else ()
 
     @property
     def is_strong_by_nature(self) -> bool:

@@ -40,10 +40,15 @@ class Run(Protocol):
         """Run to the end."""
 
 
-def run_logged(command: Command, log: Path) -> Ended:
+def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended:
     """Run a command to its end; the log begins with the command itself.
 
     An exception in between, Ctrl-C among them, ends the program first: interrupt, terminate, kill.
+
+    Args:
+        command: what runs.
+        log: file for everything that it prints.
+        folder: where it runs; None for the current one.
 
     Raises:
         ToolchainError: the program cannot be started, or the disk is full.
@@ -55,7 +60,7 @@ def run_logged(command: Command, log: Path) -> Ended:
         with log.open("w", encoding="utf-8") as stream:
             stream.write(f"$ {shell_line(command)}\n")
             stream.flush()
-            child = _started(command)
+            child = _started(command, folder)
             try:
                 for line in child.stdout or ():
                     stream.write(line)
@@ -67,12 +72,13 @@ def run_logged(command: Command, log: Path) -> Ended:
     return Ended(status, tuple(lines))
 
 
-def _started(command: Command) -> "subprocess.Popen[str]":
+def _started(command: Command, folder: Path | None) -> "subprocess.Popen[str]":
     # A user who exported the RTX switch for his own work must still get the TensorRT that the plan names.
     inherited = {name: value for name, value in os.environ.items() if name != "POLYGRAPHY_USE_TENSORRT_RTX"}
     try:
         return subprocess.Popen(  # noqa: S603 - an argument list, no shell
             command.argv,
+            cwd=folder,
             env={**inherited, **command.env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

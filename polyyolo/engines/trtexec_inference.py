@@ -14,14 +14,16 @@ def load_flags(engine: PurePath, shapes: Shapes) -> tuple[str, ...]:
     return f"--loadEngine={engine}", *([f"--shapes={spelled(shapes)}"] if shapes else [])
 
 
-def once_flags(dialect: Dialect, inputs: Mapping[str, PurePath], outputs: PurePath) -> tuple[str, ...]:
+def once_flags(dialect: Dialect, inputs: Mapping[str, PurePath], outputs: PurePath | None) -> tuple[str, ...]:
     """Make one query, which moves its inputs to the GPU and its outputs back.
 
     Args:
         dialect: of the program.
         inputs: input name -> file of raw values, without commas or colons in its path.
-        outputs: file for what comes out (``trtexec_outputs``).
+        outputs: file for what comes out, with six digits (``trtexec_outputs.read_outputs``); None has the bytes
+            written to files in the working directory (``trtexec_outputs.read_bytes``), which came with 8.6.
     """
     loaded = ",".join(f"{quoted(name)}:{path}" for name, path in inputs.items())
     timing = timing_flags(dialect, ONCE)
-    return (*timing, "--iterations=1", f"--loadInputs={loaded}", f"--exportOutput={outputs}")
+    exported = f"--exportOutput={outputs}" if outputs else "--dumpRawBindingsToFile"
+    return (*timing, "--iterations=1", f"--loadInputs={loaded}", exported)

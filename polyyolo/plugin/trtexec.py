@@ -60,7 +60,13 @@ class TrtexecRunner(BaseRunner):  # type: ignore[misc]  # Polygraphy is untyped
             engine = self._model
             if self._model.suffix == ".onnx":
                 engine = engine_from(self._model, self._build, toolchain, folder)
-            self._session = Session(toolchain, engine, folder)
+            self._session = Session(toolchain, engine.absolute(), folder)
+            if not self._session.exact:
+                progress.warn(
+                    f"trtexec {toolchain.tensorrt} gives outputs with six digits: where two classes of a box have "
+                    "scores near 1, either may win",
+                    "use trtexec 8.6 or newer, or want less with --yolo-min-agreement",
+                )
 
     def get_input_metadata_impl(self) -> TensorMetadata:
         """Tell names, types and shapes of the inputs."""

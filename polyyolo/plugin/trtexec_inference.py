@@ -1,15 +1,16 @@
 """One inference by trtexec: arrays in, arrays out."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from polyyolo.engines.failures import end_of, failure
 from polyyolo.engines.running import Run, run_logged
 from polyyolo.engines.trtexec_inference import load_flags, once_flags
-from polyyolo.engines.trtexec_outputs import read_outputs
+from polyyolo.engines.trtexec_outputs import BYTES_SINCE, read_bytes, read_outputs
 from polyyolo.engines.trtexec_results import read_times
 from polyyolo.engines.trtexec_timing import Dialect
 from polyyolo.engines.versions import release
@@ -39,13 +40,22 @@ class Session:
         toolchain: with trtexec.
         engine: a plan of its release.
         folder: for what goes in and out; without commas or colons in its path.
-        run: what runs a command.
+        run: what runs a command there.
     """
 
     toolchain: Toolchain
     engine: Path
     folder: Path
-    run: Run = run_logged
+    run: Run = field()
+
+    @run.default
+    def _run_in_folder(self) -> Run:
+        return partial(run_logged, folder=self.folder)
+
+    @property
+    def exact(self) -> bool:
+        """Whether outputs come as they are; with six digits two classes whose scores are near 1 become equal."""
+        return release(self.toolchain) >= BYTES_SINCE
 
     def infer(self, feed: Mapping[str, Array]) -> Inferred:
         """Load the engine, run it once, and read what it gave.
@@ -58,18 +68,23 @@ class Session:
             ToolFailed: trtexec failed, or wrote no outputs that can be read.
         """
         command = self._command(feed)
-        for exported in (self._outputs, self._times):
+        for exported in (self._outputs, self._times, *self.folder.glob("*.raw")):
             exported.unlink(missing_ok=True)
         ended = self.run(command, self._log)
         if ended.status:
             raise failure(end_of(ended), command, ended, self._log)
         try:
-            outputs = read_outputs(self._outputs.read_text(encoding="utf-8"))
+            outputs = self._read()
             latency_ms = float(read_times(self._times).total_ms[-1])
         except (OSError, ValueError, LookupError, TypeError, InputError) as error:
             told = f"says that it succeeded, but its exports cannot be read: {error}"
             raise failure(told, command, ended, self._log) from error
         return Inferred(outputs, latency_ms)
+
+    def _read(self) -> Mapping[str, Array]:
+        if self.exact:
+            return read_bytes(self._log.read_text(encoding="utf-8", errors="replace"), self.folder)
+        return read_outputs(self._outputs.read_text(encoding="utf-8"))
 
     @property
     def _log(self) -> Path:
@@ -89,6 +104,6 @@ class Session:
         for name, path in raw.items():
             np.ascontiguousarray(feed[name]).tofile(path)
         loaded = load_flags(self.engine, {name: array.shape for name, array in feed.items()})
-        once = once_flags(Dialect(release(self.toolchain)), raw, self._outputs)
+        once = once_flags(Dialect(release(self.toolchain)), raw, None if self.exact else self._outputs)
         program = str(self.toolchain.trtexec or "trtexec")
         return Command((program, *loaded, *once, f"--exportTimes={self._times}"))

@@ -9,8 +9,9 @@ Building (``--onnx``) reads the ONNX: names and shapes are checked against it as
 a plan with the header of its kind and version, which holds inputs, outputs, profile, precision and the model's path.
 Loading (``--loadEngine``) refuses another version, another GPU, garbage, truncation, unknown inputs, and shapes outside
 the profile. Inference takes no time; its latency grows with the batch. ``--exportTimes``, ``--exportProfile``,
-``--exportLayerInfo`` write what the release writes; ``--exportOutput`` runs the ONNX that the plan was built from in
-ONNX Runtime on what ``--loadInputs`` gives (zeros without).
+``--exportLayerInfo`` write what the release writes; ``--exportOutput``, with six digits, and
+``--dumpRawBindingsToFile`` run the ONNX that the plan was built from in ONNX Runtime on what ``--loadInputs`` gives
+(zeros without).
 
 Environment, read when it runs: ``FAKE_TRTEXEC_FAIL`` overrides ``fail``; ``FAKE_TRTEXEC_GPU`` is the GPU, as
 "NVIDIA H200, 9.0". ``fail`` is one of:
@@ -50,6 +51,8 @@ COMPUTE_MS = (
 MEDIAN_MS = {"fp32": 0.642334, "fp16": 0.489502, "int8": 0.428223, "qdq": 0.455322}
 H2D_MS, D2H_MS = 0.0968, 0.1665
 QUERIES = 210
+REPEATED = {"--plugins", "--dynamicPlugins", "--profile", "--minShapes", "--optShapes", "--maxShapes"}
+"""What may be told more than once; of any other option the second is unknown."""
 LAYERS = (("images_reformat", "Reformat", "Int8", 0.04), ("stem/Conv", "CaskConvolution", "Int8", 0.3))
 LAYERS += (("cv1/Conv + act", "CaskConvolution", "Half", 0.1), ("head", "Concat", "Float", 0.02))
 
@@ -119,6 +122,7 @@ def arguments(here):
         name, _, value = word.partition("=")
         given.setdefault({"-h": "--help", "-v": "--verbose"}.get(name, name), []).append(value)
     unknown = [name for name in given if name not in options(here.release, rtx=here.rtx)]
+    unknown += [name for name, values in given.items() if len(values) > 1 and name not in REPEATED]
     if unknown:
         print_help(here)
         raise Failed("\n".join(f"Unknown option: {name} {' '.join(given[name])}" for name in unknown))
@@ -454,7 +458,29 @@ def export(here, given, engine, taken, queries):
     if "--exportLayerInfo" in given:
         Path(given["--exportLayerInfo"][-1]).write_text(json.dumps(layer_info(here, engine), indent=2))
     if "--exportOutput" in given:
-        Path(given["--exportOutput"][-1]).write_text(json.dumps(outputs(given, engine, taken)))
+        exported = [
+            {"name": name, "dimensions": "x".join(map(str, value.shape)), "values": six_digits(value)}
+            for name, value in outputs(given, engine, taken)
+        ]
+        Path(given["--exportOutput"][-1]).write_text(json.dumps(exported))
+    if "--dumpRawBindingsToFile" in given:
+        info("Dumping I/O Bindings to RAW Files:")
+        for name, value in outputs(given, engine, taken):
+            dump_raw(here, name, value)
+
+
+def six_digits(value):
+    """Round as C++ prints a float unless told otherwise."""
+    return [float(f"{each:.6g}") for each in value.ravel().tolist()]
+
+
+def dump_raw(here, name, value):
+    """Write the bytes of an output into the working directory, under a name without anything odd."""
+    kinds = ("Float", "Half") if here.release < (9, 0) else ("fp32", "fp16")
+    kind, sizes = kinds[value.dtype.itemsize == 2], ".".join(map(str, value.shape))
+    file = f"{re.sub(r'[^A-Za-z0-9._,-]', '_', name)}.output.{sizes}.{kind}.raw"
+    info(f"Writing file for output binding {name} (with datatype {kind} and dimensions {sizes}) to {file}")
+    value.tofile(file)
 
 
 def layer_info(here, engine):
@@ -486,11 +512,7 @@ def outputs(given, engine, taken):
         name: np.fromfile(files[name], types[name]).reshape(sizes) if name in files else np.zeros(sizes, types[name])
         for name, sizes in taken.items()
     }
-    results = zip(session.get_outputs(), session.run(None, feed), strict=True)
-    return [
-        {"name": each.name, "dimensions": "x".join(map(str, value.shape)), "values": value.ravel().tolist()}
-        for each, value in results
-    ]
+    return zip([each.name for each in session.get_outputs()], session.run(None, feed), strict=True)
 
 
 def summarize(here, given, queries):

@@ -7,25 +7,44 @@ import onnx
 import pytest
 from attrs import evolve
 
+from polyyolo import pipeline
 from polyyolo.engines.running import Ended
 from polyyolo.engines.toolchain import named
 from polyyolo.errors import ToolFailed
 from polyyolo.plugin.trtexec_inference import Session
+from polyyolo.records import Request
 
 
 @pytest.fixture
-def by_trtexec(polygraphy_run, fake_trtexec, little_yolo, little_pictures):
-    """Run the little model on one picture by a fake trtexec: words, release and failure."""
+def by_trtexec(polygraphy_run, fake_trtexec, little_yolo, little_pictures, tmp_path):
+    """Run the little model on one picture by a fake trtexec: words, release, failure and perhaps another model."""
 
-    def run(*words, release="8.6.0", fail=None):
+    def run(*words, release="8.6.0", fail=None, model=little_yolo):
+        noting = tmp_path / "trtexec"
+        noting.write_text(
+            f'#!/bin/sh\ncase "$*" in *--onnx=*) echo "$@" > \'{tmp_path}/built.txt\';; esac\n'
+            f"exec '{fake_trtexec(release, fail)}' \"$@\"\n"
+        )
+        noting.chmod(0o755)
         feed = ("--yolo-images", little_pictures, "--yolo-count", 1)
-        return polygraphy_run(little_yolo, "--yolo-trtexec", *feed, *words, TRTEXEC=fake_trtexec(release, fail))
+        return polygraphy_run(model, "--yolo-trtexec", *feed, *words, TRTEXEC=noting)
 
     return run
 
 
+@pytest.fixture
+def building(tmp_path):
+    """Read what trtexec was told of how to build, beside what every build is told."""
+
+    def told():
+        always = ("--onnx", "--saveEngine", "--profilingVerbosity", "--skipInference", "--buildOnly")
+        return {word for word in (tmp_path / "built.txt").read_text().split() if not word.startswith(always)}
+
+    return told
+
+
 QUERY = {"startH2dMs": 0, "computeMs": 0.5, "endD2hMs": 0.75, "latencyMs": 0.75}
-RELEASES = ("8.5.3", "8.6.0", "9.3", "10.16", "11.1")
+RELEASES = ("8.6.0", "9.3", "10.16", "11.1")
 
 
 def here(folder, release):
@@ -33,17 +52,91 @@ def here(folder, release):
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_trtexec_of_each_release_gives_the_boxes_of_onnx_runtime(
+def test_trtexec_of_each_release_gives_the_numbers_of_onnx_runtime(
     polygraphy_run, fake_trtexec, little_yolo, little_pictures, release
 ):
     ran = polygraphy_run(
         *(little_yolo, "--onnxrt", "--yolo-trtexec", "--yolo-images", little_pictures),
-        *("--yolo-count", 2, "--yolo-compare", "--yolo-min-agreement", 1),
+        *("--yolo-count", 2, "--atol", 0, "--rtol", 0),
         TRTEXEC=fake_trtexec(release),
     )
 
     assert ran.status == 0, ran.text
-    assert ran.boxes.startswith("F1 1.0000")
+    assert "six digits" not in ran.text
+
+
+def test_trtexec_8_5_gives_six_digits_and_says_that_saturated_classes_may_swap(
+    polygraphy_run, fake_trtexec, little_yolo, little_pictures
+):
+    """Scores of 0.9999999 and 0.9999996 both become 1: of 58 boxes one has another class."""
+    ran = polygraphy_run(
+        *(little_yolo, "--onnxrt", "--yolo-trtexec", "--yolo-images", little_pictures),
+        *("--yolo-count", 2, "--yolo-compare"),
+        TRTEXEC=fake_trtexec("8.5.3"),
+    )
+
+    assert ran.status == 0, ran.text
+    assert ran.boxes == "F1 0.9828 at IoU 0.9, 0.9 wanted: 57 boxes match of 58 and 58"
+    assert "trtexec 8.5.3 gives outputs with six digits" in ran.text
+
+
+TF32 = "--noTF32"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), {TF32}),
+        (("--tf32",), set()),
+        (
+            (
+                *("--fp16", "--builder-optimization-level", 0, "--pool-limit", "workspace:1536K", "--sparse-weights"),
+                *("--precision-constraints", "obey", "--layer-precisions", "p3_conv:float16", "h3:float32"),
+                *("--tactic-sources", "jit_convolutions"),
+            ),
+            {
+                *(TF32, "--fp16", "--builderOptimizationLevel=0", "--memPoolSize=workspace:1.5", "--sparsity=enable"),
+                *("--precisionConstraints=obey", "--layerPrecisions=p3_conv:fp16,h3:fp32"),
+                "--tacticSources=-CUBLAS,-CUBLAS_LT,-CUDNN,-EDGE_MASK_CONVOLUTIONS,+JIT_CONVOLUTIONS",
+            },
+        ),
+    ],
+)
+def test_what_polygraphy_tells_tensorrt_is_told_trtexec(by_trtexec, building, words, told):
+    """Both of them build alike then: Polygraphy leaves TF32 off, trtexec on."""
+    ran = by_trtexec(*words)
+
+    assert ran.status == 0, ran.text
+    assert building() == told
+    assert "without" not in ran.text
+
+
+@pytest.fixture(scope="module")
+def quantized(little_yolo, little_pictures, tmp_path_factory):
+    """The little model with Q/DQ nodes."""
+    folder = tmp_path_factory.mktemp("quantized")
+    asked = Request(model=str(little_yolo), images=little_pictures, count=8, toolchain="none", output=folder)
+    return pipeline.engine(asked).folder / "model.int8.onnx"
+
+
+@pytest.mark.parametrize(("words", "told"), [(("--int8",), {"--int8"}), (("--int8", "--fp16"), {"--int8", "--fp16"})])
+def test_float_layers_of_a_quantized_model_run_in_fp16_where_polygraphy_allows_it(
+    by_trtexec, building, quantized, words, told
+):
+    ran = by_trtexec(*words, model=quantized)
+
+    assert ran.status == 0, ran.text
+    assert building() == {TF32} | told
+
+
+def test_options_that_trtexec_has_not_are_named(by_trtexec, building):
+    """Those of Polygraphy itself at once, those of a release when it is known."""
+    ran = by_trtexec("--trt-outputs", "p3", "--version-compatible", "--strongly-typed", "--bf16", release="8.6.0")
+
+    assert ran.status == 0, ran.text
+    assert building() == {TF32}
+    assert "--yolo-trtexec does not know --version-compatible, --trt-outputs, --strongly-typed, and goes on" in ran.text
+    assert "trtexec 8.6 builds without --bf16: it has no --bf16" in ran.text
 
 
 def test_an_engine_is_built_once_kept_and_loaded_again(polygraphy_run, fake_trtexec, little_dynamic, little_pictures):
@@ -124,6 +217,7 @@ def test_a_machine_without_trtexec_says_how_to_get_it(polygraphy_run, little_yol
 @pytest.mark.parametrize(
     ("release", "said"),
     [
+        ("8.5.3", ("--useSpinWait",)),
         ("8.6.0", ("--useSpinWait",)),
         ("11.1", ("--noCudaGraph", "--includeDataTransfers")),
     ],
@@ -132,9 +226,11 @@ def test_the_command_names_shapes_files_and_one_query_that_moves_its_data(tmp_pa
     """Names with a colon are quoted: trtexec splits at the last one otherwise."""
     commands = []
 
-    def run(command, _log):
+    def run(command, log):
         commands.append(command.argv)
         (tmp_path / "outputs.json").write_text(json.dumps([{"name": "y", "dimensions": "1x2", "values": [1.5, 2]}]))
+        np.array([1.5, 2], np.float32).tofile(tmp_path / "y.raw")
+        log.write_text("Writing file for output binding y (with datatype Float and dimensions 1.2) to y.raw")
         (tmp_path / "times.json").write_text(json.dumps([QUERY]))
         return Ended(0, ())
 
@@ -148,7 +244,7 @@ def test_the_command_names_shapes_files_and_one_query_that_moves_its_data(tmp_pa
             "--shapes='a:0':1x3x8x8",
             *("--warmUp=0", "--duration=0", "--percentile=90,95,99", *said, "--iterations=1"),
             f"--loadInputs='a:0':{tmp_path}/input-0.bin",
-            f"--exportOutput={tmp_path}/outputs.json",
+            f"--exportOutput={tmp_path}/outputs.json" if release == "8.5.3" else "--dumpRawBindingsToFile",
             f"--exportTimes={tmp_path}/times.json",
         )
     ]
@@ -158,17 +254,40 @@ def test_the_command_names_shapes_files_and_one_query_that_moves_its_data(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "exported",
-    ["", "[", '[{"name": "y", "dimensions": "1x3", "values": [1, 2]}]', '[{"name": "y"}]', '{"a": 1}', "[1]"],
+    ("release", "exported"),
+    [
+        *(("8.5.3", json) for json in ("", "[", '[{"name": "y", "dimensions": "1x3", "values": [1, 2]}]', "[1]")),
+        ("8.6.0", "nothing"),
+        ("8.6.0", "Writing file for output binding y (with datatype Float and dimensions 1.3) to y.raw"),
+        ("8.6.0", "Writing file for output binding y (with datatype Float and dimensions 1.2) to absent.raw"),
+        ("8.6.0", "Writing file for output binding y (with datatype Float8 and dimensions 1.2) to y.raw"),
+    ],
 )
-def test_exports_that_end_in_the_middle_are_a_failure_of_trtexec(tmp_path, exported):
-    def run(_command, _log):
+def test_exports_that_end_in_the_middle_are_a_failure_of_trtexec(tmp_path, release, exported):
+    def run(_command, log):
+        log.write_text(exported)
         (tmp_path / "outputs.json").write_text(exported)
+        np.zeros(2, np.float32).tofile(tmp_path / "y.raw")
         (tmp_path / "times.json").write_text(json.dumps([QUERY]))
         return Ended(0, ("&&&& PASSED",))
 
     with pytest.raises(ToolFailed, match="its exports cannot be read"):
-        Session(here(tmp_path, "8.6.0"), tmp_path / "m.plan", tmp_path, run).infer({})
+        Session(here(tmp_path, release), tmp_path / "m.plan", tmp_path, run).infer({})
+
+
+def test_a_relative_trtexec_and_a_relative_engine_are_found_although_trtexec_runs_in_a_folder_of_its_own(
+    polygraphy_run, fake_trtexec, little_yolo, little_pictures, tmp_path
+):
+    trtexec = fake_trtexec("8.6.0").relative_to(tmp_path)
+    pictures = ("--yolo-images", little_pictures, "--yolo-count", 1)
+    built = polygraphy_run(little_yolo, "--yolo-trtexec", *pictures, "--save-engine", "kept.plan", TRTEXEC=trtexec)
+
+    loaded = polygraphy_run(
+        *("kept.plan", "--yolo-trtexec", *pictures, "--yolo-model", little_yolo), TRTEXEC=f"./{trtexec}"
+    )
+
+    assert (built.status, loaded.status) == (0, 0), built.text + loaded.text
+    assert not list(tmp_path.glob("*.raw"))
 
 
 def test_inputs_of_another_type_than_float_go_as_they_are(
