@@ -3,23 +3,32 @@
 On any machine, ``python benchmarks/engines.py make FOLDER MODEL...`` makes the ONNX models and the calibration cache
 as ``polyyolo engine`` does, and predicts in ONNX Runtime what INT8 keeps. On the GPU's machine, with trtexec and
 TensorRT's Python package, ``python benchmarks/engines.py run FOLDER`` builds, times and verifies; what is there
-already is not done again. ``python benchmarks/engines.py page FOLDER`` then writes the page. Every step is a command
-of polyyolo.
+already is not done again. ``python benchmarks/engines.py gather FOLDER`` takes what was brought back into the JSON
+beside the page, and ``python benchmarks/engines.py page`` writes tables and plot from that. Every step of building and
+measuring is a command of polyyolo.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import frozen
 from surroundings import DOCS, SHARED, publish, table
+
+from polyyolo.reports import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MODELS = ("yolov5s-640", "yolov8n-640", "yolov4-tiny-416")
 PAGE = DOCS / "engines.md"
@@ -59,6 +68,24 @@ WAYS = {
     "qdq": Way("INT8 by polyyolo's Q/DQ", source="int8", predicts="int8"),
     "cache": Way("INT8 by polyyolo's cache", cache="polyyolo", predicts="int8"),
 }
+
+
+MARKS = {
+    "fp32": ("s", figure.FP32),
+    "tf32": ("D", figure.FP32),
+    "fp16": ("s", figure.FP16),
+    "implicit": ("o", "#7570b3"),
+    "modelopt": ("o", "#d95f02"),
+    "head": ("^", figure.INT8),
+    "qdq": ("o", figure.INT8),
+    "cache": ("v", figure.INT8),
+}
+"""Marker and colour of each way in the plot."""
+UNPROVEN = "UNPROVEN"
+ENGINE = re.compile(rf"({'|'.join(WAYS)})-b\d+")
+LEFT_OUT = ("quantiles_ms", "course_ms", "engine")
+FOLDERS = re.compile(r"(?<![^\s=])/\S*/")
+"""What stands before the name of a file of the machine that was measured on."""
 
 
 @frozen
@@ -249,52 +276,143 @@ def keep(cell: Cell, more: Row) -> None:
 
 @main.command()
 @click.argument("folder", type=Path)
-@click.option("--page", type=Path, default=PAGE, help="Markdown page for the result")
-def page(folder: Path, page: Path) -> None:
-    """Write the page from what was brought back."""
-    parts = [_section(folder, model, batch) for model in MODELS for batch in _batches(folder, model)]
-    publish(page, "\n\n".join(parts))
-
-
-def _batches(folder: Path, model: str) -> list[int]:
-    return sorted(
-        {
-            int(path.stem.rpartition("-b")[2])
-            for path in (folder / model).glob("*-b[0-9]*.json")
-            if path.stem.rpartition("-b")[2].isdigit()
+@click.option("--page", "told", type=Path, default=PAGE, help="the page; the JSON goes beside it")
+def gather(folder: Path, told: Path) -> None:
+    """Take what was brought back into the page's JSON, without single queries and that machine's folders."""
+    found = {
+        model: {
+            "predicted": json.loads((folder / model / "predicted.json").read_text("utf-8")),
+            "engines": {
+                path.stem: _brief(json.loads(path.read_text("utf-8")))
+                for path in sorted((folder / model).glob("*-b*.json"))
+                if ENGINE.fullmatch(path.stem)
+            },
         }
-    )
-
-
-def _section(folder: Path, model: str, batch: int) -> str:
-    predicted = json.loads((folder / model / "predicted.json").read_text())
-    rows = list(_rows(folder, model, batch, predicted))
-    head = ("", "GPU compute, ms", "images/s", "against implicit INT8", "MB", "mAP50-95", "predicted", "F1 with FP32")
-    return f"### {model}, batch {batch}\n\n{table(head, rows)}"
-
-
-def _rows(folder: Path, model: str, batch: int, predicted: Row) -> Iterator[tuple[str, ...]]:
-    cells = {way: kept(Cell(folder, model, way, batch)) for way in WAYS}
-    times = {
-        way: median(each["gpu_compute"]["median_ms"] for each in row["rounds"])
-        for way, row in cells.items()
-        if row.get("rounds")
+        for model in MODELS
     }
-    for way, row in cells.items():
-        if way not in times:
-            continue
-        source = WAYS[way].predicts
-        accuracy = row.get("accuracy")
-        yield (
-            WAYS[way].label,
-            f"{times[way]:.4f}",
-            f"{1000 * batch / times[way]:,.0f}",
-            f"{times['implicit'] / times[way]:.2f}x" if "implicit" in times else "",
-            f"{row['size_mb']:.1f}",
-            f"{accuracy['map50_95']:.4f}" if accuracy else "",
-            f"{predicted[source]['map50_95']:.4f}" if source in predicted else "",
-            f"{accuracy['f1']:.3f}" if accuracy else "",
-        )
+    told.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def _brief(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        return {name: _brief(inner) for name, inner in value.items() if name not in LEFT_OUT}
+    if isinstance(value, list):
+        return [_brief(inner) for inner in value]
+    return FOLDERS.sub("", value) if isinstance(value, str) else value
+
+
+@main.command()
+@click.option("--page", "told", type=Path, default=PAGE, help="Markdown page for the result; the plot goes beside it")
+def page(told: Path) -> None:
+    """Write the page's tables and its plot from its JSON."""
+    found = json.loads(told.with_suffix(".json").read_text("utf-8"))
+    parts = [_section(model, batch, rows) for model, rows in found.items() for batch in _batches(rows)]
+    publish(told, "\n\n".join(parts))
+    told.with_suffix(".svg").write_text(figure.svg((11.4, 5.4), partial(_draw, found), font_points=9), "utf-8")
+
+
+def _batches(rows: Row) -> list[int]:
+    return sorted({int(name.rpartition("-b")[2]) for name in rows["engines"]})
+
+
+def _section(model: str, batch: int, rows: Row) -> str:
+    points = _points(rows, batch)
+    lines = [_line(way, rows, points, batch) for way in WAYS]
+    head = (
+        "",
+        "GPU compute, ms",
+        "images/s",
+        "speed against FP16",
+        "against implicit INT8",
+        "MB",
+        "mAP50-95",
+        "predicted",
+        "F1 with FP32",
+    )
+    return f"### {model}, batch {batch}\n\n{table(head, lines)}"
+
+
+@frozen
+class Point:
+    """One engine that was timed; accuracy is mAP50-95 in percent.
+
+    Attributes:
+        ms: the median over its rounds of the median GPU compute time.
+        images_per_s: the median over its rounds.
+        predicted: by ONNX Runtime, from the ONNX that it was built from.
+    """
+
+    ms: float
+    images_per_s: float
+    measured: float | None
+    predicted: float | None
+
+
+def _points(rows: Row, batch: int) -> dict[str, Point]:
+    found = {}
+    for name, way in WAYS.items():
+        engine = rows["engines"].get(f"{name}-b{batch}", {})
+        rounds = engine.get("rounds")
+        if rounds:
+            found[name] = Point(
+                median(each["gpu_compute"]["median_ms"] for each in rounds),
+                median(each["images_per_s"] for each in rounds),
+                _percent(engine.get("accuracy")),
+                _percent(rows["predicted"].get(way.predicts)),
+            )
+    return found
+
+
+def _percent(accuracy: Row | None) -> float | None:
+    return 100 * accuracy["map50_95"] if accuracy else None
+
+
+def _line(way: str, rows: Row, points: dict[str, Point], batch: int) -> list[str]:
+    engine = rows["engines"].get(f"{way}-b{batch}", {})
+    failed = "".join(f": {line}" for line in engine.get("failed", ())[:1])
+    predicted = _percent(rows["predicted"].get(WAYS[way].predicts))
+    point, accuracy = points.get(way), engine.get("accuracy")
+    return [
+        WAYS[way].label + failed,
+        *_speed(point, points),
+        f"{engine['size_mb']:.1f}" if "size_mb" in engine else UNPROVEN,
+        f"{100 * accuracy['map50_95']:.2f}" if accuracy else UNPROVEN,
+        UNPROVEN if predicted is None else f"{predicted:.2f}",
+        f"{accuracy['f1']:.3f}" if accuracy else UNPROVEN,
+    ]
+
+
+def _speed(point: Point | None, points: dict[str, Point]) -> list[str]:
+    if not point:
+        return [UNPROVEN] * 4
+    others = [f"{points[way].ms / point.ms:.2f}x" if way in points else UNPROVEN for way in ("fp16", "implicit")]
+    return [f"{point.ms:.4f}", f"{point.images_per_s:,.0f}", *others]
+
+
+def _draw(found: Row, into: "Figure") -> None:
+    """Plot time against the change of accuracy at batch 1, a panel for each model."""
+    panels = into.subplots(1, len(found), sharey=True)
+    handles = {}
+    for axes, (model, rows) in zip(panels, found.items(), strict=True):
+        reference = 100 * rows["predicted"]["model"]["map50_95"]
+        axes.axhline(0, color=figure.FP32, linewidth=1, linestyle="--")
+        for way, point in _points(rows, 1).items():
+            handles[WAYS[way].label] = _mark(axes, way, point, reference)
+        axes.set_title(f"{model} (FP32: {reference:.2f})", loc="left", color=figure.INK)
+        figure.dress(axes, "GPU compute time, ms (faster is to the left)", "")
+        axes.margins(0.15, 0.15)
+    panels[0].set_ylabel("points of mAP50-95 against FP32", color=figure.INK)
+    into.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
+
+
+def _mark(axes: "Axes", way: str, point: Point, reference: float) -> Any:  # noqa: ANN401 - what a legend takes
+    """Draw one engine: full where its accuracy was measured, hollow where it is predicted, else a line at its time."""
+    marker, colour = MARKS[way]
+    up = point.predicted if point.measured is None else point.measured
+    if up is None:
+        return axes.axvline(point.ms, color=colour, linewidth=1.2, linestyle=":")
+    full = colour if point.measured is not None else "none"
+    return axes.plot(point.ms, up - reference, marker, ms=8, color=colour, markerfacecolor=full)[0]
 
 
 if __name__ == "__main__":
