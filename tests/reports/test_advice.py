@@ -155,13 +155,25 @@ def test_other_pictures_of_several_kinds_are_one_command(run, asked):
 
 
 def test_agreement_below_its_limit_by_less_than_the_doubt_asks_for_both(run):
-    """0.88 of 0.9 on 150 boxes: more in float may mend it, more pictures tell whether it must."""
+    """0.88 of 0.9 on 150 boxes: better rounding or more in float may mend it, more pictures tell whether it must."""
     unclear = evolve(run.fidelity, agreements=(Agreement(0.25, 0.9, 132, 150, 150),))
 
-    gentler, more = of(judged(run, fidelity=unclear), "box agreement with FP32")
+    rounding, gentler, more = of(judged(run, fidelity=unclear), "box agreement with FP32")
 
+    assert "--correct rounding" in rounding.command
     assert "--budget 0.15" in gentler.command
     assert more.what == "Compare on about 520 pictures with objects: 150 boxes on 128 pictures are too few to tell."
+
+
+@pytest.mark.parametrize(
+    "changed", [{"correct": ("rounding",)}, {"keep_float": ("none",)}, {"route": Route.CALIBRATED}]
+)
+def test_rounding_is_not_advised_where_it_is_there_or_does_not_pay(run, changed):
+    poor = judged(run, fidelity=evolve(run.fidelity, agreements=(Agreement(0.25, 0.9, 500, 999, 999),)))
+    other = evolve(poor, request=evolve(poor.request, **changed))
+
+    assert of(poor, "box agreement with FP32")[0].what.startswith("Make up for the rounding of weights")
+    assert not [step for step in of(other, "box agreement with FP32") if "rounding of weights" in step.what]
 
 
 def test_one_way_to_a_gpu_serves_speed_and_the_engines_own_accuracy(run):
