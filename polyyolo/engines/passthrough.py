@@ -11,6 +11,7 @@ DECIDED = {
         "--calib": "use --calib before the --",
         **dict.fromkeys(("--minShapes", "--optShapes", "--maxShapes", "--shapes", "--profile"), "use --profile"),
         "--timingCacheFile": "use --timing-cache",
+        **dict.fromkeys(("--skipInference", "--buildOnly"), "leave it out: nothing is run while an engine is built"),
     },
     Program.POLYGRAPHY: {
         **dict.fromkeys(("-o", "--output"), "name the engine with -o before the --"),

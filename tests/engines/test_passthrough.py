@@ -36,6 +36,7 @@ def test_they_stand_behind_ours_and_untouched(argv, program, extra):
     ("program", "word", "fix"),
     [
         (TRTEXEC, "--saveEngine=other.plan", "-o"),
+        (TRTEXEC, "--skipInference", "leave it out"),  # trtexec refuses what is told twice
         (TRTEXEC, "--onnx=other.onnx", "MODEL"),
         (TRTEXEC, "--int8", "--precision"),
         (TRTEXEC, "--best", "--precision"),
