@@ -237,7 +237,7 @@ def test_onnx_runtimes_tensorrt_settings_are_mended_whole(by_onnx_runtime, findi
     result = mend(model)
 
     found = findings(model)
-    assert {"decode", "head", "conv-activation", "add-conv-branch", "untied"} <= set(found)
+    assert {"decode", "head", "conv-activation", "untied"} <= set(found)
     assert not {"zero-point", "bias", "type", "per-tensor-weight"} & set(found)
     assert sorted(findings(result.model)) == ["network-input"]
     wanted, before, after = (ran(each, picture)[:, 4:] for each in (load(little_yolo), model, result.model))
