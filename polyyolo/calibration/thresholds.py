@@ -65,9 +65,16 @@ def mse(found: Histogram) -> float:
     """
     if found.largest == 0:
         return 0.0
-    clips = found.largest * np.geomspace(0.03, 1.0, 160)
     values, counts = _filled(found)
-    return float(clips[np.argmin([_error(values, counts, clip) for clip in clips])])
+    best, least = found.largest, np.inf
+    for clip in found.largest * np.geomspace(0.03, 1.0, 160)[::-1]:
+        clipped = _clipped(values, counts, clip)
+        if clipped > least:  # and more so with every smaller clip
+            break
+        error = _rounded(values, counts, clip) + clipped
+        if error <= least:
+            best, least = float(clip), error
+    return best
 
 
 def mse_seen(found: Histogram) -> float:
@@ -79,14 +86,20 @@ def mse_seen(found: Histogram) -> float:
     return mse(evolve(found, counts=found.seen) if found.seen.sum() >= ENOUGH_SEEN else found)
 
 
-def _error(values: Magnitudes, counts: Magnitudes, clip: float) -> float:
+def _rounded(values: Magnitudes, counts: Magnitudes, clip: float) -> float:
+    """Sum the errors of what is not clipped."""
     inner = np.searchsorted(values, clip)
     fine = np.searchsorted(values, min(clip, 64 * clip / LEVELS))  # a bin at x is x / 128 wide: half a step here
     rounding = clip / LEVELS
     narrow = np.abs(values[:fine] - rounding * np.round(values[:fine] / rounding)) ** ERROR_POWER
     wide = (rounding / 2) ** ERROR_POWER / (ERROR_POWER + 1)
-    clipped = (values[inner:] - clip) ** ERROR_POWER
-    return float(counts[:fine] @ narrow + counts[fine:inner].sum() * wide + counts[inner:] @ clipped)
+    return float(counts[:fine] @ narrow + counts[fine:inner].sum() * wide)
+
+
+def _clipped(values: Magnitudes, counts: Magnitudes, clip: float) -> float:
+    """Sum the errors of what is clipped."""
+    inner = np.searchsorted(values, clip)
+    return float(counts[inner:] @ (values[inner:] - clip) ** ERROR_POWER)
 
 
 def entropy(found: Histogram) -> float:
