@@ -82,7 +82,9 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     budget = evolve(
         widest,
         stem=decisions.request.budget if by_place else 0,
-        sensitive=most_costly(found, flow_of(prepared, size), decisions.request.budget, prepared.image),
+        sensitive=most_costly(found, flow_of(prepared, size), decisions.request.budget, prepared.image)
+        if found
+        else (),
     )
     placement = placement_of(prepared, size, budget)
     _refuse_nothing(decisions, placement)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from polyyolo.calibration import cache_manifest
-from polyyolo.calibration.cache_manifest import beside
+from polyyolo.calibration.cache_manifest import beside, float_layers_of
 from polyyolo.calibration.exchange import read_table
 from polyyolo.decisions import CACHE
 from polyyolo.engines.half import Half, read_half
@@ -109,8 +108,7 @@ def gather(folder: Path, run: Run, scratch: Path, *, with_cache: bool) -> Forms:
         )
     plain = _form(folder, PREPARED, run)
     cache = _cache(folder, run, plain.spec, scratch)
-    manifest = cache_manifest.read(cache)
-    return Forms(weak, strong, plain, cache, manifest.float_layers if manifest else ())
+    return Forms(weak, strong, plain, cache, float_layers_of(cache))
 
 
 def _form(folder: Path, name: str, run: Run) -> Form:

@@ -46,6 +46,16 @@ def write(manifest: CacheManifest, cache: Path) -> None:
     files.write_json(beside(cache), manifest)
 
 
+def float_layers_of(cache: Path) -> tuple[str, ...]:
+    """Name the layers that a cache's manifest keeps in float; none where there is no manifest.
+
+    Raises:
+        TableError: it is damaged.
+    """
+    manifest = read(cache)
+    return manifest.float_layers if manifest else ()
+
+
 def read(cache: Path) -> CacheManifest | None:
     """Read the manifest beside a cache; None where there is none.
 

@@ -188,13 +188,12 @@ def with_float_layers(asked: Asked) -> Asked:
     Raises:
         TableError: the manifest is damaged.
     """
-    from polyyolo.calibration import cache_manifest
+    from polyyolo.calibration.cache_manifest import float_layers_of
 
     cache = asked.options.calibration_cache
-    manifest = cache_manifest.read(cache) if cache and not asked.calibration else None
-    if manifest is None:
+    if cache is None or asked.calibration:
         return asked
-    return evolve(asked, options=evolve(asked.options, float_layers=manifest.float_layers))
+    return evolve(asked, options=evolve(asked.options, float_layers=float_layers_of(cache)))
 
 
 def _model(build: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ INT8 kernel that reads and writes INT8. In front of a node in float the convolut
 which becomes a kernel of its own, and so does a change of layout; behind a node in float a kernel quantizes.
 """
 
+import math
 from collections.abc import Collection, Mapping
 
 import onnx_graphsurgeon as gs
@@ -13,7 +14,7 @@ from attrs import field, frozen
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.topology import activations, data_of, head_convs, identity, is_weighted
-from polyyolo.quantization.work import macs, shapes_at, values_in
+from polyyolo.quantization.work import macs_in, shapes_at
 from polyyolo.records import ModelSpec
 
 MACS_PER_BYTE = 20.0
@@ -76,11 +77,11 @@ def flow_of(spec: ModelSpec, size: tuple[int, int]) -> Flow:
     graph = imported(model)
     graph.toposort()
     shapes = shapes_at(model, spec, size)
-    weighted = [node for node in graph.nodes if is_weighted(node)]
+    made = {name: shapes.get(name) or (0,) for name in map(identity, filter(is_weighted, graph.nodes))}
     return Flow(
-        macs=macs(model, spec, size),
+        macs=macs_in(graph, shapes),
         readers=_readers(graph),
-        values={identity(node): values_in(shapes.get(identity(node), ())) for node in weighted},
+        values={name: math.prod(shape) for name, shape in made.items()},
         in_float=head_convs(graph),
     )
 

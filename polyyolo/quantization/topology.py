@@ -36,6 +36,7 @@ ACTIVATIONS = GATES | {
     "ThresholdedRelu",
 }
 QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
+REWRITING = QUANTIZING | {"Cast"}
 _RESHAPERS = frozenset(
     {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Identity", "Cast"}
 )
@@ -89,9 +90,9 @@ def data_of(node: gs.Node) -> gs.Variable:
     return found
 
 
-def origin(tensor: gs.Tensor) -> gs.Tensor:
-    """Follow a tensor back through casts and Q/DQ nodes: they only write the same values in another type."""
-    while tensor.inputs and tensor.inputs[0].op in QUANTIZING | {"Cast"}:
+def origin(tensor: gs.Tensor, through: frozenset[str] = REWRITING) -> gs.Tensor:
+    """Follow a tensor back through nodes that only write the same values in another type; itself where none is."""
+    while tensor.inputs and tensor.inputs[0].op in through:
         tensor = tensor.inputs[0].inputs[0]
     return tensor
 
@@ -105,10 +106,10 @@ def is_decode(node: gs.Node) -> bool:
     """Whether a weighted node is part of the decode: YOLOv8's DFL convolution takes the mean of a Softmax."""
     if not is_weighted(node):
         return False
-    producer = _producer(data_of(node))
-    while producer is not None and producer.op in _RESHAPERS:
-        producer = _producer(activations(producer)[0]) if activations(producer) else None
-    return producer is not None and producer.op == "Softmax"
+    made_by = producer(data_of(node))
+    while made_by is not None and made_by.op in _RESHAPERS:
+        made_by = producer(activations(made_by)[0]) if activations(made_by) else None
+    return made_by is not None and made_by.op == "Softmax"
 
 
 def head_convs(graph: gs.Graph) -> frozenset[str]:
@@ -154,7 +155,7 @@ def residuals_of(graph: gs.Graph) -> tuple[Residual, ...]:
         for skip, branch in (inputs, inputs[::-1]):
             weighted = conv_behind(branch)
             alone = len(branch.outputs) == 1 < len(skip.outputs)
-            if alone and weighted is not None and weighted is not _producer(branch):
+            if alone and weighted is not None and weighted is not producer(branch):
                 found.append(Residual(str(skip.name), str(branch.name), identity(weighted)))
                 break
     return tuple(found)
@@ -162,12 +163,12 @@ def residuals_of(graph: gs.Graph) -> tuple[Residual, ...]:
 
 def conv_behind(tensor: gs.Tensor) -> gs.Node | None:
     """Give the weighted node behind a tensor, through its activation function if any; None where another made it."""
-    node = _producer(tensor)
+    node = producer(tensor)
     while node is not None and not is_weighted(node):
         value = gated(node)
         if value is None and node.op not in ACTIVATIONS:
             return None
-        node = _producer(value if value is not None else activations(node)[0])
+        node = producer(value if value is not None else activations(node)[0])
     return node
 
 
@@ -196,5 +197,6 @@ def from_image(graph: gs.Graph, image: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _producer(tensor: gs.Tensor) -> gs.Node | None:
+def producer(tensor: gs.Tensor) -> gs.Node | None:
+    """Give the node that makes a tensor; None for inputs and constants."""
     return tensor.inputs[0] if tensor.inputs else None

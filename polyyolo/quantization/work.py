@@ -23,14 +23,13 @@ def macs(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> dict
     Returns:
         node identity -> count; nodes whose output shape cannot be inferred are left out.
     """
-    shapes = shapes_at(model, spec, size)
-    counted = {identity(node): _count(node, shapes) for node in imported(model).nodes if is_weighted(node)}
+    return macs_in(imported(model), shapes_at(model, spec, size))
+
+
+def macs_in(graph: gs.Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Count them in a graph whose shapes (``shapes_at``) are known already."""
+    counted = {identity(node): _count(node, shapes) for node in graph.nodes if is_weighted(node)}
     return {name: count for name, count in counted.items() if count}
-
-
-def values_in(shape: tuple[int, ...]) -> int:
-    """Count the values of a tensor; 0 where its shape is not known."""
-    return math.prod(shape) if shape else 0
 
 
 def shapes_at(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> Mapping[str, tuple[int, ...]]:

@@ -103,7 +103,7 @@ def test_all_scripts_work_in_every_shell(box, fake_trtexec, shell):
         said = box.run(script, shell=shell, trtexec=trtexec)
         assert said.status == 0, said.text
     decibels = float(re.search(r"00, output0: ([\d.]+) dB", said.text)[1])
-    assert decibels > 110  # the same model, but for the order of sums, written with float32's digits
+    assert decibels > 120  # the same model in the same arithmetic, written with the six digits that trtexec exports
 
 
 def test_every_script_is_read_by_every_shell_without_complaint(bundle, shell):

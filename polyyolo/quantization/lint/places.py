@@ -6,15 +6,18 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.quantization.lint.pairs import Pair
 from polyyolo.quantization.lint.rules import Spot
-from polyyolo.quantization.lint.view import View, is_int8, origin, producer, title
+from polyyolo.quantization.lint.view import View, is_int8, title
 from polyyolo.quantization.topology import (
     ACTIVATIONS,
     CARRIERS,
+    QUANTIZING,
     data_of,
     gated,
     identity,
     is_decode,
     is_weighted,
+    origin,
+    producer,
 )
 
 SENSITIVE = frozenset(
@@ -68,7 +71,7 @@ def heads(view: View) -> Iterator[Spot]:
 def between(view: View) -> Iterator[Spot]:
     """A pair between Conv, BatchNormalization or Add and the activation behind it, or inside that activation."""
     for pair in view.activations():
-        made_by = producer(origin(pair.source))
+        made_by = producer(origin(pair.source, QUANTIZING))
         readers = tuple(node for node in pair.readers if made_by is not None and _continues(view, made_by, node))
         if readers:
             yield Spot((pair.name,), f"read by {_operators(readers)}", (pair,), readers)
@@ -103,7 +106,7 @@ def inputs(view: View) -> Iterator[Spot]:
     """A pair on the network's input."""
     given = {tensor.name for tensor in view.graph.inputs}
     for pair in view.pairs:
-        start = origin(pair.source)
+        start = origin(pair.source, QUANTIZING)
         made_by = producer(start)
         if made_by is not None and made_by.op == "Cast":
             start = made_by.inputs[0]

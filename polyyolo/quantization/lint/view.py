@@ -78,18 +78,6 @@ def is_int8(node: gs.Node) -> bool:
     return all(tensor.inputs and tensor.inputs[0].op == "DequantizeLinear" for tensor in node.inputs[:2])
 
 
-def origin(tensor: gs.Tensor) -> gs.Tensor:
-    """Give the tensor that was quantized, behind any number of Q/DQ nodes; itself where none is."""
-    while tensor.inputs and tensor.inputs[0].op in QUANTIZING:
-        tensor = tensor.inputs[0].inputs[0]
-    return tensor
-
-
-def producer(tensor: gs.Tensor) -> gs.Node | None:
-    """Give the node that makes a tensor; None for inputs and constants."""
-    return tensor.inputs[0] if tensor.inputs else None
-
-
 def title(node: gs.Node) -> str:
     """Name a node as a person knows it."""
     return str(node.name or identity(node))
