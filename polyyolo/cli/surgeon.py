@@ -96,6 +96,13 @@ def cut_decode(**files: Any) -> None:  # noqa: ANN401 - the options that patient
     operate("cut-decode", {}, **files)
 
 
+@surgeon.command("merge-decode")
+@patient
+def merge_decode(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
+    """Join the maps before the decode, so that it is computed once for all. Numbers stay the same."""
+    operate("merge-decode", {}, **files)
+
+
 @surgeon.command("drop-outputs")
 @click.option("--drop", multiple=True, metavar="NAME", help="an output to drop, as often as needed")
 @click.option("--keep", multiple=True, metavar="NAME", help="drop all but these")

@@ -31,6 +31,7 @@ def test_every_pass_is_listed_in_the_help(polyyolo):
         "drop-outputs",
         "fold-constants",
         "leakyrelu-to-relu",
+        "merge-decode",
         "metadata",
         "rename",
         "shape",
