@@ -6,7 +6,9 @@ exactly. OpenCV counts 16-bit numbers faster than the model makes them (benchmar
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -39,9 +41,13 @@ Look = Callable[[Mapping[str, NDArray[np.floating]]], Sequence[NDArray[np.floati
 """From a batch of outputs to the (N, 4) boxes of each picture, corners in pixels of the model's input."""
 
 
+def _empty() -> Counts:
+    return np.zeros(BINS, np.int64)
+
+
 @frozen(eq=False)
 class Histogram:
-    """How often each magnitude of one tensor occurred.
+    """How often each magnitude of one tensor occurred; at first none.
 
     Attributes:
         counts: (32768,) int64; bin k holds the magnitudes whose float32 begins with the 16 bits k.
@@ -49,14 +55,17 @@ class Histogram:
         seen: as ``counts``, of the values that lie where the model sees something; all 0 where that is unknown.
     """
 
-    counts: Counts
-    largest: float
-    seen: Counts = field(factory=lambda: np.zeros(BINS, np.int64))
+    counts: Counts = field(factory=_empty)
+    largest: float = 0.0
+    seen: Counts = field(factory=_empty)
 
     def fold(self, other: "Histogram") -> "Histogram":
-        """Give the sum with another histogram of the same tensor, in this one's memory: this one is used up."""
-        np.add(self.counts, other.counts, out=self.counts)
-        np.add(self.seen, other.seen, out=self.seen)
+        """Give the sum with another histogram of the same tensor, in this one's memory: this one is used up.
+
+        ``other`` may end before its empty bins.
+        """
+        for total, more in ((self.counts, other.counts), (self.seen, other.seen)):
+            total[: len(more)] += more
         return evolve(self, largest=max(self.largest, other.largest))
 
 
@@ -65,12 +74,14 @@ def lower_edges() -> NDArray[np.float64]:
     return (np.arange(_INFINITE, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
 
 
+@cache
 def magnitudes() -> NDArray[np.float64]:
-    """Give the middle of each of the 32768 bins; those of infinity and NaN are infinite."""
+    """Give the middle of each of the 32768 bins; those of infinity and NaN are infinite. Read only."""
     edges = np.append(lower_edges(), 2.0**128)
     middle = np.full(BINS, np.inf)
     middle[:_INFINITE] = (edges[:-1] + edges[1:]) / 2
     middle[0] = 0.0  # zeros, and magnitudes below 1e-40
+    middle.flags.writeable = False
     return middle
 
 
@@ -80,15 +91,21 @@ def histogram(values: NDArray[np.floating]) -> Histogram:
     Raises:
         ModelError: it holds NaN or infinity.
     """
-    flat = np.ascontiguousarray(values, dtype=np.float32).reshape(1, -1)
-    stride = next((stride for stride in (8, 4, 2) if flat.size >= stride * _PLENTY), 1)
-    counts = _count(_upper_half(flat)[:, : flat.size - flat.size % stride : stride])
+    return Histogram().fold(_counted(values, {}))
+
+
+def _largest(flat: NDArray[np.float32]) -> float:
+    """Give the largest magnitude of (1, N) values.
+
+    Raises:
+        ModelError: they hold NaN or infinity.
+    """
     if not np.isfinite(cv2.sumElems(flat)[0]):  # summed in float64, where float32 cannot overflow
         raise ModelError(
             "the model's activations hold NaN or infinity",
             fix="check the model's weights and the pictures' preprocessing",
         )
-    return Histogram(counts, float(cv2.norm(flat, cv2.NORM_INF)))
+    return float(cv2.norm(flat, cv2.NORM_INF))
 
 
 def _upper_half(values: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -96,25 +113,30 @@ def _upper_half(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     return values.view(np.uint16)[..., 1::2]
 
 
-def _count(upper: NDArray[np.uint16]) -> Counts:
-    """Count values by the upper halves of their bits, without the sign."""
+def _count(upper: NDArray[np.uint16], largest: float) -> Counts:
+    """Count values by the upper halves of their bits, without the sign.
+
+    Bins above that of the ``largest`` magnitude stay empty and are left out: half of all, and to make and to add them
+    would cost more than to count.
+    """
     if not upper.size:
-        return np.zeros(BINS, np.int64)
+        return np.empty(0, np.int64)
+    filled = (int(np.float32(largest).view(np.uint32)) >> 16) + 1
     bins = (upper & _NO_SIGN).reshape(1, -1)
-    return cv2.calcHist([bins], [0], None, [BINS], [0, BINS]).astype(np.int64).ravel()
+    return cv2.calcHist([bins], [0], None, [filled], [0, filled]).ravel().astype(np.int64)
 
 
 class _Totals:
     """Histograms of several tensors being added up. Threads may add at once: sums do not depend on the order."""
 
     def __init__(self) -> None:
-        self._found: dict[str, Histogram] = {}
+        self._found: dict[str, Histogram] = defaultdict(Histogram)
         self._lock = Lock()
 
     def add(self, tensor: str, found: Histogram) -> None:
-        """Fold in what was counted of one tensor; ``found`` is not to be used afterwards."""
+        """Fold in what was counted of one tensor."""
         with self._lock:
-            self._found[tensor] = self._found[tensor].fold(found) if tensor in self._found else found
+            self._found[tensor] = self._found[tensor].fold(found)
 
     def of(self, tensors: Sequence[str]) -> dict[str, Histogram]:
         """Give the sums in the order of ``tensors``; those that never came are missing."""
@@ -173,14 +195,29 @@ def _counted(values: NDArray[np.floating], places: Mapping[tuple[int, ...], Sequ
     Args:
         values: (B, C, H, W), or of any other shape, which has no places.
         places: (H, W) -> flat indices, one array a picture.
+
+    Returns:
+        a histogram that ends with the bin of the largest magnitude.
+
+    Raises:
+        ModelError: they hold NaN or infinity.
     """
-    found = histogram(values)
+    flat = np.ascontiguousarray(values, np.float32).reshape(1, -1)
+    largest = _largest(flat)
+    stride = next((stride for stride in (8, 4, 2) if flat.size >= stride * _PLENTY), 1)
+    counts = _count(_upper_half(flat)[:, : flat.size - flat.size % stride : stride], largest)
+    return Histogram(counts, largest, _count(_seen(flat.reshape(values.shape), places), largest))
+
+
+def _seen(
+    values: NDArray[np.float32], places: Mapping[tuple[int, ...], Sequence[NDArray[np.int64]]]
+) -> NDArray[np.uint16]:
+    """Give the upper halves of the values of a batch at the places of each picture where something is seen."""
     there = places.get(values.shape[2:], ()) if values.ndim == 4 else ()
     if len(there) != len(values):
-        return found
-    cells = _upper_half(np.ascontiguousarray(values, np.float32).reshape(*values.shape[:2], -1))
-    seen = [picture[:, place] for picture, place in zip(cells, there, strict=True)]
-    return evolve(found, seen=_count(np.concatenate(seen, axis=1)))
+        return np.empty(0, np.uint16)
+    cells = _upper_half(values.reshape(*values.shape[:2], -1))
+    return np.concatenate([picture[:, place] for picture, place in zip(cells, there, strict=True)], axis=1)
 
 
 def where(boxes: NDArray[np.floating], size: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -197,7 +234,8 @@ def where(boxes: NDArray[np.floating], size: tuple[int, ...], shape: tuple[int, 
     covered = np.zeros(shape, bool)
     scale = np.array([shape[1] / size[1], shape[0] / size[0]] * 2)
     corners = np.clip(boxes * scale, 0, [shape[1], shape[0]] * 2)
-    for left, top, right, bottom in zip(*np.floor(corners[:, :2].T), *np.ceil(corners[:, 2:].T), strict=True):
-        covered[int(top) : int(bottom), int(left) : int(right)] = True
+    whole = np.hstack([np.floor(corners[:, :2]), np.ceil(corners[:, 2:])]).astype(int)
+    for left, top, right, bottom in whole.tolist():
+        covered[top:bottom, left:right] = True
     found = np.flatnonzero(covered)
     return found[:: -(-len(found) // _PLACES)] if len(found) else found

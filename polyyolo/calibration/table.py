@@ -1,6 +1,7 @@
 """The calibration table: every tensor's range by every method, measured once and kept beside the run."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from attrs import evolve
@@ -38,14 +39,17 @@ def calibrate(  # noqa: PLR0913 - what is measured, on what, and where it goes
     """
     thresholds.threshold(method)
     found = statistics.measure(spec, tensors, batches(chosen), chosen.batches, look=look)
+    with ThreadPoolExecutor(1) as beside:  # compressing holds no lock of Python's
+        saved = beside.submit(histogram_file.save, found, histograms)
+        ranges = _ranges(found, (*thresholds.METHODS, method))
     return CalibrationTable(
         model_sha256=spec.sha256,
         set_sha256=chosen.sha256,
         preprocessing=chosen.preprocessing,
         pictures=chosen.batches * chosen.batch,
         method=method,
-        ranges=_ranges(found, (*thresholds.METHODS, method)),
-        histogram_sha256=histogram_file.save(found, histograms),
+        ranges=ranges,
+        histogram_sha256=saved.result(),
     )
 
 

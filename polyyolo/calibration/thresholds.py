@@ -23,6 +23,8 @@ ERROR_POWER = 2.3
 ENOUGH_SEEN = 10_000
 """Values of a tensor where something is seen that are enough to choose a clip from them alone."""
 
+_TINY = float(np.finfo(np.float64).tiny)
+
 Magnitudes = NDArray[np.float64]
 Threshold = Callable[[Histogram], float]
 
@@ -113,7 +115,7 @@ def entropy(found: Histogram) -> float:
     even = _even(found, 2048)
     even[0] = 0  # zeros are exact at any scale
     stops = np.arange(128, len(even) + 1, 16)
-    best = stops[np.argmin([_divergence(even, int(stop)) for stop in stops])]
+    best = stops[np.argmin(_divergences(even / max(even.sum(), _TINY), stops))]
     return float(found.largest * best / len(even))
 
 
@@ -126,20 +128,37 @@ def _even(found: Histogram, bins: int) -> Magnitudes:
     return np.diff(reached)
 
 
-def _divergence(counts: Magnitudes, stop: int) -> float:
-    reference = counts[:stop].copy()
-    level = np.arange(stop) * 128 // stop
-    present = reference > 0
-    sums = np.bincount(level, weights=reference, minlength=128)
-    bins = np.bincount(level, weights=present, minlength=128)
-    reference[-1] += counts[stop:].sum()
-    candidate = np.where(present, sums[level] / np.maximum(bins[level], 1), 0)
-    both = (reference > 0) & (candidate > 0)
-    if not both.any():
-        return np.inf
-    p, q = reference / reference.sum(), candidate / candidate.sum()
-    lost = p[(reference > 0) & ~both].sum() * 20  # as if q were e**-20 there
-    return float((p[both] * np.log(p[both] / q[both])).sum() + lost)
+def _divergences(shares: Magnitudes, stops: NDArray[np.int64]) -> Magnitudes:
+    """Give the divergence of the clip before each stop.
+
+    A candidate is even over the filled bins of a level. So the sum of p log(p / q) falls into that of p log(p) over
+    bins, which all stops share but for their last bin, and that of p log(q) over levels.
+
+    Args:
+        shares: of all values, those in each of the even bins.
+        stops: how many bins are not clipped, 128 or more.
+    """
+    edges = -(-np.arange(129) * stops[:, None] // 128)  # of each stop's levels: (S, 129)
+    reference, filled = (
+        np.add.reduceat(np.append(bins, 0.0), edges.ravel()).reshape(edges.shape)[:, :-1]
+        for bins in (shares, shares > 0)
+    )
+    kept = reference.sum(axis=1)
+    candidate = reference / np.maximum(filled * kept[:, None], _TINY)
+    last, tail = shares[stops - 1], np.append(np.cumsum(shares[::-1])[::-1], 0.0)[stops]
+    added = np.where(last > 0, tail, 0.0)
+    reference[:, -1] += added
+    own = np.cumsum(_times_log(shares, shares))[stops - 1] - _times_log(last, last)
+    own += _times_log(last + added, last + added)
+    lost = 20 * (tail - added)  # as if the candidate were e**-20 there
+    divergences: Magnitudes = own - _times_log(reference, candidate).sum(axis=1) + lost
+    divergences[kept == 0] = np.inf
+    return divergences
+
+
+def _times_log(factor: Magnitudes, values: Magnitudes) -> Magnitudes:
+    """Multiply with the logarithm; what is 0 in both stays 0."""
+    return factor * np.log(np.maximum(values, _TINY))
 
 
 def _filled(found: Histogram) -> tuple[Magnitudes, Magnitudes]:

@@ -220,6 +220,19 @@ def pictures_of(count, seed=0):
     return np.random.default_rng(seed).random((count, 3, 64, 64), np.float32)
 
 
+@pytest.mark.parametrize("scales", [(0.0, 1e-3, 1e3), (1e3, 1e-3, 0.0)], ids=["rising", "falling"])
+def test_pictures_of_any_largest_value_add_up(little_yolo, scales):
+    """Bins above a picture's largest value are not counted."""
+    batches = [pictures_of(1) * np.float32(scale) for scale in scales]
+
+    found = measure(read_spec(little_yolo), ["images"], batches, 3, look=lambda _: [np.array([[0.0, 0.0, 64.0, 64.0]])])
+
+    everything = counted_by_numpy(np.concatenate(batches))
+    assert np.array_equal(found["images"].counts, everything)
+    assert found["images"].largest == max(batch.max() for batch in batches)
+    assert found["images"].seen.sum() == everything.sum() // 8, "512 of 4,096 cells"
+
+
 def test_measuring_a_model_counts_what_onnxruntime_computes(little_yolo):
     batches = [pictures_of(1, seed) for seed in range(4)]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from polyyolo.calibration.statistics import Histogram, histogram, magnitudes
-from polyyolo.calibration.thresholds import DEFAULT, ERROR_POWER, LEVELS, METHODS, percentile, threshold
+from polyyolo.calibration.thresholds import DEFAULT, ERROR_POWER, LEVELS, METHODS, _even, percentile, threshold
 from polyyolo.errors import InputError
 
 
@@ -106,6 +106,53 @@ def test_entropy_cuts_the_tail(name):
     values = SAMPLES[name]
 
     assert 1.5 * values.std() < clip_of("entropy", values) < 0.95 * clip_of("max", values)
+
+
+def divergence(even, stop):
+    """What ``entropy`` makes as small as it can, of one clip: told by the bins."""
+    level = np.arange(stop) * 128 // stop
+    filled = even[:stop] > 0
+    sums, bins = (np.bincount(level, weights=each, minlength=128) for each in (even[:stop], filled))
+    candidate = np.where(filled, sums[level] / np.maximum(bins[level], 1), 0)
+    reference = np.append(even[: stop - 1], even[stop - 1 :].sum())
+    if not filled.any():
+        return np.inf
+    p, q = reference[filled] / reference.sum(), candidate[filled] / candidate.sum()
+    return (p * np.log(p / q)).sum() + 20 * reference[~filled].sum() / reference.sum()
+
+
+def divergence_by_stop(found):
+    even = _even(found, 2048)
+    even[0] = 0
+    return {stop / 2048: divergence(even, stop) for stop in range(128, 2049, 16)}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_entropy_chooses_the_clip_that_diverges_least_when_each_is_told_by_itself(name):
+    found = histogram(SAMPLES[name].astype(np.float32))
+    told = divergence_by_stop(found)
+
+    assert threshold("entropy")(found) == found.largest * min(told, key=told.get)
+
+
+@given(arrays(np.float32, st.integers(2, 200), elements=st.floats(-1e4, 1e4, width=32)))
+def test_entropy_finds_the_least_divergence_of_few_values_too(values):
+    """Of few values several clips diverge least: any of them will do."""
+    found = histogram(values)
+    assume(found.largest > 0)
+    told = divergence_by_stop(found)
+
+    chosen = threshold("entropy")(found)
+
+    assert told[round(chosen / found.largest * 2048) / 2048] <= min(told.values()) + 1e-12
+
+
+def test_entropy_of_a_tensor_whose_values_were_not_counted_gives_a_range():
+    """Of a large tensor only a part is counted: it can be nothing but zeros."""
+    values = np.zeros(1 << 20, np.float32)
+    values[1] = 5
+
+    assert 0 < clip_of("entropy", values) <= 5
 
 
 def test_entropy_of_even_values_clips_hardly_anything():
