@@ -10,7 +10,7 @@ from attrs import frozen
 
 from polyyolo.errors import ModelError
 from polyyolo.models.heads import recognise
-from polyyolo.models.metadata import Anchors, entries_for, metadata_of, with_metadata
+from polyyolo.models.metadata import Anchors, anchors_in, entries_for, metadata_of, with_metadata
 from polyyolo.models.outline import stride_of
 from polyyolo.models.probe import OPEN_SIZE
 from polyyolo.models.tensors import image_of, inputs_of
@@ -117,10 +117,10 @@ def _convs_behind(tensor: str, trail: Trail) -> list[str]:
 
 
 def _anchors(model: onnx.ModelProto, levels: Iterable[Level], trail: Trail) -> Anchors:
-    """Read the anchors of a YOLOv5 decode; empty where the decode is another's."""
+    """Read the anchors of a YOLOv5 decode, from the metadata once it is merged; empty where it is another's."""
     if any(len(level.tensors) != 1 for level in levels):
         return ()
-    return read_anchors(model, [level.tensors[0] for level in levels], trail)
+    return read_anchors(model, [level.tensors[0] for level in levels], trail) or anchors_in(metadata_of(model))
 
 
 def _cut(model: onnx.ModelProto, levels: Sequence[Level]) -> onnx.ModelProto:
@@ -150,5 +150,5 @@ def _output(graph: gs.Graph, maps: list[gs.Variable], level: Level, dims: Sequen
 
 def _notes(levels: Sequence[Level], anchors: Anchors) -> tuple[str, ...]:
     maps = ", ".join(f"{level.output} ({level.channels} channels)" for level in levels)
-    origin = "the anchors went into the metadata" if anchors else "no anchors were found in the decode"
+    origin = "the anchors are in the metadata" if anchors else "no anchors were found in the decode"
     return (f"outputs are {maps}", origin)
