@@ -3,9 +3,9 @@
 On any machine, ``python benchmarks/engines.py make FOLDER MODEL...`` makes the ONNX models and the calibration cache
 as ``polyyolo engine`` does, and predicts in ONNX Runtime what INT8 keeps. On the GPU's machine, with trtexec and
 TensorRT's Python package, ``python benchmarks/engines.py run FOLDER`` builds, times and verifies; what is there
-already is not done again. ``python benchmarks/engines.py gather FOLDER`` takes what was brought back into the JSON
-beside the page, and ``python benchmarks/engines.py page`` writes tables and plot from that. Every step of building and
-measuring is a command of polyyolo.
+already is not done again, and ``--step`` does one part of it. ``python benchmarks/engines.py gather FOLDER`` takes what
+was brought back into the JSON beside the page, and ``python benchmarks/engines.py page`` writes tables and plot from
+that. Every step of building and measuring is a command of polyyolo.
 """
 
 import json
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MODELS = ("yolov5s-640", "yolov8n-640", "yolov4-tiny-416")
 PAGE = DOCS / "engines.md"
 ROUNDS = 3
+STEPS = ("build", "time", "verify")
 
 Row = dict[str, Any]
 
@@ -152,7 +153,7 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
 @click.option("--images", type=Path, default=SHARED / "data" / "coco128-train" / "images", help="to calibrate with")
 @click.option("--labelled", type=Path, default=SHARED / "data" / "coco128-val", help="to measure on")
 @click.option("--word", "words", multiple=True, help="for trtexec, with every engine: --word=--avgTiming=2")
-@click.option("--step", "steps", multiple=True, type=click.Choice(["build", "measure"]), default=("build", "measure"))
+@click.option("--step", "steps", multiple=True, type=click.Choice(STEPS), default=STEPS)
 def run(  # noqa: PLR0913, PLR0917 - options of a command
     folder: Path,
     models: Sequence[str],
@@ -169,8 +170,11 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
         if "build" in steps:
             for cell in cells:
                 build(cell, images, words)
-        if "measure" in steps:
-            measure([cell for cell in cells if cell.path(f"{cell.name}.plan").exists()], labelled)
+        built = [cell for cell in cells if cell.path(f"{cell.name}.plan").exists()]
+        if "time" in steps:
+            time_in_rounds(built)
+        if "verify" in steps:
+            verify(built, labelled)
 
 
 def build(cell: Cell, images: Path, words: Sequence[str]) -> None:
@@ -208,11 +212,15 @@ def _calibrate_there(cell: Cell, images: Path, cache: Path) -> None:
     plan.unlink()
 
 
-def measure(cells: Sequence[Cell], labelled: Path) -> None:
-    """Time engines in rounds, so that a change of clocks meets them all; then verify each."""
+def time_in_rounds(cells: Sequence[Cell]) -> None:
+    """Time each engine once a round, so that a change of clocks meets them all."""
     for number in range(ROUNDS):
         for cell in cells:
             _time(cell, number)
+
+
+def verify(cells: Sequence[Cell], labelled: Path) -> None:
+    """Measure what each engine finds, unless that is known."""
     for cell in cells:
         if "accuracy" not in kept(cell):
             try:
