@@ -325,7 +325,9 @@ def _batches(rows: Row) -> list[int]:
 
 def _section(model: str, batch: int, rows: Row) -> str:
     points = _points(rows, batch)
-    lines = [_line(way, rows, points, batch) for way in WAYS]
+    known = {way for way in WAYS if rows["engines"].get(f"{way}-b{batch}")}
+    lines = [_line(way, rows, points, batch) for way in WAYS if way in known]
+    left = "; ".join(way.label for name, way in WAYS.items() if name not in known)
     head = (
         "",
         "GPU compute, ms",
@@ -337,7 +339,8 @@ def _section(model: str, batch: int, rows: Row) -> str:
         "predicted",
         "F1 with FP32",
     )
-    return f"### {model}, batch {batch}\n\n{table(head, lines)}"
+    told = f"### {model}, batch {batch}\n\n{table(head, lines)}"
+    return f"{told}\n\n{UNPROVEN}: {left}." if left else told
 
 
 @frozen
