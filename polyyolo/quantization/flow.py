@@ -17,17 +17,37 @@ from polyyolo.quantization.topology import activations, data_of, head_convs, ide
 from polyyolo.quantization.work import macs_in, shapes_at
 from polyyolo.records import ModelSpec
 
-MACS_PER_BYTE = 20.0
-"""Multiply-accumulates in INT8 that take as long as one byte through memory.
+MACS_PER_BYTE = 10.0
+"""Multiply-accumulates in INT8 that take as long as one byte through memory."""
+MACS_PER_KERNEL = 50e6
+"""Multiply-accumulates in INT8 that take as long as one kernel does at least.
 
-It makes the estimate for YOLOv5s and YOLOv4-tiny with a tenth of their work in float 16 and 13 percent of their time at
-batch 1; engines took 11 and 13 percent more.
+An H200 does 140 million of a YOLOv5s' in the 4 us that a kernel takes there at batch 1; a smaller GPU does fewer.
 """
-FLOAT_TO_FLOAT = 2
-"""Bytes for each value beyond the two that INT8 takes, one written and one read."""
-FLOAT_TO_INT8 = 4
-INT8_TO_FLOAT = 10
-INT8_TO_BOTH = 13
+
+
+@frozen
+class Border:
+    """What is done with a node's output beyond what INT8 takes.
+
+    Attributes:
+        kernels: the function apart from the convolution, a change of layout, a quantization.
+        bytes_per_value: written and read, beyond the two that INT8 takes.
+    """
+
+    kernels: int
+    bytes_per_value: int
+
+    def macs(self, values: int) -> float:
+        """Tell how many multiply-accumulates in INT8 take as long."""
+        return MACS_PER_KERNEL * self.kernels + MACS_PER_BYTE * self.bytes_per_value * values
+
+
+INT8_TO_INT8 = Border(0, 0)
+FLOAT_TO_FLOAT = Border(1, 2)
+FLOAT_TO_INT8 = Border(1, 4)
+INT8_TO_FLOAT = Border(2, 10)
+INT8_TO_BOTH = Border(3, 13)
 
 
 @frozen
@@ -51,6 +71,11 @@ class Flow:
         """Multiply-accumulates of the whole model."""
         return sum(self.macs.values())
 
+    @property
+    def time(self) -> float:
+        """Estimate the time of the whole model in INT8, as multiply-accumulates."""
+        return self.work + MACS_PER_KERNEL * len(self.readers)
+
     def cost(self, chosen: Collection[str]) -> float:
         """Estimate the time that nodes in float take beyond what they would in INT8.
 
@@ -58,16 +83,15 @@ class Flow:
             time, as multiply-accumulates in INT8.
         """
         floats = self.in_float.union(chosen)
-        moved = sum(self._bytes(node, floats) * self.values.get(node, 0) for node in self.readers)
-        return sum(self.macs.get(node, 0) for node in floats) + MACS_PER_BYTE * moved
+        borders = sum(self._border(node, floats).macs(self.values.get(node, 0)) for node in self.readers)
+        return sum(self.macs.get(node, 0) for node in floats) + borders
 
-    def _bytes(self, node: str, floats: frozenset[str]) -> int:
-        """Count what is moved for each of a node's values beyond what INT8 takes."""
+    def _border(self, node: str, floats: frozenset[str]) -> Border:
         in_float = sum(reader in floats for reader in self.readers[node])
         if node in floats:
             return FLOAT_TO_FLOAT if in_float == len(self.readers[node]) else FLOAT_TO_INT8
         if not in_float:
-            return 0
+            return INT8_TO_INT8
         return INT8_TO_FLOAT if in_float == len(self.readers[node]) else INT8_TO_BOTH
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from polyyolo.models.spec import read_spec
-from polyyolo.quantization.flow import MACS_PER_BYTE, Flow, flow_of
+from polyyolo.quantization.flow import MACS_PER_BYTE, MACS_PER_KERNEL, Flow, flow_of
 from polyyolo.quantization.work import macs_of
 
 CHAIN = {"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": set()}
@@ -12,23 +12,28 @@ VALUES = {"a": 1, "b": 1, "c": 0, "d": 0}
 
 
 @pytest.mark.parametrize(
-    ("in_float", "chosen", "moved"),
+    ("in_float", "chosen", "kernels", "moved"),
     [
-        ("", "", 0),
-        ("", "a", 4),  # what a gives is quantized
-        ("", "b", 10 + 4),  # a gives FP16 to b alone, and what b gives is quantized
-        ("", "ab", 2 + 4),  # nothing is converted between them
-        ("", "abcd", 2 + 2),
-        ("", "d", 13),  # b gives both, FP16 and INT8
-        ("d", "", 13),
-        ("d", "b", 10 + 4),
-        ("cd", "b", 10 + 2),
+        ("", "", 0, 0),
+        ("", "a", 1, 4),  # what a gives is quantized
+        ("", "b", 2 + 1, 10 + 4),  # a gives FP16 to b alone, and what b gives is quantized
+        ("", "ab", 1 + 1, 2 + 4),  # nothing is converted between them
+        ("", "abcd", 1 + 1 + 1 + 1, 2 + 2),
+        ("", "d", 3 + 1, 13),  # b gives both, FP16 and INT8
+        ("d", "", 3 + 1, 13),
+        ("d", "b", 2 + 1 + 1, 10 + 4),
+        ("cd", "b", 2 + 1 + 1 + 1, 10 + 2),
     ],
 )
-def test_each_border_of_float_has_its_conversions(in_float, chosen, moved):
+def test_each_border_of_float_has_its_kernels(in_float, chosen, kernels, moved):
     flow = Flow(WORK, CHAIN, VALUES, frozenset(in_float))
 
-    assert flow.cost(tuple(chosen)) == 1000 * len({*in_float, *chosen}) + MACS_PER_BYTE * moved
+    work = 1000 * len({*in_float, *chosen})
+    assert flow.cost(tuple(chosen)) == work + MACS_PER_KERNEL * kernels + MACS_PER_BYTE * moved
+
+
+def test_the_time_of_a_model_is_its_work_and_a_kernel_for_each_node():
+    assert Flow(WORK, CHAIN, VALUES).time == 4000 + 4 * MACS_PER_KERNEL
 
 
 def test_a_whole_model_is_followed_through_concat_split_and_add(little_yolo):

@@ -159,7 +159,7 @@ def flow(found, **between):
         (0.10, ("dense",)),
         (0.16, ("dense", "small")),
         (0.40, ("dense", "large")),
-        (1.0, ("dense", "large", "small", "idle")),
+        (1.0, ("dense", "large", "small")),  # a fifth of the work for a five-hundredth of the noise is not worth it
     ],
 )
 def test_the_most_noise_for_its_work_is_kept_in_float_while_the_budget_lasts(budget, chosen):
@@ -176,6 +176,16 @@ def test_a_neighbour_of_what_is_in_float_costs_less_than_an_island_of_its_own():
 
     assert most_costly(found, between, 0.2, "images") == ("images", "b")
     assert most_costly(found, flow(found), 0.2, "images") == ("images", "a")
+
+
+def test_more_budget_takes_what_is_worth_less():
+    found = measured(("dense", 3.0, 10), ("sparse", 1.0, 20))
+
+    assert most_costly(found, flow(found), 0.30) == ("dense", "sparse"), "a quarter of the noise, a fifth of the time"
+    assert most_costly(found, flow(found), 0.10) == ("dense",)
+    found = measured(("dense", 3.0, 4), ("sparse", 0.2, 5))
+    assert most_costly(found, flow(found), 0.10) == ("dense",), "a sixteenth of the noise, a twentieth of the time"
+    assert most_costly(found, flow(found), 0.20) == ("dense", "sparse")
 
 
 def test_what_reads_the_picture_comes_first_where_it_fits():
