@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from polyyolo.engines.job import Job, Program, Typing
 from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.engines.refusals import name_of, rtx_supports
+from polyyolo.engines.trtexec import unspeakable
 from polyyolo.engines.versions import release
 from polyyolo.records import Precision, ToolchainKind
 
@@ -36,8 +37,19 @@ def _types(job: Job) -> Iterator[str]:
         yield f"Polygraphy calibrates only while {job.options.calibration_cache} is not there: it reads it otherwise"
     elif job.calibrated:
         yield "the cache must fit this model: tensors without a scale in it stay out of INT8"
-    if job.program is Program.TRTEXEC and job.options.precision is Precision.FP32:
+    if job.program is Program.TRTEXEC:
+        yield from _of_trtexec(job)
+
+
+def _of_trtexec(job: Job) -> Iterator[str]:
+    if job.options.precision is Precision.FP32:
         yield "trtexec leaves TF32 on, Polygraphy does not: add --noTF32 for exact FP32"
+    lost = unspeakable(job.options.float_layers)
+    if lost:
+        yield (
+            f"{len(lost)} of the layers to keep in float may run in INT8: trtexec takes no name with a comma or colon, "
+            f"such as {lost[0]}; build with --program polygraphy"
+        )
 
 
 def _gpus(job: Job) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """How trtexec 8.5 to 11 is told to build; the changes are those of sampleOptions.cpp in NVIDIA/TensorRT."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from polyyolo.engines.job import Job
 from polyyolo.engines.profiles import dynamic_inputs
@@ -44,9 +44,14 @@ def command(job: Job) -> Command:
     return Command((*argv, *options.extra))
 
 
+def unspeakable(layers: Iterable[str]) -> tuple[str, ...]:
+    """Give the names that no list of trtexec's can hold."""
+    return tuple(name for name in layers if set(name) & SEPARATORS)
+
+
 def _in_float(job: Job) -> Iterator[str]:
     """Yield what keeps layers in float; they are obeyed only when told to be, and the user's own words come first."""
-    names = [name for name in job.options.float_layers if not set(name) & SEPARATORS]
+    names = [name for name in job.options.float_layers if name not in unspeakable(job.options.float_layers)]
     if names and not {CONSTRAINTS, LAYERS} & set(job.options.extra_options):
         yield f"{CONSTRAINTS}=obey"
         yield f"{LAYERS}={','.join(f'{name}:fp16' for name in names)}"

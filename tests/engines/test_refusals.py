@@ -191,3 +191,14 @@ def test_notes_say_when_the_gpu_here_cannot_run_what_it_builds(yolo):
     here = evolve(RTX, gpu="NVIDIA H200", compute_capability="9.0")
 
     assert "the GPU here (NVIDIA H200, 9.0) cannot run it" in " ".join(notes(yolo(), here))
+
+
+def test_notes_say_which_layers_trtexec_cannot_be_told_to_keep_in_float(yolo):
+    spec = yolo(quantized=False)
+    layers = {"float_layers": ("/model.0/conv", "head:0"), **CALIBRATED}
+
+    (told,) = [note for note in notes(spec, named("8.6"), program=Program.TRTEXEC, **layers) if "in float" in note]
+    assert told.startswith("1 of the layers to keep in float may run in INT8: ")
+    assert told.endswith("such as head:0; build with --program polygraphy")
+    told = notes(spec, named("8.6"), program=Program.POLYGRAPHY, **layers)
+    assert not [note for note in told if "in float" in note], "Polygraphy takes any name"
