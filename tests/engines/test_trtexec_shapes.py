@@ -25,5 +25,5 @@ def test_a_shape_alone_has_no_name():
 
 @pytest.mark.parametrize("text", ["", "images", "images:", "images:1x", "images:-1x3"])
 def test_what_is_no_shape_is_refused(text):
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(ValueError, match=f"^{text}$"):
         read_shapes(text)
