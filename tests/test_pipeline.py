@@ -163,7 +163,7 @@ def test_a_run_from_nothing_gives_the_same_bytes(asked, first, tmp_path):
         ({"count": 8}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"overrides": {"pad": 0}}, {"calibrate", "sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"method": "max"}, {"sensitivity", "quantize", "cast to FP16", "verify"}),
-        ({"budget": 0.0}, {"quantize", "cast to FP16", "verify"}),
+        ({"budget": 0.0}, {"sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"keep_float": ("auto", "cv1_conv")}, {"sensitivity", "quantize", "cast to FP16", "verify"}),
         ({"half_io": True}, {"cast to FP16", "verify"}),
         ({"limits": Limits(max_drop=9.0)}, set()),
@@ -174,6 +174,16 @@ def test_only_what_a_change_touches_is_done_again(again, change, done):
     run = pipeline.engine(evolve(again, **change))
 
     assert set(STEPS) - set(run.reused) == done
+
+
+def test_a_model_with_little_in_int8_is_warned_of(again):
+    heard = Heard()
+
+    with progress.listening(heard):
+        pipeline.engine(evolve(again, keep_float=("stem",), budget=0.7))
+
+    told = [line for line in heard.said if "of the work runs in INT8" in line]
+    assert told == ["only 45% of the work runs in INT8: leave less in float, or build with --precision fp16"]
 
 
 def test_pictures_whose_bytes_changed_are_calibrated_with_anew(again, first, little_pictures, tmp_path):

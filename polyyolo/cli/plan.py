@@ -36,8 +36,9 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
     plans, refused = _plans(asked, engine)
     if not plans:
         raise next(iter(refused.values()))
-    _refuse_unfit_cache(asked)
-    notes = [*shown.notes, *_first(asked, engine)]
+    with bars(quiet=True) as doubts:
+        _refuse_unfit_cache(asked)
+    notes = [*shown.notes, *(f"{told['message']}: {told['fix']}" for told in doubts.warnings), *_first(asked, engine)]
     if as_json:
         refusals = {program: {"message": error.message, "fix": error.fix} for program, error in refused.items()}
         commands = {program: _plain(made) for program, made in plans.items()}

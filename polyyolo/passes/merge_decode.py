@@ -30,8 +30,8 @@ def run(model: onnx.ModelProto) -> PassResult:
     for name in _joined_by_concat(folded):
         merged = _merged_at(merged, name)
     if merged is folded:
-        return PassResult(model, changed=False, notes=("there are no decodes to merge",))
-    before, after = len(folded.graph.node), len(merged.graph.node)
+        return PassResult(model, changed=False, notes=("no decodes of fixed size to merge",))
+    before, after = len(model.graph.node), len(merged.graph.node)
     told = with_metadata(merged, {**metadata_of(model), **_anchors(folded)})
     return PassResult(told, changed=True, notes=(f"{before} nodes became {after}",))
 

@@ -123,8 +123,8 @@ def _header(cache: Cache, toolchain: Toolchain | None) -> Iterator[Finding]:
     if made[0] != here[0]:
         yield _error(
             f"it was written by TensorRT {made[0]}.{made[1]}, and {toolchain.tensorrt} may refuse it and crash",
-            "take its scales over: polyyolo cache import CACHE --model MODEL -o table.json, then polyyolo cache export "
-            f"table.json --model MODEL --tensorrt {here[0]}.{here[1]} -o NEW",
+            f"write it for this one: polyyolo cache export RUN --tensorrt {here[0]}.{here[1]} -o NEW; without a run, "
+            "take its scales over (polyyolo cache import CACHE --model MODEL -o table.json) and export these",
         )
     elif made != here:
         yield _warning(
@@ -175,8 +175,9 @@ def _names(fitness: Fitness, wanted: int) -> Iterator[Finding]:
 def _origin(path: Path, manifest: CacheManifest | None, spec: ModelSpec) -> Iterator[Finding]:
     if manifest is None:
         yield _warning(
-            f"no {cache_manifest.beside(path).name} beside it: nothing tells which model and pictures it was made with",
-            "calibrate again when weights or pictures may have changed",
+            f"no {cache_manifest.beside(path).name} beside it: nothing tells which model and pictures it was made with,"
+            " and all that has a scale may run in INT8, the head too",
+            "calibrate again when weights or pictures may have changed; a cache of polyyolo's needs that file",
         )
         return
     if manifest.cache_sha256 != sha256_of(path):

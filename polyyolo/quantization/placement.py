@@ -32,7 +32,7 @@ from polyyolo.quantization.topology import (
 )
 
 HEAD, DECODE, STEM, NAMED = "head output", "behind the head", "nearest the image", "kept by name"
-SENSITIVE, IMAGE = "most noise for its work", "reads the picture"
+SENSITIVE, IMAGE = "most noise for its time", "reads the picture"
 CHOSEN = frozenset({STEM, NAMED, SENSITIVE, IMAGE})
 """Reasons that a budget gives; the other two come from the model's structure."""
 

@@ -68,6 +68,16 @@ def test_what_was_assumed_is_said(polyyolo, models):
     assert done.stdout.startswith("# no profile was given: images will take 1x3x640x640 and nothing else\n")
 
 
+def test_a_cache_without_its_manifest_is_doubted(polyyolo, shared, models):
+    cache = shared / "fixtures/trtexec-8.6.0/yolov5s.entropy2.cache"
+
+    done = polyyolo("plan", models / "yolov5s-640.onnx", "--cache", cache, "--tensorrt", "8.6")
+
+    doubts = [line for line in done.stdout.splitlines() if line.startswith(f"# {cache}: ")]
+    assert done.exit_code == 0, done.output
+    assert any("all that has a scale may run in INT8, the head too" in doubt for doubt in doubts)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [

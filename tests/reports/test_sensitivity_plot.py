@@ -20,7 +20,7 @@ def measured(run):
         Sensitivity("/model.1/act/Mul_output_0", ("body",), 0.01, 88),
         Sensitivity("free", ("other",), 0.0, 5),
     )
-    return evolve(run, sensitivities=costs, in_float={"stem": "most noise for its work"})
+    return evolve(run, sensitivities=costs, in_float={"stem": "most noise for its time"})
 
 
 def marks(text, colour):

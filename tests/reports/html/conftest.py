@@ -75,7 +75,7 @@ def full(run, folder):
             Sensitivity("images", ("stem",), 0.03, 10),
             Sensitivity("/model.1/act/Mul_output_0", ("body",), 0.01, 88),
         ),
-        in_float={"stem": "most noise for its work"},
+        in_float={"stem": "most noise for its time"},
     )
 
 
