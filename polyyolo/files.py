@@ -4,10 +4,10 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,15 +56,22 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _refuse_special(path)
         _refuse_protected(path)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:SHORT]}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = hidden(path, path.suffix)
         try:
+            temporary.touch(mode=0o600, exist_ok=False)
             yield temporary
             temporary.chmod(0o644)
             temporary.replace(path)
         finally:
             remove(temporary)
+
+
+def hidden(place: Path, suffix: str = "") -> Path:
+    """Name a new hidden place beside another.
+
+    Whoever is interrupted while making it knows already what to remove: tempfile tells the name too late for that.
+    """
+    return place.with_name(f".{place.stem[:SHORT]}-{secrets.token_hex(4)}{suffix}")
 
 
 def _refuse_special(path: Path) -> None:

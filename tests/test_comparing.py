@@ -255,7 +255,7 @@ def test_a_full_disk_is_one_error_and_nothing_is_half_written(asked, rtx, monkey
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tempfile.mkstemp", full)
+    monkeypatch.setattr("pathlib.Path.touch", full)
 
     with pytest.raises(ToolchainError, match="no space is left"):
         compare(asked, ["fp32"])

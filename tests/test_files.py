@@ -100,7 +100,7 @@ def test_a_full_disk_is_this_machines_fault(tmp_path, monkeypatch, number):
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ETXTBSY, errno.EIO])
 def test_a_folder_that_may_not_be_written_is_the_users_choice(tmp_path, monkeypatch, number):
-    monkeypatch.setattr("tempfile.mkstemp", failing(number))
+    monkeypatch.setattr("pathlib.Path.touch", failing(number))
 
     with pytest.raises(InputError, match=f"cannot write below {tmp_path}") as refused:
         files.write_text(tmp_path / "a.txt", "text")
@@ -116,7 +116,7 @@ def test_a_file_in_the_way_of_a_folder_is_told(tmp_path):
 
 
 def test_other_trouble_stays_what_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.mkstemp", failing(errno.EMFILE))
+    monkeypatch.setattr("pathlib.Path.touch", failing(errno.EMFILE))
 
     with pytest.raises(OSError, match="Errno 24") as raised:
         files.write_text(tmp_path / "a.txt", "text")
@@ -293,3 +293,18 @@ def test_a_lock_is_given_back_when_its_block_fails(tmp_path):
         fail()
     with files.locked(tmp_path):
         pass
+
+
+def test_an_interrupt_while_the_temporary_file_is_made_leaves_none(tmp_path, monkeypatch):
+    make = Path.touch
+
+    def interrupted(self, **how):
+        make(self, **how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.touch", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        files.write_text(tmp_path / "a.txt", "text")
+
+    assert list(tmp_path.iterdir()) == []

@@ -300,7 +300,7 @@ def test_a_folder_that_takes_no_file_is_told_as_such(folder, monkeypatch, number
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr("tempfile.mkstemp", refuse)
+        patch.setattr("pathlib.Path.touch", refuse)
         with pytest.raises(kind, match=words) as refused, Workspace.open(folder) as space:
             write(space, "0.txt", "two", "step 0")
 

@@ -2,13 +2,12 @@
 
 import gzip
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from polyyolo.errors import InputError
-from polyyolo.files import real, remove, replacing, sha256_of, writable, write_text
+from polyyolo.files import hidden, real, remove, replacing, sha256_of, writable, write_text
 
 SUFFIXES = (".tar.gz", ".tgz")
 STAMP = 315532800
@@ -49,8 +48,9 @@ def appearing(output: Path) -> Iterator[Path]:
     """
     with writable(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+        scratch = hidden(output)
         try:
+            scratch.mkdir(mode=0o700)
             yield scratch
             if is_archive(output):
                 _archive(scratch, output)
