@@ -144,11 +144,11 @@ def test_lost_pictures_become_a_warning_in_the_page(polyyolo, run):
 def test_a_folder_that_cannot_be_written_to_is_told_and_o_helps(polyyolo, run, tmp_path, monkeypatch):
     """Root may write everywhere, so that the refusal is the operating system's by hand."""
 
-    def refuse(**_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(run))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.tempfile, "mkstemp", refuse)
+        patch.setattr("pathlib.Path.touch", refuse)
         patch.setattr("filelock.FileLock.acquire", lambda *_, **__: refuse())
         code, _, err = polyyolo("report", run)
 

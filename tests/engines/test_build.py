@@ -260,10 +260,10 @@ def test_a_folder_is_no_engine(planned, log):
 def test_a_folder_that_takes_no_file_is_told(planned, log, monkeypatch, number, told):
     plan = planned(GOOD["rtx"])
 
-    def refuse(**_):
+    def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("polyyolo.files.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
     with pytest.raises((InputError, ToolchainError), match=told):
         build(plan, log)
 
