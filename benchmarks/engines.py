@@ -82,6 +82,8 @@ MARKS = {
     "cache": ("v", figure.INT8),
 }
 """Marker and colour of each way in the plot."""
+FLOOR = -8.0
+"""Points of mAP50-95 below which an engine is drawn at the edge, with its figure."""
 UNPROVEN = "UNPROVEN"
 ENGINE = re.compile(rf"({'|'.join(WAYS)})-b\d+")
 LEFT_OUT = ("quantiles_ms", "course_ms", "engine")
@@ -423,7 +425,10 @@ def _mark(axes: "Axes", way: str, point: Point, reference: float) -> Any:  # noq
     if up is None:
         return axes.axvline(point.ms, color=colour, linewidth=1.2, linestyle=":")
     full = colour if point.measured is not None else "none"
-    return axes.plot(point.ms, up - reference, marker, ms=8, color=colour, markerfacecolor=full)[0]
+    change = up - reference
+    if change < FLOOR:
+        axes.annotate(f"{change:.1f}", (point.ms, FLOOR), (0, 8), textcoords="offset points", ha="center", color=colour)
+    return axes.plot(point.ms, max(change, FLOOR), marker, ms=8, color=colour, markerfacecolor=full)[0]
 
 
 if __name__ == "__main__":
