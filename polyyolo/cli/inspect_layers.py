@@ -86,7 +86,7 @@ def _list(  # noqa: PLR0913 - one parameter an option
         )
     named = tuple(name for name in keep_float if name not in ("stem", "none"))
     refuse_unknown(spec, named)
-    floats = FloatBudget(budget if "stem" in keep_float else 0, named)
+    floats = FloatBudget(budget if "stem" in keep_float and not spec.quantized else 0, named)
     listed = listing.layers(spec, shape, floats, planned=True)
     share = listing.int8_share(listed)
     if as_json:

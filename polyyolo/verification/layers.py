@@ -6,11 +6,12 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from polyyolo.engine_layers.reasons import NOT_QUANTIZED
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.half import half_nodes
-from polyyolo.quantization.placement import FloatBudget, Placement, place
-from polyyolo.quantization.topology import CARRIERS, QUANTIZING, carried, identity, is_weighted
+from polyyolo.quantization.placement import IMAGE, FloatBudget, Placement, place
+from polyyolo.quantization.topology import CARRIERS, QUANTIZING, carried, data_of, identity, is_weighted, origin
 from polyyolo.quantization.work import macs
 from polyyolo.records import Layer, ModelSpec, Precision
 
@@ -41,9 +42,16 @@ def layers(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget, *, plann
     for node in [node for node in graph.nodes if node.op not in _BESIDE and node.outputs]:
         name = identity(node)
         precision = _planned(node, placement, half) if planned else _precision(node)
-        reason = "" if precision is Precision.INT8 else reasons.get(name, "")
+        reason = "" if precision is Precision.INT8 else reasons.get(name) or _untold(node, spec)
         listed.append(Layer(node.name or name, node.op, precision, work.get(name, 0), reason))
     return tuple(listed)
+
+
+def _untold(node: gs.Node, spec: ModelSpec) -> str:
+    """Say of a quantized model's node in float, which nobody said to keep there, what can be seen."""
+    if not (spec.quantized and is_weighted(node)):
+        return ""
+    return NOT_QUANTIZED if origin(data_of(node)).inputs else IMAGE
 
 
 def int8_share(listed: tuple[Layer, ...]) -> float:

@@ -71,11 +71,12 @@ def test_what_is_planned_is_what_it_becomes(budget, spec, tmp_path):
 
 
 def test_a_quantized_model_is_told_as_it_is_whatever_was_asked(spec, tmp_path):
-    made = quantized(spec, tmp_path, FloatBudget(names=("cv2_conv",)))
+    made = quantized(spec, tmp_path, FloatBudget(stem=0, names=("stem_conv", "cv2_conv")))
 
-    found = told(layers(made, SIZE, FloatBudget(), planned=True))
+    found = told(layers(made, SIZE, FloatBudget(stem=0), planned=True))
 
-    assert found["cv2_conv"] == (FP32, "")
+    assert found["stem_conv"] == (FP32, "reads the picture")
+    assert found["cv2_conv"] == (FP32, "not quantized in the model")
     assert found["cv1_conv"] == (INT8, "")
 
 
