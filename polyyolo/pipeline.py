@@ -15,8 +15,11 @@ from polyyolo.quantizing import Quantized, quantize_model
 from polyyolo.records import Absent, BuildPlan, Engine, Fidelity, Measured, ModelSpec, Request, Run
 from polyyolo.reports import manifest, writing
 from polyyolo.reports.verdict import judge
-from polyyolo.verification.layers import layers
+from polyyolo.verification.layers import int8_share, layers
 from polyyolo.workspace import Workspace
+
+LITTLE = 0.5
+"""Share of the work in INT8 below which FP16 is hardly slower, and exact."""
 
 
 @frozen
@@ -57,6 +60,8 @@ def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
             fidelity = stages.compare(space, decisions, made.judged)
             measured = measuring.measure(space, decisions, made.judged, made.engine) if made.engine else None
             gathered = _gathered(space, decisions, made, fidelity, measured)
+            if made.quantized:
+                _warn_of_little(gathered)
             run = evolve(gathered, warnings=tuple(told.warnings))
             space.publish(*writing.write(run, space.path(""), manifest.of(run, decisions.toolchain)))
             writing.remove_stale(run)
@@ -120,6 +125,14 @@ def _gathered(
         engine_layers=measured.layers if measured else (),
         baseline=decisions.baseline,
     )
+
+
+def _warn_of_little(run: Run) -> None:
+    share = int8_share(run.layers)
+    if share < LITTLE:
+        progress.warn(
+            f"only {share:.0%} of the work runs in INT8", "leave less in float, or build with --precision fp16"
+        )
 
 
 def _method(request: Request, quantized: Quantized | None) -> str:

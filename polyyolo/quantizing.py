@@ -15,7 +15,7 @@ from polyyolo.errors import ModelError
 from polyyolo.images.preview import contact_sheet
 from polyyolo.images.stream import batches
 from polyyolo.quantization.cache_tensors import to_measure, typed_graph
-from polyyolo.quantization.flow import Flow, flow_of
+from polyyolo.quantization.flow import flow_of
 from polyyolo.quantization.placement import FloatBudget, Placement
 from polyyolo.quantization.quantize import placement_of, quantize, refuse_unknown
 from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
@@ -29,8 +29,6 @@ TABLE, HISTOGRAMS, SHEET = "calibration.json", "histograms.npz", "calibration.pn
 TRIED = 8
 """Pictures that sensitivity is measured on; twice as many choose hardly better."""
 CHOICE = "choose a method"
-LITTLE = 0.5
-"""Share of the work in INT8 below which FP16 is hardly slower, and exact."""
 TRIED_METHODS = (thresholds.DEFAULT, "mse", "percentile-99.999", "percentile-99.9995")
 CLEARLY = 0.9
 """Another method must have this share of the usual one's noise, or less: 8 pictures do not tell smaller differences."""
@@ -79,14 +77,13 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     widest = FloatBudget(stem=0, names=decisions.named_float)
     whole = placement_of(prepared, size, widest)
     table = _calibrate(space, decisions, prepared, whole)
-    share, flow = decisions.request.budget, flow_of(prepared, size)
+    share = decisions.request.budget
     found = _sensitivities(space, decisions, prepared, table, whole) if share and decisions.spares("auto") else ()
     by_place = decisions.spares("stem") or (decisions.spares("auto") and not found)
-    sensitive = most_costly(found, flow, share, prepared.image) if found else ()
+    sensitive = most_costly(found, flow_of(prepared, size), share, prepared.image) if found else ()
     budget = evolve(widest, stem=share if by_place else 0, sensitive=sensitive)
     placement = placement_of(prepared, size, budget)
     _refuse_nothing(decisions, placement)
-    _warn_of_little(placement, flow)
     if decisions.request.method == thresholds.AUTO:
         table = evolve(table, method=_best_method(space, decisions, prepared, table, placement))
     treated = treat_weights(space, decisions, prepared, whole)
@@ -108,14 +105,6 @@ def _refuse_nothing(decisions: Decisions, placement: Placement) -> None:
         raise ModelError(
             f"{decisions.spec.path} has nothing that could run in INT8: {_told(placement)}",
             fix="build it with --precision fp16, or leave less in float",
-        )
-
-
-def _warn_of_little(placement: Placement, flow: Flow) -> None:
-    share = sum(flow.macs.get(node, 0) for node in placement.nodes) / (flow.work or 1)
-    if share < LITTLE:
-        progress.warn(
-            f"only {share:.0%} of the work runs in INT8", "leave less in float, or build with --precision fp16"
         )
 
 

@@ -51,7 +51,8 @@ def unspeakable(layers: Iterable[str]) -> tuple[str, ...]:
 
 def _in_float(job: Job) -> Iterator[str]:
     """Yield what keeps layers in float; they are obeyed only when told to be, and the user's own words come first."""
-    names = [name for name in job.options.float_layers if name not in unspeakable(job.options.float_layers)]
+    lost = unspeakable(job.options.float_layers)
+    names = [name for name in job.options.float_layers if name not in lost]
     if names and not {CONSTRAINTS, LAYERS} & set(job.options.extra_options):
         yield f"{CONSTRAINTS}=obey"
         yield f"{LAYERS}={','.join(f'{name}:fp16' for name in names)}"

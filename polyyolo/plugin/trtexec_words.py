@@ -6,7 +6,7 @@ from typing import Any
 from attrs import frozen
 
 from polyyolo import progress
-from polyyolo.engines.trtexec import SEPARATORS
+from polyyolo.engines.trtexec import unspeakable
 
 Release = tuple[int, int]
 
@@ -74,9 +74,9 @@ def _sources(told: Sequence[str], release: Release) -> str:
 
 def _layers(told: Sequence[str], _release: Release) -> str:
     pairs = [word.rpartition(":") for word in told]
-    unspeakable = [name for name, _, _ in pairs if set(name) & SEPARATORS]
-    if unspeakable:
-        raise ValueError(f"a layer's name may hold no comma or colon: {unspeakable[0]}")
+    lost = unspeakable(name for name, _, _ in pairs)
+    if lost:
+        raise ValueError(f"a layer's name may hold no comma or colon: {lost[0]}")
     return ",".join(f"{name}:{_looked_up(kind, TYPES)}" for name, _, kind in pairs)
 
 
