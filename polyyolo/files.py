@@ -56,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _refuse_special(path)
         _refuse_protected(path)
-        temporary = hidden(path, path.suffix)
+        temporary = _hidden(path, path.suffix)
         try:
             temporary.touch(mode=0o600, exist_ok=False)
             yield temporary
@@ -66,7 +66,18 @@ def replacing(path: Path) -> Iterator[Path]:
             remove(temporary)
 
 
-def hidden(place: Path, suffix: str = "") -> Path:
+@contextmanager
+def scratch(place: Path) -> Iterator[Path]:
+    """Give an empty hidden folder beside ``place``, whose own folder is there; it goes when the block ends."""
+    folder = _hidden(place)
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        remove(folder)
+
+
+def _hidden(place: Path, suffix: str = "") -> Path:
     """Name a new hidden place beside another.
 
     Whoever is interrupted while making it knows already what to remove: tempfile tells the name too late for that.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from polyyolo.errors import InputError
-from polyyolo.files import hidden, real, remove, replacing, sha256_of, writable, write_text
+from polyyolo.files import real, replacing, scratch, sha256_of, writable, write_text
 
 SUFFIXES = (".tar.gz", ".tgz")
 STAMP = 315532800
@@ -48,16 +48,12 @@ def appearing(output: Path) -> Iterator[Path]:
     """
     with writable(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
-        scratch = hidden(output)
-        try:
-            scratch.mkdir(mode=0o700)
-            yield scratch
+        with scratch(output) as folder:
+            yield folder
             if is_archive(output):
-                _archive(scratch, output)
+                _archive(folder, output)
             else:
-                _place(scratch, output)
-        finally:
-            remove(scratch)
+                _place(folder, output)
 
 
 def write_sums(folder: Path, name: str) -> None:
@@ -73,13 +69,13 @@ def _mode(path: Path) -> int:
     return 0o755 if path.suffix == RUNNABLE or path.is_dir() else 0o644
 
 
-def _place(scratch: Path, output: Path) -> None:
-    for path in (scratch, *scratch.rglob("*")):
+def _place(folder: Path, output: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
         path.chmod(_mode(path))
-    scratch.replace(output)
+    folder.replace(output)
 
 
-def _archive(scratch: Path, output: Path) -> None:
+def _archive(folder: Path, output: Path) -> None:
     """Pack below a folder of the archive's own name, so that unpacking makes one folder."""
     top = output.name[: -len(next(suffix for suffix in SUFFIXES if output.name.lower().endswith(suffix)))]
     with (
@@ -88,8 +84,8 @@ def _archive(scratch: Path, output: Path) -> None:
         gzip.GzipFile("", "wb", compresslevel=LEVEL, fileobj=stream, mtime=0) as packed,
         tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as archive,
     ):
-        for path in _files(scratch):
-            entry = tarfile.TarInfo(f"{top}/{path.relative_to(scratch)}")
+        for path in _files(folder):
+            entry = tarfile.TarInfo(f"{top}/{path.relative_to(folder)}")
             entry.size, entry.mode, entry.mtime = path.stat().st_size, _mode(path), STAMP
             with path.open("rb") as content:
                 archive.addfile(entry, content)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from attrs import frozen
 
@@ -78,9 +77,9 @@ def obtain(remotes: Sequence[Remote], group: str) -> tuple[Path, ...]:
     folder = cache.folder() / group
     with files.writable(folder, elsewhere=cache.ELSEWHERE):
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".packages-") as packages:
+        with files.scratch(folder / "packages") as packages:
             for remote, target in zip(remotes, targets, strict=True):
-                _obtain(remote, target, Path(packages))
+                _obtain(remote, target, packages)
     return targets
 
 

@@ -3,7 +3,6 @@
 import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from polyyolo import files, progress
 from polyyolo.errors import ToolchainError
@@ -30,11 +29,11 @@ def fetch() -> Path:
     with cache.holding(target):
         if target.is_dir():
             return target
-        with TemporaryDirectory(dir=target.parent, prefix=".coco128-") as folder:
-            archive = Path(folder) / "coco128.zip"
+        with files.scratch(target) as folder:
+            archive = folder / "coco128.zip"
             try:
                 download(URL, archive, sha256="")
-                unpacked = _unpack(archive, Path(folder))
+                unpacked = _unpack(archive, folder)
             except DownloadError as error:
                 raise ToolchainError(
                     f"coco128.zip cannot be fetched: {URL}: {error}",
