@@ -23,7 +23,7 @@ from polyyolo.workspace import Workspace
 
 PREPARED, HALF = "model.onnx", "model.fp16.onnx"
 PICTURES, LOG = "pictures", "build.log"
-MERGE = Step("merge-decode")
+MERGE, FUSE = Step("merge-decode"), Step("fuse-dfl")
 
 
 @frozen
@@ -36,7 +36,7 @@ class Built:
 
 
 def prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
-    """Simplify the graph and decode all maps at once; a model that came with Q/DQ nodes is left as it is."""
+    """Simplify the graph and its decode; a model that came with Q/DQ nodes is left as it is."""
     output = space.path(PREPARED)
     spec = decisions.spec
 
@@ -44,12 +44,12 @@ def prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
         if spec.quantized:
             return apply(spec, [], output)
         try:
-            return apply(spec, [Step("simplify"), MERGE], output)
+            return apply(spec, [Step("simplify"), MERGE, FUSE], output)
         except ModelError as error:
             progress.warn(f"{error.message}: constants are folded instead", "the engine may be slower")
-            return apply(spec, [Step("fold-constants"), MERGE], output)
+            return apply(spec, [Step("fold-constants"), MERGE, FUSE], output)
 
-    inputs = {"model": spec.sha256, "head": spec.head, "decode": MERGE.name}
+    inputs = {"model": spec.sha256, "head": spec.head, "decode": [MERGE.name, FUSE.name]}
     made = space.step("prepare", inputs, [PREPARED], make, ModelSpec)
     return evolve(made, path=output, head=spec.head)
 

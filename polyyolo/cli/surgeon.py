@@ -103,6 +103,13 @@ def merge_decode(**files: Any) -> None:  # noqa: ANN401 - the options that patie
     operate("merge-decode", {}, **files)
 
 
+@surgeon.command("fuse-dfl")
+@patient
+def fuse_dfl(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
+    """Compute boxes from DFL's probabilities by one convolution. Numbers change by FP32's rounding."""
+    operate("fuse-dfl", {}, **files)
+
+
 @surgeon.command("drop-outputs")
 @click.option("--drop", multiple=True, metavar="NAME", help="an output to drop, as often as needed")
 @click.option("--keep", multiple=True, metavar="NAME", help="drop all but these")

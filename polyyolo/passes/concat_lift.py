@@ -19,7 +19,7 @@ from polyyolo.passes.branches import (
     same_constant,
     spread,
 )
-from polyyolo.passes.surgery import constant_of
+from polyyolo.passes.surgery import constant_of, free_name
 
 ELEMENTWISE = frozenset({"Sigmoid", "Exp", "Add", "Sub", "Mul", "Div", "Pow"})
 Operands = tuple[list[gs.Tensor], dict[str, Any]]
@@ -186,17 +186,10 @@ class _Lift:
     def _variable(self, like: gs.Tensor, shapes: Sequence[Dims]) -> gs.Variable:
         dims = [*shapes[0]]
         dims[self.axis] = sum(int(each[self.axis]) for each in shapes)
-        return gs.Variable(self._free(f"{like.name}_joined"), dtype=like.dtype, shape=dims)
+        return gs.Variable(free_name(f"{like.name}_joined", self.names), dtype=like.dtype, shape=dims)
 
     def _kept(self, like: gs.Tensor, values: Values) -> gs.Constant:
-        return gs.Constant(self._free(f"{like.name}_constant"), values)
-
-    def _free(self, name: str) -> str:
-        """Give the name, or one like it that no tensor has."""
-        while name in self.names:
-            name += "_"
-        self.names.add(name)
-        return name
+        return gs.Constant(free_name(f"{like.name}_constant", self.names), values)
 
 
 def _key(row: Row, count: int) -> tuple[int, ...]:

@@ -27,3 +27,11 @@ def constant_of(tensor: gs.Tensor) -> gs.Constant | None:
     node = tensor.inputs[0] if tensor.inputs else None
     value = node.attrs.get("value") if node is not None and node.op == "Constant" else None
     return value if isinstance(value, gs.Constant) else None
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """Give ``name``, or one like it that is not among ``taken``, and add it there."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
