@@ -71,9 +71,14 @@ def _tried_at(model: onnx.ModelProto, name: str) -> tuple[onnx.ModelProto, list[
 
 
 def _fused_at(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """Replace the decode behind the Softmax that makes ``name``, if it is DFL's and nodes are saved."""
+    """Replace the decode behind the Softmax that makes ``name``, if it is DFL's.
+
+    Raises:
+        NotFusedError: it is not sure that the boxes stay what they are, or no operator is saved.
+    """
     graph = opened(model).toposort()
-    dfl = dfl_at(graph, next(node for node in graph.nodes if node.outputs[0].name == name))
+    softmax = next((node for node in graph.nodes if node.outputs[0].name == name), None)
+    dfl = dfl_at(graph, softmax) if softmax else None
     if dfl is None:
         return model
     if graph.opset < OPSET:
@@ -81,7 +86,7 @@ def _fused_at(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     old, shape = _between(dfl.logits, dfl.boxes, dfl.nodes, model), _trial_shape(dfl.logits)
     new = list(_nodes(graph, dfl, _learned(_computing(_linear(old, name)), shape)))
     if len(new) >= len(dfl.nodes):
-        return model
+        raise NotFusedError(f"{dfl.boxes.name} takes {len(dfl.nodes)} operators, and would take {len(new)}")
     logits = np.random.default_rng(SEED).normal(0, 8, shape).astype(np.float32)
     _prove(_computing(old)(logits), _computing(_between(dfl.logits, new[-1].outputs[0], new, model))(logits))
     graph.nodes.extend(new)

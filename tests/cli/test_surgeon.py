@@ -30,6 +30,7 @@ def test_every_pass_is_listed_in_the_help(polyyolo):
         "cut-decode",
         "drop-outputs",
         "fold-constants",
+        "fuse-dfl",
         "leakyrelu-to-relu",
         "merge-decode",
         "metadata",
