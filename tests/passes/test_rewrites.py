@@ -54,6 +54,31 @@ def test_a_model_that_was_simplified_before_is_given_back_as_it_was(models, step
     assert (result.changed, result.model is model) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("part", "axes"), [("<start = 1, end = 3>", [3, 64]), ("<end = -3>", [1]), ("<start = -1>", [48])]
+)
+def test_a_shape_of_some_axes_is_folded_to_those(part, axes):
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[1,3,64,48] x) => (int64[{len(axes)}] y) {{ s = Shape{part}(x)  y = Neg(s) }}""")
+
+    folded = fold_constants.run(model).model
+
+    (axes_negated,) = folded.graph.initializer or [node.attribute[0].t for node in folded.graph.node]
+    assert onnx.numpy_helper.to_array(axes_negated).tolist() == [-axis for axis in axes]
+
+
+def test_a_shape_of_open_axes_is_not_folded(infer, noise):
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[batch,3,height,48] x) => (int64[2] y) { one = Shape<start = 0, end = 1>(x)
+        three = Shape<start = 1, end = 2>(x)  both = Concat<axis = 0>(one, three)  y = Neg(both) }""")
+
+    folded = fold_constants.run(model).model
+
+    assert infer(folded, noise(model, 2, (64, 48)))["y"].tolist() == [-2, -3]
+
+
 def test_folding_leaves_q_dq_of_weights_for_tensorrt_to_read():
     weight = onnx.numpy_helper.from_array(np.ones((4, 3, 1, 1), np.int8), "w")
     scale = onnx.numpy_helper.from_array(np.array(0.5, np.float32), "s")
