@@ -42,7 +42,6 @@ class Costs:
     """What a run measured of its tensors."""
 
     model: str
-    image: str
     total_macs: int
     found: tuple[Sensitivity, ...]
 
@@ -60,7 +59,6 @@ def keep(run: Path) -> None:
     report = json.loads((run / "report.json").read_text("utf-8"))
     kept = {
         "model": report["source"]["path"].rpartition("/")[2],
-        "image": report["source"]["inputs"][0]["name"],
         "total_macs": sum(layer["macs"] for layer in report["layers"]),
         "found": [{name: each[name] for name in ("tensor", "noise", "macs")} for each in report["sensitivities"]],
     }
@@ -71,7 +69,7 @@ def read_costs() -> Costs:
     """Read what ``keep`` kept."""
     kept = json.loads(COSTS.read_text("utf-8"))
     found = (Sensitivity(each["tensor"], (each["tensor"],), each["noise"], each["macs"]) for each in kept["found"])
-    return Costs(kept["model"], kept["image"], kept["total_macs"], tuple(found))
+    return Costs(kept["model"], kept["total_macs"], tuple(found))
 
 
 def clips(axes: "Axes", found: Histogram) -> None:
@@ -139,15 +137,11 @@ def _expected(found: Histogram, candidates: np.ndarray[Any, Any]) -> np.ndarray[
 def budget(axes: "Axes", costs: Costs) -> None:
     """Draw how much noise is left when a share of the work stays in float."""
     total = sum(each.noise for each in costs.found)
-    first = sum(each.macs for each in costs.found if each.tensor == costs.image) / costs.total_macs
-    shares = np.append(np.arange(first, 0.4, 0.0025), 0.4)
+    shares = np.append(np.arange(0, 0.4, 0.0025), 0.4)
     left = [100 * _left(costs, share) / total for share in shares]
     axes.step(100 * shares, left, where="post", color=BLUE, linewidth=2)
     at = 100 * _left(costs, BUDGET) / total
     axes.plot([100 * BUDGET], [at], "D", color=ORANGE)
-    axes.plot([100 * first], [left[0]], "o", color=BLUE)
-    told = "the first convolution alone, which INT8 makes no faster"
-    axes.annotate(told, (100 * first, left[0]), (14, 0), textcoords="offset points", color=BLUE, va="center")
     axes.annotate(
         f"default: {100 * BUDGET:g}% of the work, {at:.0f}% of the noise left",
         (100 * BUDGET, at),
@@ -162,7 +156,7 @@ def budget(axes: "Axes", costs: Costs) -> None:
 
 def _left(costs: Costs, share: float) -> float:
     """Sum the noise of what runs in INT8."""
-    kept = set(most_costly(costs.found, costs.flow, share, costs.image))
+    kept = set(most_costly(costs.found, costs.flow, share))
     return sum(each.noise for each in costs.found if each.tensor not in kept)
 
 

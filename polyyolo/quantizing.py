@@ -80,7 +80,7 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     share = decisions.request.budget
     found = _sensitivities(space, decisions, prepared, table, whole) if share and decisions.spares("auto") else ()
     by_place = decisions.spares("stem") or (decisions.spares("auto") and not found)
-    sensitive = most_costly(found, flow_of(prepared, size), share, prepared.image) if found else ()
+    sensitive = most_costly(found, flow_of(prepared, size), share) if found else ()
     budget = evolve(widest, stem=share if by_place else 0, sensitive=sensitive)
     placement = placement_of(prepared, size, budget)
     _refuse_nothing(decisions, placement)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from polyyolo.errors import ModelError
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.placement import Placement
+from polyyolo.quantization.silu import compute_apart
 from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
 from polyyolo.records import CalibrationTable
 
@@ -70,6 +71,7 @@ def insert(
     readers = {name: _int8_readers(tensors[name], quantized, scales, summands) for name in scales}
     for node in [node for node in graph.nodes if identity(node) in quantized]:
         _quantize_weight(graph, node, weights.get(identity(node)))
+    compute_apart(graph, [name for name, nodes in readers.items() if nodes])
     for name, nodes in readers.items():
         _quantize_activation(graph, tensors[name], nodes, scales[name])
     return exported(graph, like=model)

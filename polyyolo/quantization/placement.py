@@ -4,11 +4,12 @@ The rules, with their sources in docs/quantization.md:
 1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation.
 2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
 3. What costs the most accuracy for its work stays in float up to a share of all work: measured, or else the
-   convolutions nearest the image. What reads the picture itself comes first: INT8 makes it slower, not faster.
+   convolutions nearest the image. What reads the picture with a large kernel comes first: INT8 makes it slower.
 4. A tensor that reaches a quantized node through Concat, MaxPool, Resize, Slice or Split shares its scale with what
    comes out there, so that those nodes run in INT8 and nothing is rescaled. A Split of which one part is needed in
    float stays in float: the scale of the other parts might clip that one.
-5. An Add takes INT8 on the side that a quantized node reads as well (the skip branch), and float on the other.
+5. An Add takes INT8 on the side that a quantized node reads as well (the skip branch), and on the other where that
+   comes from a quantized node and its activation function.
 """
 
 import math
@@ -27,7 +28,7 @@ from polyyolo.quantization.topology import (
     identity,
     is_decode,
     is_weighted,
-    origin,
+    reads_input,
     residuals_of,
 )
 
@@ -115,7 +116,7 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
         elif name in budget.names or node.name in budget.names:
             reasons[name] = NAMED
         elif name in budget.sensitive:
-            reasons[name] = SENSITIVE if origin(data_of(node)).inputs else IMAGE
+            reasons[name] = IMAGE if reads_input(node) else SENSITIVE
     free = [identity(node) for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
     return reasons | dict.fromkeys(_stem(free, macs, budget.stem), STEM)
 

@@ -110,18 +110,16 @@ def sensitivities(
     return tuple(sorted(found, key=lambda each: -each.noise))
 
 
-def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float, image: str = "") -> tuple[str, ...]:
+def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tuple[str, ...]:
     """Choose the nodes with the most noise for the time that INT8 saves there, as many as fit into a share of all work.
 
     One after the other, since what a node costs in float depends on its neighbours: two in a row have one border less.
-    What reads the picture comes first: TensorRT fills its 3 channels up to 32 for INT8, and a YOLOv5s took 62
-    microseconds in its first convolution then, conversions included, instead of 52 in float (TensorRT 8.6.0, H200).
+    What INT8 makes slower comes first, whatever its noise.
 
     Args:
         found: from ``sensitivities``.
         flow: what float costs in time.
         budget: share of the model's multiply-accumulates that may stay in float, 0 to 1.
-        image: the model's input for pictures.
 
     Returns:
         identities of nodes.
@@ -133,13 +131,17 @@ def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float, image: 
     while fitting := [each for each in left if each.macs <= room]:
         before = flow.cost(chosen)
         gains = {each.tensor: each.noise / max(flow.cost((*chosen, *each.nodes)) - before, 1.0) for each in fitting}
-        best = max(fitting, key=lambda each: (each.tensor == image, gains[each.tensor]))
-        if best.tensor != image and gains[best.tensor] < least:
+        best = max(fitting, key=lambda each: (_is_slow(each, flow), gains[each.tensor]))
+        if not _is_slow(best, flow) and gains[best.tensor] < least:
             break
         room -= best.macs
         chosen += best.nodes
         left.remove(best)
     return chosen
+
+
+def _is_slow(each: Sensitivity, flow: Flow) -> bool:
+    return not flow.slow_in_int8.isdisjoint(each.nodes)
 
 
 def _readers(spec: ModelSpec, placement: Placement) -> dict[str, tuple[str, ...]]:

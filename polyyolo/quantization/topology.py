@@ -90,6 +90,11 @@ def data_of(node: gs.Node) -> gs.Variable:
     return found
 
 
+def reads_input(node: gs.Node) -> bool:
+    """Whether a weighted node reads an input of the model, the picture: nothing computes what it multiplies."""
+    return not origin(data_of(node)).inputs
+
+
 def origin(tensor: gs.Tensor, through: frozenset[str] = REWRITING) -> gs.Tensor:
     """Follow a tensor back through nodes that only write the same values in another type; itself where none is."""
     while tensor.inputs and tensor.inputs[0].op in through:

@@ -1,5 +1,6 @@
 """What keeping nodes in float costs in time, borders included."""
 
+import onnx
 import pytest
 
 from polyyolo.models.spec import read_spec
@@ -48,3 +49,15 @@ def test_a_whole_model_is_followed_through_concat_split_and_add(little_yolo):
     assert flow.readers["p3_conv"] == {"p4_conv", "h3"}
     assert flow.readers["p5_conv"] == {"top_conv"}
     assert flow.values["stem_conv"] == 8 * 32 * 32
+
+
+@pytest.mark.parametrize(("side", "slow"), [(1, set()), (3, set()), (5, {"a"}), (6, {"a"})])
+def test_a_wide_kernel_on_the_picture_is_slow_in_int8(fragment, tmp_path, side, slow):
+    text = "a = Conv<pads = [3, 3, 3, 3]>(x, w1)  b = Conv<pads = [3, 3, 3, 3]>(a, w2)"
+    onnx.save(
+        fragment(text, "b", x=(1, 3, 16, 16), w1=(8, 3, side, side), w2=(8, 8, side, side)), tmp_path / "wide.onnx"
+    )
+
+    flow = flow_of(read_spec(tmp_path / "wide.onnx"), (16, 16))
+
+    assert flow.slow_in_int8 == slow

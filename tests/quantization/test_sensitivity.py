@@ -174,8 +174,9 @@ def test_a_neighbour_of_what_is_in_float_costs_less_than_an_island_of_its_own():
     readers = {"images": {"b"}, "b": {"c"}, "c": {"a"}, "a": {"d"}}
     between = flow(found, readers=readers, values=dict.fromkeys(readers, 10))
 
-    assert most_costly(found, between, 0.2, "images") == ("images", "b")
-    assert most_costly(found, flow(found), 0.2, "images") == ("images", "a")
+    slow = frozenset({"images"})
+    assert most_costly(found, evolve(between, slow_in_int8=slow), 0.2) == ("images", "b")
+    assert most_costly(found, flow(found, slow_in_int8=slow), 0.2) == ("images", "a")
 
 
 def test_more_budget_takes_what_is_worth_less():
@@ -188,12 +189,14 @@ def test_more_budget_takes_what_is_worth_less():
     assert most_costly(found, flow(found), 0.20) == ("dense", "sparse")
 
 
-def test_what_reads_the_picture_comes_first_where_it_fits():
+def test_what_is_slow_in_int8_comes_first_where_it_fits():
     found = measured(("large", 3.0, 30), ("dense", 2.0, 10), ("images", 0.01, 5))
+    slow = flow(found, slow_in_int8=frozenset({"images"}))
 
-    assert most_costly(found, flow(found), 0.15, "images") == ("images", "dense")
-    assert most_costly(found, flow(found), 0.10, "images") == ("images",)
-    assert most_costly(found, flow(found), 0.04, "images") == ()
+    assert most_costly(found, slow, 0.15) == ("images", "dense")
+    assert most_costly(found, slow, 0.10) == ("images",)
+    assert most_costly(found, slow, 0.04) == ()
+    assert most_costly(found, flow(found), 0.15) == ("dense",)
 
 
 def test_all_nodes_that_read_a_tensor_go_together():

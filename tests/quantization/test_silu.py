@@ -1,0 +1,84 @@
+"""The SiLU between a float convolution of the picture and Q is written so that TensorRT does not fuse the two."""
+
+import numpy as np
+import pytest
+
+from polyyolo.models.runtime import open_session
+from polyyolo.passes.trial import with_outputs
+from polyyolo.quantization.insertion import insert
+from polyyolo.quantization.placement import FloatBudget
+
+SQUARE = (8, 8, 1, 1)
+CHAIN = (
+    "a = Conv(x, w1)  g = Sigmoid(a)  b = Mul(a, g)  c = Conv(b, w2)  h = Sigmoid(c)  d = Mul(c, h)  y = Conv(d, w3)"
+)
+WEIGHTS = {"w1": SQUARE, "w2": SQUARE, "w3": SQUARE}
+
+
+@pytest.fixture
+def quantized(fragment, placed, table):
+    """Quantize a fragment but for its head and the nodes named."""
+
+    def make(text, *in_float, **weights):
+        model = fragment(text, **(weights or WEIGHTS))
+        placement = placed(model, FloatBudget(stem=0, names=in_float))
+        return model, insert(model, placement, table(dict.fromkeys(placement.measured, 4.0)))
+
+    return make
+
+
+def value_of(tensor, model):
+    """Give what a tensor holds for a seeded picture."""
+    picture = np.random.default_rng(0).normal(0, 3, (1, 8, 16, 16)).astype(np.float32)
+    return open_session(with_outputs(model, [tensor]).SerializeToString()).run([tensor], {"x": picture})[0]
+
+
+def gates(model):
+    """What is computed beside convolutions and Q/DQ, in order."""
+    return [
+        node.op_type for node in model.graph.node if node.op_type not in ("Conv", "QuantizeLinear", "DequantizeLinear")
+    ]
+
+
+APART = ["Mul", "Tanh", "Mul", "Add", "Mul"]
+FUSED = ["Sigmoid", "Mul"]
+
+
+def test_behind_the_picture_it_is_written_with_tanh_and_gives_the_same(quantized):
+    model, made = quantized(CHAIN, "a")
+    expected, got = (value_of("b", each) for each in (model, made))
+
+    assert gates(made) == APART + FUSED
+    assert np.abs(got - expected).max() < 1e-5 < np.abs(expected).max()
+
+
+@pytest.mark.parametrize("in_float", [(), ("c",), ("a", "c")])
+def test_it_stays_where_the_convolution_is_in_int8_or_its_reader_in_float(quantized, in_float):
+    _, made = quantized(CHAIN, *in_float)
+
+    assert gates(made) == FUSED + FUSED
+
+
+@pytest.mark.parametrize(
+    ("silu", "ops"),
+    [
+        ("b = LeakyRelu(a)", ["LeakyRelu"]),
+        ("t = Tanh(a)  b = Mul(a, t)", ["Tanh", "Mul"]),
+        ("s = Softplus(a)  t = Tanh(s)  b = Mul(a, t)", ["Softplus", "Tanh", "Mul"]),
+        ("b = Identity(a)", ["Identity"]),
+    ],
+)
+def test_other_functions_stay(quantized, silu, ops):
+    _, made = quantized(f"a = Conv(x, w1)  {silu}  y = Conv(b, w2)", "a", w1=SQUARE, w2=SQUARE)
+
+    assert gates(made) == ops
+
+
+def test_a_gate_that_something_else_reads_stays_for_that(quantized):
+    model, made = quantized(
+        "a = Conv(x, w1)  g = Sigmoid(a)  b = Mul(a, g)  c = Conv(b, w2)  d = Add(c, g)  y = Conv(d, w3)", "a"
+    )
+    expected, got = (value_of("g", each) for each in (model, made))
+
+    assert sorted(gates(made)) == sorted([*APART, "Sigmoid", "Add"])
+    assert np.array_equal(got, expected)
