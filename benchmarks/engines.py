@@ -44,7 +44,7 @@ class Way:
 
     Attributes:
         label: for people.
-        source: which ONNX it is built from: model, int8, head or modelopt.
+        source: which ONNX it is built from: given, model (prepared by polyyolo), int8, head or modelopt.
         precision: of everything that INT8 does not decide.
         cache: whose scales: ours, or TensorRT's own.
         words: for trtexec.
@@ -52,7 +52,7 @@ class Way:
     """
 
     label: str
-    source: str = "model"
+    source: str = "given"
     precision: str = "int8"
     cache: str = ""
     words: tuple[str, ...] = ()
@@ -63,11 +63,12 @@ WAYS = {
     "fp32": Way("FP32, TF32 off", precision="fp32", words=("--noTF32",), predicts="model"),
     "tf32": Way("FP32, TF32 on", precision="fp32", predicts="model"),
     "fp16": Way("FP16", precision="fp16", predicts="model"),
+    "prepared": Way("FP16 of what polyyolo prepared", source="model", precision="fp16", predicts="model"),
     "implicit": Way("INT8 with TensorRT's own calibration", cache="tensorrt"),
     "modelopt": Way("INT8 by ModelOpt's Q/DQ", source="modelopt", predicts="modelopt"),
     "head": Way("INT8 by polyyolo's Q/DQ, head only in float", source="head", predicts="head"),
     "qdq": Way("INT8 by polyyolo's Q/DQ", source="int8", predicts="int8"),
-    "cache": Way("INT8 by polyyolo's cache", cache="polyyolo", predicts="int8"),
+    "cache": Way("INT8 by polyyolo's cache", source="model", cache="polyyolo", predicts="int8"),
 }
 
 
@@ -75,6 +76,7 @@ MARKS = {
     "fp32": ("s", figure.FP32),
     "tf32": ("D", figure.FP32),
     "fp16": ("s", figure.FP16),
+    "prepared": ("^", figure.FP16),
     "implicit": ("o", "#7570b3"),
     "modelopt": ("o", "#d95f02"),
     "head": ("^", figure.INT8),
@@ -112,8 +114,14 @@ class Cell:
     @property
     def onnx(self) -> Path:
         """What it is built from, with the batch that it has."""
-        source = WAYS[self.way].source
-        return self.path(f"{source}.onnx" if self.batch == 1 else f"{source}-b{self.batch}.onnx")
+        return self.made(WAYS[self.way].source)
+
+    def made(self, source: str) -> Path:
+        """Give one of its model's ONNX files with the batch that it has, made now where it is not there yet."""
+        path = self.path(f"{source}.onnx" if self.batch == 1 else f"{source}-b{self.batch}.onnx")
+        if not path.exists():
+            polyyolo("surgeon", "shape", self.path(f"{source}.onnx"), path, "--batch", self.batch)
+        return path
 
 
 @click.group(help=__doc__)
@@ -136,6 +144,7 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
         for source, floats in {"head": "none", "int8": "auto"}.items():
             polyyolo("engine", model, *given, "--keep-float", floats, "-o", place / "run", fine=(0, 1))
             shutil.copy(place / "run" / "model.int8.onnx", place / f"{source}.onnx")
+        shutil.copy(model, place / "given.onnx")
         shutil.copy(place / "run" / "model.onnx", place / "model.onnx")
         polyyolo("cache", "export", place / "run", "--tensorrt", "8.6", "-o", place / "polyyolo.cache")
         if modelopt:
@@ -155,6 +164,7 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
 @click.option("--images", type=Path, default=SHARED / "data" / "coco128-train" / "images", help="to calibrate with")
 @click.option("--labelled", type=Path, default=SHARED / "data" / "coco128-val", help="to measure on")
 @click.option("--word", "words", multiple=True, help="for trtexec, with every engine: --word=--avgTiming=2")
+@click.option("--rounds", type=click.IntRange(1), default=ROUNDS, show_default=True, help="how often each is timed")
 @click.option("--step", "steps", multiple=True, type=click.Choice(STEPS), default=STEPS)
 def run(  # noqa: PLR0913, PLR0917 - options of a command
     folder: Path,
@@ -164,6 +174,7 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
     images: Path,
     labelled: Path,
     words: Sequence[str],
+    rounds: int,
     steps: Sequence[str],
 ) -> None:
     """Build, time and verify engines on this machine's GPU, batch by batch."""
@@ -174,7 +185,7 @@ def run(  # noqa: PLR0913, PLR0917 - options of a command
                 build(cell, images, words)
         built = [cell for cell in cells if cell.path(f"{cell.name}.plan").exists()]
         if "time" in steps:
-            time_in_rounds(built)
+            time_in_rounds(built, rounds)
         if "verify" in steps:
             verify(built, labelled)
 
@@ -184,8 +195,6 @@ def build(cell: Cell, images: Path, words: Sequence[str]) -> None:
     way, plan = WAYS[cell.way], cell.path(f"{cell.name}.plan")
     if plan.exists():
         return
-    if not cell.onnx.exists():
-        polyyolo("surgeon", "shape", cell.path(f"{way.source}.onnx"), cell.onnx, "--batch", cell.batch)
     scales: tuple[object, ...] = ()
     if way.cache:
         cache = cell.path(f"{way.cache}.cache")
@@ -209,14 +218,14 @@ def _calibrate_there(cell: Cell, images: Path, cache: Path) -> None:
     """Let TensorRT's entropy calibrator see the pictures; its cache is all that is kept."""
     plan = cell.path("calibrating.plan")
     feed = ("--calib", images, "--calibrator", "entropy2", "--quiet", "--", "--builder-optimization-level", "0")
-    polyyolo("build", cell.path("model.onnx"), "-o", plan, *feed)
+    polyyolo("build", cell.path("given.onnx"), "-o", plan, *feed)
     shutil.move(f"{plan}.cache", cache)
     plan.unlink()
 
 
-def time_in_rounds(cells: Sequence[Cell]) -> None:
+def time_in_rounds(cells: Sequence[Cell], rounds: int) -> None:
     """Time each engine once a round, so that a change of clocks meets them all."""
-    for number in range(ROUNDS):
+    for number in range(rounds):
         for cell in cells:
             _time(cell, number)
 
@@ -232,9 +241,8 @@ def verify(cells: Sequence[Cell], labelled: Path) -> None:
 
 
 def _verify(cell: Cell, labelled: Path) -> None:
-    reference = cell.path("model.onnx" if cell.batch == 1 else f"model-b{cell.batch}.onnx")
     plan = cell.path(f"{cell.name}.plan")
-    found = _accuracy(plan, reference, labelled, cell.path("verified") / cell.name, ("--model", cell.onnx))
+    found = _accuracy(plan, cell.made("given"), labelled, cell.path("verified") / cell.name, ("--model", cell.onnx))
     keep(cell, {"accuracy": found})
     cell.path(f"{cell.name}.layers.json").write_text(polyyolo("inspect", "layers", plan, "--json"))
 

@@ -19,8 +19,7 @@ from polyyolo.quantization.topology import (
     head_convs,
     identity,
     is_weighted,
-    reads_input,
-    weight_of,
+    is_wide_on_picture,
 )
 from polyyolo.quantization.work import macs_in, shapes_at
 from polyyolo.records import ModelSpec
@@ -32,8 +31,6 @@ MACS_PER_KERNEL = 50e6
 
 An H200 does 140 million of a YOLOv5s' in the 4 us that a kernel takes there at batch 1; a smaller GPU does fewer.
 """
-WIDEST_ON_PICTURE = 3
-"""Cells of a kernel's longer side up to which a convolution of the picture has an INT8 kernel for few channels."""
 
 
 @frozen
@@ -119,18 +116,8 @@ def flow_of(spec: ModelSpec, size: tuple[int, int]) -> Flow:
         readers=_readers(graph),
         values={name: math.prod(shape) for name, shape in made.items()},
         in_float=head_convs(graph),
-        slow_in_int8=frozenset(identity(node) for node in graph.nodes if _is_wide_on_picture(node)),
+        slow_in_int8=frozenset(identity(node) for node in graph.nodes if is_wide_on_picture(node)),
     )
-
-
-def _is_wide_on_picture(node: gs.Node) -> bool:
-    """Whether a convolution reads the picture with a kernel for which TensorRT fills the 3 channels up to 32 in INT8.
-
-    For 3 x 3 it has one that reads 4. TensorRT 8.6.0 on an H200, one picture of 8, with all up to the fourth stage of
-    the model: 66 microseconds in INT8 against 40 in FP16 for YOLOv5's 6 x 6, and 30 against 42 for YOLOv8's 3 x 3.
-    """
-    weight = weight_of(node) if node.op == "Conv" and is_weighted(node) and reads_input(node) else None
-    return weight is not None and max(weight.shape[2:]) > WIDEST_ON_PICTURE
 
 
 def _readers(graph: gs.Graph) -> dict[str, set[str]]:

@@ -439,7 +439,7 @@ def test_a_run_prepares_quantizes_and_verifies_the_fused_model(little_pictures, 
     assert min(run.fidelity.signal_to_noise_db.values()) > 30
     spec = read_spec(run.folder / "model.int8.onnx")
     assert spec.head == read_spec(tmp_path / "model.onnx").head
-    assert {finding.rule.name for finding in lint(quantized, spec, (64, 64))} == {"int8-share", "network-input"}
+    assert {finding.rule.name for finding in lint(quantized, spec, (64, 64))} == {"int8-share"}
 
 
 def assert_fused_alike(infer, noise, model, fused):

@@ -71,7 +71,11 @@ MISTAKES = {
     "conv-activation": (CLEAN.replace("Relu(b)", "Relu(b@t)"), {}, ["b: read by Relu"]),
     "double": (CLEAN.replace("c@t", "c@s@t"), {}, None),
     "half-quantized": (CLEAN.replace("w2@ws", "w2"), {}, ["d: activation only"]),
-    "network-input": (CLEAN.replace("Conv(x, w0)", "Conv(x@s, w0@ws)"), {}, ["x"]),
+    "network-input": (
+        CLEAN.replace("Conv(x, w0)", "Conv<pads = [2, 2, 2, 2]>(x@s, w0@ws)"),
+        {"w0": np.ones((8, 8, 5, 5), np.float32)},
+        ["x"],
+    ),
     "add-conv-branch": (RESIDUAL.replace("Add(a@s, d)", "Add(a@s, d@t)"), {}, ["e: reads d"]),
     "add-skip-branch": (RESIDUAL.replace("Add(a@s, d)", "Add(a, d)"), {}, ["e: a"]),
     "add-activation-branch": (

@@ -16,6 +16,7 @@ from polyyolo.quantization.topology import (
     identity,
     is_decode,
     is_weighted,
+    is_wide_on_picture,
     origin,
     producer,
 )
@@ -103,14 +104,9 @@ def halves(view: View) -> Iterator[Spot]:
 
 
 def inputs(view: View) -> Iterator[Spot]:
-    """A pair on the network's input."""
-    given = {tensor.name for tensor in view.graph.inputs}
-    for pair in view.pairs:
-        start = origin(pair.source, QUANTIZING)
-        made_by = producer(start)
-        if made_by is not None and made_by.op == "Cast":
-            start = made_by.inputs[0]
-        if start.name in given:
+    """A pair on the network's input where a convolution with a wide kernel reads it."""
+    for pair in view.activations():
+        if any(is_weighted(reader) and is_wide_on_picture(view.twin_of(reader)) for reader in pair.readers):
             yield Spot((pair.name,), "", (pair,))
 
 

@@ -180,9 +180,9 @@ CHECKS: Mapping[Rule, Callable[[View], Iterator[Spot]]] = MappingProxyType(
         Rule(
             "network-input",
             WARNING,
-            "the network's input is quantized",
-            "a kernel of its own over the whole picture, in front of a convolution that is cheap and sensitive",
-            "leave the first convolution in float, or feed INT8 on purpose",
+            "the network's input is quantized for a kernel wider than 3 x 3",
+            "slower than FP16, since 3 channels are filled up to 32: YOLOv5s' first four stages 0.53 ms, not 0.32",
+            "leave the first convolution in float",
         ): places.inputs,
     }
 )
