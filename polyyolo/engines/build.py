@@ -71,7 +71,7 @@ def _tell_of_timing_cache(plan: BuildPlan, log: Path) -> None:
     """
     if plan.timing_cache and UNUSED in log.read_text(encoding="utf-8", errors="replace"):
         progress.warn(
-            f"TensorRT refused the timing cache {plan.timing_cache}, or a part of it: nothing was lost but time (log: {log})",
+            f"TensorRT refused the timing cache {plan.timing_cache} or a part: nothing was lost but time (log: {log})",
             "remove it where builds are as slow as without it; caches are for one GPU and one TensorRT",
         )
 

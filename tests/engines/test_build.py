@@ -177,7 +177,7 @@ def test_a_timing_cache_that_tensorrt_refuses_is_told(planned, log, tmp_path):
         build(plan, log)
 
     assert kept.told == [
-        f"TensorRT refused the timing cache {tmp_path / 'timing'}, or a part of it: nothing was lost but time (log: {log})"
+        f"TensorRT refused the timing cache {tmp_path / 'timing'} or a part: nothing was lost but time (log: {log})"
     ]
 
 
