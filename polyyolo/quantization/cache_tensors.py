@@ -1,11 +1,11 @@
 """Which tensors get a scale in a calibration cache, and which scale.
 
 TensorRT runs a layer in INT8 when what it reads has one, and gives float where what it writes has none. What is behind
-the head and attention have none and stay in float. Other layers that shall stay in float cannot be kept there so:
+the head and attention have none and stay in float. Layers in between that shall stay in float cannot be kept there so:
 TensorRT 8.6 fuses a convolution and its SiLU into one layer, finds no implementation of it without scales, and gives
-up; and the head's output convolutions read what others read in INT8. The builder is told all their names
-(``float_layers``).
-With the head's left out, boxes of YOLOv5s agreed with FP32's at an F1 of 0.876 where 0.947 was predicted (IoU 0.9).
+up. They have scales, and the builder is told their names (``float_layers``).
+The head's output convolutions read INT8 and write float. Told their names as well, TensorRT 8.6.0 built a YOLOv4-tiny
+that was FP16 from end to end.
 Where Q/DQ nodes would stand, the scales are those that they would have: both routes then compute the same.
 """
 
@@ -16,7 +16,7 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.placement import CHOSEN, HEAD, FloatBudget, Placement, place
+from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement, place
 from polyyolo.quantization.topology import (
     activations,
     behind_head,
@@ -61,13 +61,13 @@ def cache_tensors(graph: gs.Graph, placement: Placement) -> tuple[str, ...]:
 
 
 def float_layers(graph: gs.Graph, placement: Placement) -> tuple[str, ...]:
-    """Name the nodes up to the head's output that the builder must be told to keep in float.
+    """Name the nodes between the image and the head that the builder must be told to keep in float.
 
     TensorRT's parser calls layers as the ONNX calls their nodes, and those of nodes without a name after their first
     output (getNodeName in onnx-tensorrt, releases for 8.5 to 10).
     """
-    told = (node for node in graph.nodes if placement.in_float.get(identity(node)) in {HEAD, *CHOSEN})
-    return tuple(node.name or f"node_of_{identity(node)}" for node in told)
+    chosen = (node for node in graph.nodes if placement.in_float.get(identity(node)) in CHOSEN)
+    return tuple(node.name or f"node_of_{identity(node)}" for node in chosen)
 
 
 def _attention(nodes: Sequence[gs.Node]) -> set[str]:

@@ -6,11 +6,12 @@ from attrs import evolve
 
 from polyyolo.records import Check, Outcome, Run
 from polyyolo.reports.remedies.accuracy import accuracy, agreement
-from polyyolo.reports.remedies.engine import engine, own_accuracy, speed, speedup
+from polyyolo.reports.remedies.engine import engine, in_int8, own_accuracy, speed, speedup
 from polyyolo.reports.remedies.remedy import Advice, otherwise, together
 
 RULES: dict[str, Callable[[Run, Check], Iterator[Advice]]] = {
     "engine built": engine,
+    "layers in INT8": in_int8,
     "accuracy against FP32": accuracy,
     "box agreement with FP32": agreement,
     "speed": speed,

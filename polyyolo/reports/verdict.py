@@ -2,11 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 
-from polyyolo.records import Absent, Benchmark, Check, Engine, Fidelity, Limits, Measured, Outcome, Verdict
+from polyyolo.records import (
+    Absent,
+    Benchmark,
+    Check,
+    Engine,
+    EngineLayer,
+    Fidelity,
+    Limits,
+    Measured,
+    Outcome,
+    Precision,
+    Verdict,
+)
 from polyyolo.reports.accuracy_checks import accuracy, agreement, own_accuracy
 from polyyolo.reports.speed_checks import latencies, speed, speedups
 
 BUILT = "engine built"
+IN_INT8, INT8 = "layers in INT8", "INT8"
 NO_ENGINE = Absent("there is no engine")
 NOT_RUN = Absent("the engine was not run on a GPU")
 
@@ -30,7 +43,12 @@ def judge(
     if measured is None:
         why = NOT_RUN if engine else NO_ENGINE
         measured = Measured(why, why)
-    checks = (_built(engine), accuracy(fidelity, limits), agreement(fidelity, limits))
+    checks = (
+        _built(engine),
+        *_in_int8(engine, measured.layers),
+        accuracy(fidelity, limits),
+        agreement(fidelity, limits),
+    )
     return Verdict((*checks, *judge_measured(measured, limits, baseline)))
 
 
@@ -62,3 +80,16 @@ def _built(engine: Engine | None) -> Check:
         f"{engine.size_bytes / 1e6:.1f} MB in {engine.build_seconds:.1f} s" if engine else "no toolchain to build with"
     )
     return Check(BUILT, "a plan file", got, Outcome.PASS if engine else Outcome.UNPROVEN)
+
+
+def _in_int8(engine: Engine | None, layers: Sequence[EngineLayer]) -> Iterator[Check]:
+    """Hold an engine that should be INT8 to having any of it, where its layers are known.
+
+    TensorRT says nothing of it: of a calibration cache and names of layers to keep in FP16, 8.6.0 made a YOLOv4-tiny
+    that was FP16 from end to end, as accurate as that, and as slow.
+    """
+    if engine is not None and engine.plan.precision is Precision.INT8 and layers:
+        types = ((layer.precision, *layer.inputs, *layer.outputs) for layer in layers)
+        count = sum(any(each.startswith(INT8) for each in found) for found in types)
+        got = f"{count} of {len(layers)} layers read or write it"
+        yield Check(IN_INT8, "some of it", got, Outcome.PASS if count else Outcome.FAIL)

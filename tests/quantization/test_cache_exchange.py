@@ -122,9 +122,7 @@ def test_layers_in_float_have_scales_and_are_named_in_the_manifest(little, table
 
     scales = cache_file.read(tmp_path / "yolo.cache").scales
     assert {"stem", "down1_conv", "down1"} <= set(scales), "TensorRT 8.6 builds no convolution and SiLU without them"
-    named, *heads = manifest.float_layers
-    assert named == "node_of_down1_conv", "as TensorRT's parser calls a node without a name"
-    assert set(heads) == {"node_of_h3", "node_of_h4", "node_of_h5"}
+    assert manifest.float_layers == ("node_of_down1_conv",), "as TensorRT's parser calls a node without a name"
     assert cache_manifest.read(tmp_path / "yolo.cache") == manifest
 
 

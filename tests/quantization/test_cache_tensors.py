@@ -39,8 +39,8 @@ def test_layers_kept_in_float_have_scales_and_are_told_to_the_builder(fragment, 
     model.graph.node[0].name = "the first"
 
     assert tensors(model, placed, names=("a", "c")) == tensors(model, placed) == ("x", "a", "r", "b", "s", "c")
-    assert told(model, placed) == ("node_of_y",), "the head reads s, which has a scale"
-    assert told(model, placed, names=("a", "c")) == ("the first", "node_of_c", "node_of_y")
+    assert told(model, placed) == (), "the head has no scale and needs no word"
+    assert told(model, placed, names=("a", "c")) == ("the first", "node_of_c")
 
 
 def test_attention_stays_in_float(fragment, placed):

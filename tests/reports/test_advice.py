@@ -282,3 +282,18 @@ def test_a_record_of_before_requests_were_kept_still_gets_advice(run):
         "speed",
         "the engine's own accuracy",
     }
+
+
+@pytest.mark.parametrize(
+    ("route", "command"),
+    [(Route.CALIBRATED, "polyyolo engine "), (Route.QDQ, "polyyolo inspect layers ")],
+)
+def test_an_engine_without_int8_is_built_with_nodes_that_tell_it_or_looked_into(run, route, command):
+    failed = Check("layers in INT8", "some of it", "0 of 43 layers read or write it", Outcome.FAIL)
+    request = evolve(run.request, route=route)
+
+    (advice,) = advise(evolve(run, route=route, request=request, verdict=Verdict((failed,))))
+
+    assert advice.checks == ("layers in INT8",)
+    assert advice.command.startswith(command)
+    assert "--route" not in advice.command, "Q/DQ is the default"

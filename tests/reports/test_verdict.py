@@ -5,7 +5,20 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from polyyolo.records import Absent, Accuracy, Agreement, Benchmark, Check, Latency, Limits, Measured, Outcome, Verdict
+from polyyolo.records import (
+    Absent,
+    Accuracy,
+    Agreement,
+    Benchmark,
+    Check,
+    EngineLayer,
+    Latency,
+    Limits,
+    Measured,
+    Outcome,
+    Precision,
+    Verdict,
+)
 from polyyolo.reports.verdict import judge, judge_model
 
 PASS, FAIL, UNPROVEN = Outcome.PASS, Outcome.FAIL, Outcome.UNPROVEN
@@ -244,3 +257,33 @@ def test_a_run_is_held_to_its_limits_on_speed(engine, fidelity):
     assert checks["speed"].got.startswith("0.500 ms for 1x3x640x640, 2000 pictures/s on H200, by trtexec 8.6.0")
     assert checks["speed"].got.endswith("; GPU compute time is unstable")
     assert (checks["speed-up"].outcome, checks["speed-up"].got[:10]) == (PASS, "2.50 times")
+
+
+CONV = EngineLayer("conv", "CaskConvolution", "FP16", ("FP16 NHWC8",), ("FP16 NHWC8",))
+NOT_MEASURED = Absent("not here")
+
+
+@pytest.mark.parametrize(
+    ("other", "outcome"),
+    [
+        (CONV, FAIL),
+        (evolve(CONV, precision="INT8", outputs=("INT8 NC/32HW32",)), PASS),
+        (evolve(CONV, inputs=("INT8 NC/32HW32",)), PASS),
+    ],
+    ids=["FP16 from end to end", "writes INT8", "reads INT8"],
+)
+def test_an_int8_engine_must_have_something_in_int8(engine, fidelity, other, outcome):
+    measured = Measured(NOT_MEASURED, NOT_MEASURED, (CONV, other))
+
+    check = outcome_of("layers in INT8", engine, fidelity, Limits(), measured)
+
+    assert (check.outcome, check.got[:6]) == (outcome, "0 of 2" if outcome is FAIL else "1 of 2")
+
+
+@pytest.mark.parametrize(("precision", "layers"), [(Precision.FP16, (CONV,)), (Precision.INT8, ())])
+def test_nothing_is_said_of_int8_where_it_was_not_asked_for_or_cannot_be_seen(engine, fidelity, precision, layers):
+    engine = evolve(engine, plan=evolve(engine.plan, precision=precision))
+
+    verdict = judge(engine, fidelity, Limits(), Measured(NOT_MEASURED, NOT_MEASURED, layers))
+
+    assert "layers in INT8" not in {check.name for check in verdict.checks}

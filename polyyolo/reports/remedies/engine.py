@@ -23,6 +23,16 @@ def engine(run: Run, check: Check) -> Iterator[Advice]:
         yield Advice((check.name,), what, _joined("pip install 'polyyolo[rtx]'", again(run)))
 
 
+def in_int8(run: Run, check: Check) -> Iterator[Advice]:
+    """Advise on an engine in which nothing is INT8."""
+    if run.route is Route.CALIBRATED:
+        what = "TensorRT made nothing of the scales: build with Q/DQ nodes, which tell it what runs in INT8."
+        yield Advice((check.name,), what, again(run, route=Route.QDQ))
+    else:
+        what = "TensorRT runs nothing in INT8: look at its layers, and build again."
+        yield Advice((check.name,), what, shlex.join(("polyyolo", "inspect", "layers", _engine_path(run))))
+
+
 def speed(run: Run, check: Check) -> Iterator[Advice]:
     """Advise on speed that was not measured, or is too low."""
     asked = run.request
