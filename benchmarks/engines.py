@@ -44,7 +44,7 @@ class Way:
 
     Attributes:
         label: for people.
-        source: which ONNX it is built from: given, model (prepared by polyyolo), int8, head or modelopt.
+        source: which ONNX it is built from: given, model (prepared by polyyolo), int8, lean, head or modelopt.
         precision: of everything that INT8 does not decide.
         cache: whose scales: ours, or TensorRT's own.
         words: for trtexec.
@@ -67,11 +67,13 @@ WAYS = {
     "implicit": Way("INT8 with TensorRT's own calibration", cache="tensorrt"),
     "modelopt": Way("INT8 by ModelOpt's Q/DQ", source="modelopt", predicts="modelopt"),
     "head": Way("INT8 by polyyolo's Q/DQ, head only in float", source="head", predicts="head"),
+    "lean": Way("INT8 by polyyolo's Q/DQ, budget 0.05", source="lean", predicts="lean"),
     "qdq": Way("INT8 by polyyolo's Q/DQ", source="int8", predicts="int8"),
     "cache": Way("INT8 by polyyolo's cache", source="model", cache="polyyolo", predicts="int8"),
 }
 
-
+SOURCES: dict[str, tuple[object, ...]] = {"head": ("--keep-float", "none"), "lean": ("--budget", 0.05), "int8": ()}
+"""Q/DQ models, and what ``polyyolo engine`` is told for them; the last one's run gives the cache."""
 MARKS = {
     "fp32": ("s", figure.FP32),
     "tf32": ("D", figure.FP32),
@@ -80,13 +82,14 @@ MARKS = {
     "implicit": ("o", "#7570b3"),
     "modelopt": ("o", "#d95f02"),
     "head": ("^", figure.INT8),
+    "lean": ("D", figure.INT8),
     "qdq": ("o", figure.INT8),
     "cache": ("v", figure.INT8),
 }
 """Marker and colour of each way in the plot."""
 FLOOR = -8.0
 """Points of mAP50-95 below which an engine is drawn at the edge, with its figure."""
-UNPROVEN = "UNPROVEN"
+UNPROVEN, EARLIER = "UNPROVEN", " *"
 ENGINE = re.compile(rf"({'|'.join(WAYS)})-b\d+")
 LEFT_OUT = ("quantiles_ms", "course_ms", "engine")
 FOLDERS = re.compile(r"(?<![^\s=])/\S*/")
@@ -141,8 +144,8 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
         place = folder / model.stem
         place.mkdir(parents=True, exist_ok=True)
         given = ("--images", images, "--labelled", labelled, "--toolchain", "none", "--quiet")
-        for source, floats in {"head": "none", "int8": "auto"}.items():
-            polyyolo("engine", model, *given, "--keep-float", floats, "-o", place / "run", fine=(0, 1))
+        for source, words in SOURCES.items():
+            polyyolo("engine", model, *given, *words, "-o", place / "run", fine=(0, 1))
             shutil.copy(place / "run" / "model.int8.onnx", place / f"{source}.onnx")
         shutil.copy(model, place / "given.onnx")
         shutil.copy(place / "run" / "model.onnx", place / "model.onnx")
@@ -150,7 +153,7 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
         if modelopt:
             shutil.copy(modelopt / f"{model.stem}-modelopt.onnx", place / "modelopt.onnx")
         predicted = {}
-        for source in ("model", "int8", "head", "modelopt"):
+        for source in ("model", *SOURCES, "modelopt"):
             if (place / f"{source}.onnx").exists():
                 predicted[source] = _accuracy(place / f"{source}.onnx", model, labelled, place / "verified" / source)
         (place / "predicted.json").write_text(json.dumps(predicted, indent=1))
@@ -294,21 +297,24 @@ def keep(cell: Cell, more: Row) -> None:
 
 @main.command()
 @click.argument("folder", type=Path)
+@click.option("--earlier", type=Path, multiple=True, help="folder of earlier engines, for cells that are not in FOLDER")
 @click.option("--page", "told", type=Path, default=PAGE, help="the page; the JSON goes beside it")
-def gather(folder: Path, told: Path) -> None:
+def gather(folder: Path, earlier: Sequence[Path], told: Path) -> None:
     """Take what was brought back into the page's JSON, without single queries and that machine's folders."""
-    found = {
-        model: {
-            "predicted": json.loads((folder / model / "predicted.json").read_text("utf-8")),
-            "engines": {
-                path.stem: _brief(json.loads(path.read_text("utf-8")))
-                for path in sorted((folder / model).glob("*-b*.json"))
-                if ENGINE.fullmatch(path.stem)
-            },
-        }
-        for model in MODELS
-    }
+    found = {}
+    for model in MODELS:
+        engines: Row = {}
+        for place in (folder, *earlier):
+            new = {name: row for name, row in _engines(place / model).items() if name not in engines}
+            engines |= new if place == folder else {name: {**row, "earlier": True} for name, row in new.items()}
+        predicted = json.loads((folder / model / "predicted.json").read_text("utf-8"))
+        found[model] = {"predicted": predicted, "engines": dict(sorted(engines.items()))}
     told.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def _engines(folder: Path) -> Row:
+    paths = [path for path in folder.glob("*-b*.json") if ENGINE.fullmatch(path.stem)]
+    return {path.stem: _brief(json.loads(path.read_text("utf-8"))) for path in paths}
 
 
 def _brief(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -394,7 +400,7 @@ def _line(way: str, rows: Row, points: dict[str, Point], batch: int) -> list[str
     predicted = _percent(rows["predicted"].get(WAYS[way].predicts))
     point, accuracy = points.get(way), engine.get("accuracy")
     return [
-        WAYS[way].label + failed,
+        WAYS[way].label + EARLIER * bool(engine.get("earlier")) + failed,
         *_speed(point, points),
         f"{engine['size_mb']:.1f}" if "size_mb" in engine else UNPROVEN,
         f"{100 * accuracy['map50_95']:.2f}" if accuracy else UNPROVEN,
