@@ -81,7 +81,8 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     found = _sensitivities(space, decisions, prepared, table, whole) if share and decisions.spares("auto") else ()
     by_place = decisions.spares("stem") or (decisions.spares("auto") and not found)
     sensitive = most_costly(found, flow_of(prepared, size), share) if found else ()
-    budget = evolve(widest, stem=share if by_place else 0, sensitive=sensitive)
+    stem = share if by_place else 0
+    budget = evolve(widest, stem=stem, sensitive=sensitive, head=not decisions.calibrates)
     placement = placement_of(prepared, size, budget)
     _refuse_nothing(decisions, placement)
     if decisions.request.method == thresholds.AUTO:

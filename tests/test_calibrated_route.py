@@ -1,6 +1,7 @@
 """The calibrated route from a model and pictures to an engine: our scales, no calibration on the GPU."""
 
 import sys
+from collections import Counter
 
 import pytest
 from attrs import evolve
@@ -13,7 +14,9 @@ from polyyolo.engines.plan import BuildOptions, make_plan
 from polyyolo.engines.profiles import default
 from polyyolo.errors import InputError, ModelError, TableError, ToolchainError
 from polyyolo.models.spec import load, read_spec
+from polyyolo.quantization.placement import FloatBudget
 from polyyolo.records import Precision, Request, Route, Toolchain, ToolchainKind
+from polyyolo.verification.layers import layers
 
 PLAN = "b'ftrt' + bytes(4) + (64).to_bytes(8, 'little') + bytes(8) + bytes([8, 6, 1, 0]) + bytes(40)"
 
@@ -66,8 +69,11 @@ def test_trtexec_gets_the_fp32_model_and_the_cache(asked, trtexec):
 def test_what_runs_in_int8_and_what_it_costs_is_told_of_the_qdq_model_of_the_same_scales(asked):
     run = pipeline.engine(asked)
 
-    precisions = [layer.precision for layer in run.layers if layer.macs]
-    assert (precisions.count(Precision.INT8), precisions.count(Precision.FP16)) == (10, 4)
+    qdq = layers(read_spec(run.folder / "model.int8.onnx"), (64, 64), FloatBudget())
+    told, predicted = (Counter(layer.precision for layer in each if layer.macs) for each in (run.layers, qdq))
+    assert told == {Precision.INT8: 13, Precision.FP16: 1}, "TensorRT runs the head in INT8, too"
+    assert predicted == {Precision.INT8: 13, Precision.FP32: 1}
+    assert "head output" not in run.in_float.values()
     assert max(run.fidelity.signal_to_noise_db.values()) < 100, "FP32 against itself would have no noise at all"
 
 

@@ -90,7 +90,7 @@ def test_all_four_are_built_and_compared_and_what_they_share_is_done_once(asked,
     assert {path.name for path in asked.output.iterdir()} == {".lock", *FILES, *rows(found)}
     assert files.read_json(asked.output / "comparison.json", Comparison) == found
     qdq, calibrated = rows(found)["int8-qdq"].figures, rows(found)["int8-calibrated"].figures
-    assert (qdq.map50_95, qdq.agreement_f1) == (calibrated.map50_95, calibrated.agreement_f1)
+    assert 0.9 < qdq.agreement_f1 != calibrated.agreement_f1 > 0.9, "with the head in INT8"
     assert rows(found)["fp32"].figures.agreement_f1 == 1
     assert (found.toolchain, found.pictures) == ("TensorRT 8.6.0", 8)
 

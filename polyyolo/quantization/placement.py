@@ -70,17 +70,19 @@ class Placement:
 
 @frozen
 class FloatBudget:
-    """What is left in float besides the head.
+    """What is left in float.
 
     Attributes:
         stem: share (0 to 1) of the model's multiply-accumulates that the convolutions nearest the image may take.
         names: nodes to keep in float, by node name or by output tensor.
         sensitive: nodes that measurement chose, by output tensor.
+        head: whether the head's output convolutions are, besides; where TensorRT chooses, it runs them in INT8.
     """
 
     stem: float = 0.10
     names: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
+    head: bool = True
 
 
 def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Placement:
@@ -109,7 +111,7 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
     reasons = {}
     for node in filter(is_weighted, graph.nodes):
         name = identity(node)
-        if name in heads:
+        if name in heads and budget.head:
             reasons[name] = HEAD
         elif name in decode or is_decode(node):
             reasons[name] = DECODE

@@ -110,6 +110,15 @@ def test_head_convolutions_are_found_on_every_output(fragment, placed):
     assert found.nodes == ("a", "c", "e")
 
 
+def test_the_head_is_quantized_where_nothing_keeps_it_in_float(fragment, placed):
+    model = fragment("a = Conv(x, w1)  b = Sigmoid(a)  c = Mul(a, b)  y = Conv(c, w2)", w1=SQUARE, w2=SQUARE)
+
+    found = placed(model, FloatBudget(stem=0.0, head=False))
+
+    assert (found.nodes, found.in_float) == (("a", "y"), {})
+    assert found.groups == (("x",), ("c",))
+
+
 def test_an_intermediate_tensor_that_is_also_an_output_makes_no_head(fragment, placed):
     found = placed(
         fragment("a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  y = Relu(c)", outputs="b, y", w1=SQUARE, w2=SQUARE)
