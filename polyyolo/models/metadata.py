@@ -37,7 +37,10 @@ def strides_in(metadata: Mapping[str, str]) -> tuple[int, ...]:
     value = _literal(metadata.get("strides", ""))
     if not isinstance(value, list | tuple) or not all(isinstance(stride, int | float) for stride in value):
         return ()
-    strides = tuple(int(stride) for stride in value)
+    try:
+        strides = tuple(int(stride) for stride in value)
+    except (OverflowError, ValueError):  # infinity and NaN, which JSON may hold
+        return ()
     return strides if all(stride > 0 for stride in strides) else ()
 
 
@@ -52,7 +55,7 @@ def anchors_in(metadata: Mapping[str, str]) -> Anchors:
     try:
         levels = _literal(metadata.get("anchors", ""))
         return tuple(tuple((float(width), float(height)) for width, height in level) for level in levels)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return ()
 
 
@@ -60,7 +63,7 @@ def scale_xy_in(metadata: Mapping[str, str]) -> tuple[float, ...]:
     """Scale_x_y as darknet has it, one a head output; empty where the model does not tell."""
     try:
         return tuple(float(scale) for scale in _literal(metadata.get("scale_xy", "")))
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return ()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polyyolo.models.metadata import (
@@ -85,6 +85,10 @@ def test_a_head_written_into_metadata_is_read_back_as_it_was(levels):
         ).map(json.dumps),
     )
 )
+@example({"strides": "[Infinity]"})
+@example({"strides": "[NaN]"})
+@example({"anchors": f"[[[1{400 * '0'}, 1]]]"})
+@example({"scale_xy": f"[1{400 * '0'}]"})
 def test_no_metadata_whatever_makes_reading_fail(metadata):
     for read in (names_in, strides_in, anchors_in, scale_xy_in):
         assert isinstance(read(metadata), tuple)
