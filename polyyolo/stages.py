@@ -36,22 +36,36 @@ class Built:
 
 
 def prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
-    """Simplify the graph and its decode; a model that came with Q/DQ nodes is left as it is."""
+    """Simplify the graph and its decode; a model that came with Q/DQ nodes is left as it is.
+
+    Where the profile leaves pictures one size, an open size is fixed first: grids are constants then, and one decode
+    does for all maps.
+    """
     output = space.path(PREPARED)
-    spec = decisions.spec
+    spec, size = decisions.spec, _only_size(decisions)
+    fix = [Step("shape", {"size": size})] if size else []
 
     def make() -> ModelSpec:
         if spec.quantized:
             return apply(spec, [], output)
         try:
-            return apply(spec, [Step("simplify"), MERGE, FUSE], output)
+            return apply(spec, [*fix, Step("simplify"), MERGE, FUSE], output)
         except ModelError as error:
             progress.warn(f"{error.message}: constants are folded instead", "the engine may be slower")
             return apply(spec, [Step("fold-constants"), MERGE, FUSE], output)
 
-    inputs = {"model": spec.sha256, "head": spec.head, "decode": [MERGE.name, FUSE.name]}
+    inputs = {"model": spec.sha256, "head": spec.head, "size": size, "decode": [MERGE.name, FUSE.name]}
     made = space.step("prepare", inputs, [PREPARED], make, ModelSpec)
     return evolve(made, path=output, head=spec.head)
+
+
+def _only_size(decisions: Decisions) -> tuple[int, int] | None:
+    """Give the height and width of all pictures, in pixels, where the profile fixes what the model leaves open."""
+    spec = decisions.spec
+    is_open = any(isinstance(side, str) for side in spec.image_input.dims[2:])
+    ranges = [shapes[spec.image] for shapes in decisions.profile.optimizations]
+    sizes = {(height, width) for each in ranges for *_, height, width in (each.min, each.opt, each.max)}
+    return sizes.pop() if is_open and len(sizes) == 1 else None
 
 
 def write_cache(

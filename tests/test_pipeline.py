@@ -383,3 +383,27 @@ def test_where_the_builder_makes_fp16_by_itself_a_cast_model_tells_what_it_costs
     in_fp16 = run.fidelity.signal_to_noise_db["output0"]
     in_fp32 = pipeline.engine(evolve(request, precision=Precision.FP32, output=tmp_path / "other"))
     assert 60 < in_fp16 < in_fp32.fidelity.signal_to_noise_db["output0"] - 20
+
+
+@pytest.mark.parametrize(
+    ("largest", "dims"), [((64, 96), ("batch", 3, 64, 96)), ((128, 96), ("batch", 3, "height", "width"))]
+)
+def test_an_open_size_is_fixed_where_the_profile_leaves_one(little_open, little_pictures, tmp_path, largest, dims):
+    height, width = largest
+    (tmp_path / "sizes.toml").write_text(
+        f"[[profile]]\nimages = {{ min = [1, 3, 64, 96], opt = [2, 3, 64, 96], max = [4, 3, {height}, {width}] }}"
+    )
+    request = Request(
+        model=str(little_open),
+        images=little_pictures,
+        precision=Precision.FP16,
+        head=HeadKind.V8,
+        profile=str(tmp_path / "sizes.toml"),
+        toolchain="none",
+        output=tmp_path / "run",
+    )
+
+    run = pipeline.engine(request)
+
+    assert read_spec(run.folder / "model.onnx", head=HeadKind.V8).image_input.dims == dims
+    assert ("shape(size=(64, 96))" in run.built.history) == (dims[2] == 64)
