@@ -5,7 +5,7 @@ from collections.abc import Container
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from polyyolo.quantization.topology import data_of, gated, identity, is_weighted, reads_input
+from polyyolo.quantization.topology import data_of, gated, identity, is_conv_on_picture
 
 
 def compute_apart(graph: gs.Graph, in_int8: Container[str]) -> None:
@@ -20,12 +20,11 @@ def compute_apart(graph: gs.Graph, in_int8: Container[str]) -> None:
         graph: in FP32; changed.
         in_int8: names of the tensors that Q is to follow.
     """
-    on_picture = [node for node in graph.nodes if node.op == "Conv" and is_weighted(node) and reads_input(node)]
-    for conv in [node for node in on_picture if data_of(node).name not in in_int8]:
+    for conv in filter(is_conv_on_picture, list(graph.nodes)):
         value = conv.outputs[0]
-        product = next((node for node in value.outputs if gated(node) is value), None)
-        gates = [node for node in value.outputs if node.op == "Sigmoid"]
-        if product is not None and len(gates) == 1 and product.outputs[0].name in in_int8:
+        gates = [tensor for node in value.outputs if node.op == "Sigmoid" for tensor in node.outputs]
+        product = next((node for gate in gates for node in gate.outputs if gated(node) is value), None)
+        if product is not None and product.outputs[0].name in in_int8 and data_of(conv).name not in in_int8:
             product.inputs = [value, _gate(graph, value, identity(conv))]
 
 

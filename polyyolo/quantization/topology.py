@@ -97,13 +97,18 @@ def reads_input(node: gs.Node) -> bool:
     return not origin(data_of(node)).inputs
 
 
+def is_conv_on_picture(node: gs.Node) -> bool:
+    """Whether a node is a convolution that reads the picture."""
+    return node.op == "Conv" and is_weighted(node) and reads_input(node)
+
+
 def is_wide_on_picture(node: gs.Node) -> bool:
     """Whether a convolution reads the picture with a kernel for which TensorRT fills the 3 channels up to 32 in INT8.
 
     For 3 x 3 it has one that reads 4. TensorRT 8.6.0 on an H200, one picture of 8, with all up to the fourth stage of
     the model: 66 microseconds in INT8 against 40 in FP16 for YOLOv5's 6 x 6, and 30 against 42 for YOLOv8's 3 x 3.
     """
-    weight = weight_of(node) if node.op == "Conv" and is_weighted(node) and reads_input(node) else None
+    weight = weight_of(node) if is_conv_on_picture(node) else None
     return weight is not None and max(weight.shape[2:]) > WIDEST_ON_PICTURE
 
 

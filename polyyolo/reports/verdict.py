@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from polyyolo.engine_layers.exported import INT8
 from polyyolo.records import (
     Absent,
     Benchmark,
@@ -19,7 +20,7 @@ from polyyolo.reports.accuracy_checks import accuracy, agreement, own_accuracy
 from polyyolo.reports.speed_checks import latencies, speed, speedups
 
 BUILT = "engine built"
-IN_INT8, INT8 = "layers in INT8", "INT8"
+IN_INT8 = "layers in INT8"
 NO_ENGINE = Absent("there is no engine")
 NOT_RUN = Absent("the engine was not run on a GPU")
 

@@ -11,7 +11,14 @@ from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.half import half_nodes
 from polyyolo.quantization.placement import IMAGE, FloatBudget, Placement, place
-from polyyolo.quantization.topology import CARRIERS, QUANTIZING, carried, data_of, identity, is_weighted, origin
+from polyyolo.quantization.topology import (
+    CARRIERS,
+    QUANTIZING,
+    carried,
+    identity,
+    is_weighted,
+    reads_input,
+)
 from polyyolo.quantization.work import macs
 from polyyolo.records import Layer, ModelSpec, Precision
 
@@ -51,7 +58,7 @@ def _untold(node: gs.Node, spec: ModelSpec) -> str:
     """Say of a quantized model's node in float, which nobody said to keep there, what can be seen."""
     if not (spec.quantized and is_weighted(node)):
         return ""
-    return NOT_QUANTIZED if origin(data_of(node)).inputs else IMAGE
+    return IMAGE if reads_input(node) else NOT_QUANTIZED
 
 
 def int8_share(listed: tuple[Layer, ...]) -> float:

@@ -65,6 +65,7 @@ def test_it_stays_where_the_convolution_is_in_int8_or_its_reader_in_float(quanti
         ("b = LeakyRelu(a)", ["LeakyRelu"]),
         ("t = Tanh(a)  b = Mul(a, t)", ["Tanh", "Mul"]),
         ("s = Softplus(a)  t = Tanh(s)  b = Mul(a, t)", ["Softplus", "Tanh", "Mul"]),
+        ("s = Sigmoid(a)  t = Tanh(s)  b = Mul(a, t)", ["Sigmoid", "Tanh", "Mul"]),
         ("b = Identity(a)", ["Identity"]),
     ],
 )
