@@ -13,9 +13,9 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
+from polyyolo.quantization.behind_picture import before_leaky_relu, compute_apart
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.placement import Placement
-from polyyolo.quantization.silu import compute_apart
 from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
 from polyyolo.records import CalibrationTable
 
@@ -71,7 +71,10 @@ def insert(
     readers = {name: _int8_readers(tensors[name], quantized, scales, summands) for name in scales}
     for node in [node for node in graph.nodes if identity(node) in quantized]:
         _quantize_weight(graph, node, weights.get(identity(node)))
-    compute_apart(graph, [name for name, nodes in readers.items() if nodes])
+    in_int8 = [name for name, nodes in readers.items() if nodes]
+    compute_apart(graph, in_int8)
+    for tensor, leaky in list(before_leaky_relu(graph, quantized, in_int8)):
+        _quantize_activation(graph, tensor, [leaky], scales[identity(leaky)])
     for name, nodes in readers.items():
         _quantize_activation(graph, tensors[name], nodes, scales[name])
     return exported(graph, like=model)

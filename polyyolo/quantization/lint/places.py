@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import onnx_graphsurgeon as gs
 
+from polyyolo.quantization.behind_picture import conv_of_early_relu
 from polyyolo.quantization.lint.pairs import Pair
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, is_int8, title
@@ -70,7 +71,10 @@ def heads(view: View) -> Iterator[Spot]:
 
 
 def between(view: View) -> Iterator[Spot]:
-    """A pair between Conv, BatchNormalization or Add and the activation behind it, or inside that activation."""
+    """A pair between Conv, BatchNormalization or Add and the activation behind it, or inside that activation.
+
+    Not the one that makes a convolution of the picture fast.
+    """
     for pair in view.activations():
         made_by = producer(origin(pair.source, QUANTIZING))
         readers = tuple(node for node in pair.readers if made_by is not None and _continues(view, made_by, node))
@@ -132,7 +136,7 @@ def _is_dfl(view: View, node: gs.Node) -> bool:
 
 def _continues(view: View, made_by: gs.Node, reader: gs.Node) -> bool:
     """Whether a reader is the activation of the node that made a tensor, or another part of the same activation."""
-    if identity(reader) in view.decode or reader.op == "QuantizeLinear":
+    if identity(reader) in view.decode or reader.op == "QuantizeLinear" or _is_early(view, reader):
         return False
     if gated(view.twin_of(reader)) is not None:
         return True
@@ -144,7 +148,11 @@ def _gains(view: View, reader: gs.Node) -> bool:
     if reader.op in CARRIERS:
         carries = set(view.placement.tensors)
         return all(tensor.name in carries for tensor in view.twin_of(reader).outputs)
-    return reader.op in _TAKES_INT8
+    return reader.op in _TAKES_INT8 or _is_early(view, reader)
+
+
+def _is_early(view: View, reader: gs.Node) -> bool:
+    return reader.op == "LeakyRelu" and conv_of_early_relu(view.twin_of(reader)) is not None
 
 
 def _integer_readers(pair: Pair) -> list[gs.Node]:

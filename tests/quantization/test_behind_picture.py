@@ -1,11 +1,15 @@
-"""The SiLU between a float convolution of the picture and Q is written so that TensorRT does not fuse the two."""
+"""What follows a convolution of the picture is written so that TensorRT has a fast kernel for that convolution."""
 
 import numpy as np
+import onnx
 import pytest
 
 from polyyolo.models.runtime import open_session
 from polyyolo.passes.trial import with_outputs
+from polyyolo.quantization.graph import imported
 from polyyolo.quantization.insertion import insert
+from polyyolo.quantization.lint.table import CHECKS
+from polyyolo.quantization.lint.view import view_of
 from polyyolo.quantization.placement import FloatBudget
 
 SQUARE = (8, 8, 1, 1)
@@ -83,3 +87,58 @@ def test_a_gate_that_something_else_reads_stays_for_that(quantized):
 
     assert sorted(gates(made)) == sorted([*APART, "Sigmoid", "Add"])
     assert np.array_equal(got, expected)
+
+
+LEAKY = "a = Conv(x, w1)  b = LeakyRelu<alpha = {alpha}>(a)  c = Conv(b, w2)  y = Conv(c, w3)"
+
+
+def scales_of(model, name):
+    """The scales with which a tensor is quantized."""
+    constants = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    readers = [node for node in model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == name]
+    return [float(constants[node.input[1]]) for node in readers]
+
+
+def test_behind_the_picture_int8_begins_before_leaky_relu_with_the_same_scale(quantized):
+    model, made = quantized(LEAKY.format(alpha=0.1))
+    before, after = value_of("a", model), value_of("b_dequantized", made)
+    (step,) = scales_of(made, "b")
+
+    assert scales_of(made, "a") == [step]
+    assert np.abs(before).max() > 128 * step  # something is clipped
+    # rounded before, and again behind: within a step where nothing is clipped, but for what the picture's own Q does
+    exact = value_of("a", made)
+    expected = np.where(exact > 0, exact, 0.1 * exact)
+    inside = (exact > -128 * step) & (exact < 127 * step)
+    assert np.abs(after - expected)[inside].max() <= 0.55 * step + 1e-6
+    assert np.array_equal(after[exact >= 127 * step], np.full((exact >= 127 * step).sum(), np.float32(127 * step)))
+
+
+@pytest.mark.parametrize(
+    ("text", "in_float"),
+    [
+        (LEAKY.format(alpha=0.2), ()),
+        (LEAKY.format(alpha=0.1).replace("LeakyRelu<alpha = 0.1>", "Relu"), ()),
+        (LEAKY.format(alpha=0.1).replace("y = Conv(c, w3)", "d = Conv(c, w3)  y = Add(d, a)"), ()),
+        (LEAKY.format(alpha=0.1), ("a",)),
+        (LEAKY.format(alpha=0.1), ("c",)),
+    ],
+)
+def test_elsewhere_and_before_other_functions_it_does_not(quantized, text, in_float):
+    _, made = quantized(text, *in_float)
+
+    assert scales_of(made, "a") == []
+
+
+def test_a_convolution_further_on_writes_what_leaky_relu_makes(quantized):
+    _, made = quantized("a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  d = LeakyRelu<alpha = 0.1>(c)  y = Conv(d, w3)")
+
+    assert scales_of(made, "c") == []
+    assert len(scales_of(made, "d")) == 0  # only the head reads it
+
+
+def test_lint_has_nothing_against_it(quantized):
+    _, made = quantized(LEAKY.format(alpha=0.1))
+    view = view_of(imported(made))
+
+    assert [rule.name for rule, check in CHECKS.items() for _ in check(view)] == []

@@ -1,0 +1,79 @@
+"""What follows a convolution of the picture, written so that TensorRT has a fast kernel for that convolution.
+
+On an H200 with TensorRT 8.6.0 this took 15 of 84 microseconds off the first four stages of YOLOv5s at batch 1 (SiLU
+behind a convolution in float), and 14 of 161 off the whole of YOLOv4-tiny (LeakyReLU behind one in INT8).
+"""
+
+from collections.abc import Container, Iterator
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from polyyolo.quantization.topology import data_of, gated, identity, is_conv_on_picture, producer
+
+STEEPEST = 0.125
+"""Slope of a LeakyReLU up to which INT8 may come before it: what is clipped there counts that much less; darknet's
+is 0.1."""
+
+
+def compute_apart(graph: gs.Graph, in_int8: Container[str]) -> None:
+    """Write the SiLU between a float convolution and Q as x * (tanh(x / 2) / 2 + 1 / 2), the same.
+
+    TensorRT 8.6.0 fuses x * sigmoid(x) into a float convolution that Q follows, and where that convolution reads the
+    picture it has no such kernel for FP16: the convolution and the conversions on both of its sides run in FP32,
+    whatever the flags and constraints. Apart from each other, the convolution runs in FP16, and SiLU writes INT8.
+
+    Args:
+        graph: in FP32; changed.
+        in_int8: names of the tensors that Q is to follow.
+    """
+    for conv in filter(is_conv_on_picture, list(graph.nodes)):
+        value = conv.outputs[0]
+        gates = [tensor for node in value.outputs if node.op == "Sigmoid" for tensor in node.outputs]
+        product = next((node for gate in gates for node in gate.outputs if gated(node) is value), None)
+        if product is not None and product.outputs[0].name in in_int8 and data_of(conv).name not in in_int8:
+            product.inputs = [value, _gate(graph, value, identity(conv))]
+
+
+def before_leaky_relu(
+    graph: gs.Graph, quantized: Container[str], in_int8: Container[str]
+) -> Iterator[tuple[gs.Tensor, gs.Node]]:
+    """Find what can be INT8 before a LeakyReLU already, with the scale of what comes behind it.
+
+    TensorRT 8.6.0 does not fuse LeakyReLU into an INT8 convolution of the picture. Where that has to write floats for
+    it, the picture's channels are filled up to 32; where it writes INT8, up to 4. With the scale of what LeakyReLU
+    makes, a positive value comes to the same number as without; a negative one is rounded more finely than it is then
+    rounded again, and clipped where it is below the largest positive one's negative.
+
+    Args:
+        graph: in FP32.
+        quantized: identities of the nodes that run in INT8.
+        in_int8: names of the tensors that Q is to follow.
+
+    Yields:
+        the tensor between a convolution in INT8 and its LeakyReLU, and that LeakyReLU.
+    """
+    for leaky in graph.nodes:
+        conv = conv_of_early_relu(leaky)
+        if conv is not None and identity(conv) in quantized and identity(leaky) in in_int8:
+            yield conv.outputs[0], leaky
+
+
+def conv_of_early_relu(node: gs.Node) -> gs.Node | None:
+    """Give the convolution of the picture whose output is read by nothing but this LeakyReLU; None for all others."""
+    if node.op != "LeakyRelu" or node.attrs.get("alpha", 0.01) > STEEPEST:
+        return None
+    conv = producer(node.inputs[0])
+    alone = conv is not None and len(node.inputs[0].outputs) == 1
+    return conv if alone and is_conv_on_picture(conv) else None
+
+
+def _gate(graph: gs.Graph, value: gs.Tensor, name: str) -> gs.Tensor:
+    """Compute sigmoid(x) by tanh."""
+    half = gs.Constant(f"{name}_half", np.array(0.5, np.float32))
+    tensor = value
+    for place, (op, others) in enumerate((("Mul", [half]), ("Tanh", []), ("Mul", [half]), ("Add", [half]))):
+        made = gs.Variable(f"{name}_gate_{place}", np.float32)
+        graph.nodes.append(gs.Node(op, made.name, inputs=[tensor, *others], outputs=[made]))
+        tensor = made
+    return tensor
