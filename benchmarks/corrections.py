@@ -7,7 +7,6 @@ page's JSON: an interrupted run goes on where it stopped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
@@ -16,7 +15,7 @@ from typing import Any
 import click
 import numpy as np
 from attrs import evolve, frozen
-from int8_accuracy import Row, Store
+from int8_accuracy import Row, Store, today
 from judge import Judge
 from surroundings import DOCS, SHARED, machine, publish, table, versions
 
@@ -116,8 +115,9 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     page: Path,
 ) -> None:
     """Measure every case on every model, and write the page."""
-    store = Store(page.with_suffix(".json"), again)
-    for model in models or [SHARED / "models" / f"{name}.onnx" for name in MODELS]:
+    wanted = models or [SHARED / "models" / f"{name}.onnx" for name in MODELS]
+    store = Store(page.with_suffix(".json"), again, [model.stem for model in wanted])
+    for model in wanted:
         missing = store.missing(model.stem, CASES, subsets)
         with TemporaryDirectory() as folder:
             bench = Bench(model, labelled) if missing else None
@@ -134,7 +134,7 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
                 row = bench.measure(evolve(asked, **case.asked))
                 store.add(model.stem, case, seed, row)
                 click.echo(f"{model.stem}, {case.name}, subset {seed}: {row}")
-    store.note("machine", f"{datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}")
+    store.note(today(), f"{today()}; {machine()}; {versions()}")
     publish(page, _told(store))
 
 
@@ -161,7 +161,7 @@ class Bench:
 def _told(store: Store) -> str:
     commits = dict.fromkeys(row["commit"] for row in store.rows)
     models = dict.fromkeys(row["model"] for row in store.rows)
-    notes = "; ".join([*store.notes.values(), f"polyyolo at {', '.join(commits)}"])
+    notes = "; ".join([*store.notes, f"polyyolo at {', '.join(commits)}"])
     return "\n\n".join([notes, *(_table(model, store.rows) for model in models)])
 
 

@@ -94,7 +94,8 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     page: Path,
 ) -> None:
     """Measure every case on every model, and write the page."""
-    store = Store(page.with_suffix(".json"), again)
+    wanted = models or [SHARED / "models" / f"{name}.onnx" for name in MODELS]
+    store = Store(page.with_suffix(".json"), again, [model.stem for model in wanted])
     cases = [
         case
         for case in CASES
@@ -102,7 +103,7 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     ]
     if not modelopt:
         click.echo("ModelOpt is left out: name a Python that has it with --modelopt")
-    for model in models or [SHARED / "models" / f"{name}.onnx" for name in MODELS]:
+    for model in wanted:
         missing = store.missing(model.stem, cases, subsets)
         if missing:
             judge = Judge(model, labelled)
@@ -110,11 +111,16 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
             row = _row(case, (model, images, count, seed), judge, modelopt)
             store.add(model.stem, case, seed, row)
             click.echo(f"{model.stem}, {case.name}, subset {seed}: {row}")
-    store.note("machine", f"{datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}")
+    store.note(today(), f"{today()}; {machine()}; {versions()}")
     if modelopt:
         store.note("modelopt", f"nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}")
     publish(page, store.told())
     draw(store.rows, page.with_suffix(".svg"))
+
+
+def today() -> str:
+    """Give the date, in UTC."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}"
 
 
 def _row(case: Case, given: tuple[Path, Path, int, int], judge: Judge, modelopt: Path | None) -> Row:
@@ -144,15 +150,23 @@ def _make(case: Case, given: tuple[Path, Path, int, int], made: Path, modelopt: 
 
 
 class Store:
-    """The rows measured so far, kept in a file after each."""
+    """The rows measured so far, kept in a file after each.
 
-    def __init__(self, path: Path, again: Sequence[str]) -> None:
+    Args:
+        path: the file.
+        again: part of the names of the rows to forget.
+        models: whose rows those are.
+    """
+
+    def __init__(self, path: Path, again: Sequence[str], models: Sequence[str]) -> None:
         kept = json.loads(path.read_text("utf-8")) if path.exists() else {"rows": [], "notes": {}}
         self._path = path
         self.rows: list[Row] = [
-            row for row in kept["rows"] if not any(part in row["name"] for part in again) and "failed" not in row
+            row
+            for row in kept["rows"]
+            if "failed" not in row and not (row["model"] in models and any(part in row["name"] for part in again))
         ]
-        self.notes: dict[str, str] = kept["notes"]
+        self._notes: dict[str, str] = kept["notes"]
         self._commit = commit()
 
     def missing(self, model: str, cases: Iterable[Case], subsets: int) -> list[tuple[Case, int]]:
@@ -164,23 +178,31 @@ class Store:
 
     def add(self, model: str, case: Case, seed: int, row: Mapping[str, Any]) -> None:
         """Keep one more."""
-        self.rows.append({"model": model, "name": case.name, "seed": seed, "commit": self._commit, **row})
+        self.rows.append(
+            {"model": model, "name": case.name, "seed": seed, "commit": self._commit, "date": today(), **row}
+        )
         self._save()
 
     def note(self, subject: str, text: str) -> None:
-        """Keep what it was measured on or with."""
-        self.notes[subject] = text
+        """Keep what it was measured with, or on: then the subject is the date."""
+        self._notes[subject] = text
         self._save()
+
+    @property
+    def notes(self) -> list[str]:
+        """What is kept, but for dates of which no row is left."""
+        dates = {row["date"] for row in self.rows}
+        return [text for subject, text in sorted(self._notes.items()) if subject in dates or not subject[0].isdigit()]
 
     def told(self) -> str:
         """Write everything as Markdown, a table for each model."""
         models = dict.fromkeys(row["model"] for row in self.rows)
         commits = dict.fromkeys(row["commit"] for row in self.rows if row["name"].startswith("polyyolo"))
-        notes = [*self.notes.values(), f"polyyolo at {', '.join(commits)}"]
+        notes = [*self.notes, f"polyyolo at {', '.join(commits)}"]
         return "\n\n".join(["; ".join(notes), *(_table(model, self.rows) for model in models)])
 
     def _save(self) -> None:
-        data = {"notes": self.notes, "rows": self.rows}
+        data = {"notes": self._notes, "rows": self.rows}
         self._path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
 
 

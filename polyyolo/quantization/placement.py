@@ -1,7 +1,8 @@
 """Which nodes run in INT8, which tensors carry INT8, and why the others do not. Pure: a graph in, a record out.
 
 The rules, with their sources in docs/quantization.md:
-1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation.
+1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation, but
+   for a LeakyReLU behind a convolution of the picture (``behind_picture``).
 2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
 3. What costs the most accuracy for its work stays in float up to a share of all work: measured, or else the
    convolutions nearest the image. What reads the picture with a large kernel comes first: INT8 makes it slower.
