@@ -15,6 +15,10 @@ STEEPEST = 0.125
 """Slope of a LeakyReLU up to which INT8 may come before it: what is clipped there counts that much less; darknet's
 is 0.1."""
 
+FARTHEST = 2.0
+"""How many times as far as what LeakyReLU makes its input may reach, where INT8 comes before it: what lies beyond once
+as far is negative, and clipped."""
+
 
 def compute_apart(graph: gs.Graph, in_int8: Container[str]) -> None:
     """Write the SiLU between a float convolution and Q as x * (tanh(x / 2) / 2 + 1 / 2), the same.
@@ -42,8 +46,8 @@ def before_leaky_relu(
 
     TensorRT 8.6.0 does not fuse LeakyReLU into an INT8 convolution of the picture. Where that has to write floats for
     it, the picture's channels are filled up to 32; where it writes INT8, up to 4. With the scale of what LeakyReLU
-    makes, a positive value comes to the same number as without; a negative one is rounded more finely than it is then
-    rounded again, and clipped where it is below the largest positive one's negative.
+    makes, a positive value comes to the same number as without; a negative one is rounded twice, before LeakyReLU in
+    steps that it makes small, and clipped where it is below -128 of them.
 
     Args:
         graph: in FP32.

@@ -13,7 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
-from polyyolo.quantization.behind_picture import before_leaky_relu, compute_apart
+from polyyolo.quantization.behind_picture import FARTHEST, before_leaky_relu, compute_apart
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.placement import Placement
 from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
@@ -74,7 +74,8 @@ def insert(
     in_int8 = [name for name, nodes in readers.items() if nodes]
     compute_apart(graph, in_int8)
     for tensor, leaky in list(before_leaky_relu(graph, quantized, in_int8)):
-        _quantize_activation(graph, tensor, [leaky], scales[identity(leaky)])
+        if tensor.name in table.ranges and table.amax(tensor.name) <= FARTHEST * LEVELS * scales[identity(leaky)]:
+            _quantize_activation(graph, tensor, [leaky], scales[identity(leaky)])
     for name, nodes in readers.items():
         _quantize_activation(graph, tensors[name], nodes, scales[name])
     return exported(graph, like=model)

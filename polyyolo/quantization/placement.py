@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
+from polyyolo.quantization.behind_picture import conv_of_early_relu
 from polyyolo.quantization.topology import (
     CARRIERS,
     Residual,
@@ -50,6 +51,7 @@ class Placement:
         groups: tensors that share one scale, each tensor in exactly one group.
         in_float: identity -> reason, for the weighted nodes that stay in float.
         residuals: Adds whose branch is quantized, too, where its node and the skip are and the table knows its range.
+        early: what a LeakyReLU behind a convolution of the picture reads, quantized likewise.
     """
 
     nodes: tuple[str, ...]
@@ -57,11 +59,12 @@ class Placement:
     groups: tuple[tuple[str, ...], ...]
     in_float: Mapping[str, str]
     residuals: tuple[Residual, ...] = ()
+    early: tuple[str, ...] = ()
 
     @property
     def measured(self) -> tuple[str, ...]:
         """Every tensor that is to be measured; a table may lack those that are not observed."""
-        return (*self.observed, *(each.branch for each in self.residuals))
+        return (*self.observed, *(each.branch for each in self.residuals), *self.early)
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -103,6 +106,7 @@ def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Plac
         groups=_groups(graph, [data_of(node).name for node in nodes]),
         in_float=in_float,
         residuals=residuals_of(graph),
+        early=tuple(identity(conv) for conv in map(conv_of_early_relu, graph.nodes) if conv is not None),
     )
 
 

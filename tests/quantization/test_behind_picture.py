@@ -130,6 +130,18 @@ def test_elsewhere_and_before_other_functions_it_does_not(quantized, text, in_fl
     assert scales_of(made, "a") == []
 
 
+@pytest.mark.parametrize(("reach", "steps"), [({"a": 8.0}, 1), ({"a": 8.5}, 0), ({}, 0)])
+def test_it_does_not_where_negative_numbers_reach_far_or_nobody_knows_how_far(fragment, placed, table, reach, steps):
+    model = fragment(LEAKY.format(alpha=0.1), **WEIGHTS)
+    placement = placed(model)
+
+    made = insert(model, placement, table({**dict.fromkeys(placement.observed, 4.0), **reach}))
+
+    assert "a" in placement.measured
+    assert len(scales_of(made, "a")) == steps
+    assert len(scales_of(made, "b")) == 1
+
+
 def test_a_convolution_further_on_writes_what_leaky_relu_makes(quantized):
     _, made = quantized("a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  d = LeakyRelu<alpha = 0.1>(c)  y = Conv(d, w3)")
 
