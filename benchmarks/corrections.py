@@ -15,9 +15,9 @@ from typing import Any
 import click
 import numpy as np
 from attrs import evolve, frozen
-from int8_accuracy import Row, Store, today
+from int8_accuracy import Row, Store
 from judge import Judge
-from surroundings import DOCS, SHARED, machine, publish, table, versions
+from surroundings import DOCS, SHARED, publish, table
 
 from polyyolo import stages
 from polyyolo.decisions import decide
@@ -134,7 +134,6 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
                 row = bench.measure(evolve(asked, **case.asked))
                 store.add(model.stem, case, seed, row)
                 click.echo(f"{model.stem}, {case.name}, subset {seed}: {row}")
-    store.note(today(), f"{today()}; {machine()}; {versions()}")
     publish(page, _told(store))
 
 

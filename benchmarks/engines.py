@@ -150,7 +150,7 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
             polyyolo("engine", model, *given, *words, "-o", place / "run", fine=(0, 1))
             shutil.copy(place / "run" / "model.int8.onnx", place / f"{source}.onnx")
         learned = TIMING_CACHES / f"{model.stem}.cache"
-        if learned.exists():
+        if learned.exists() and not (place / "timing.cache").exists():
             shutil.copy(learned, place / "timing.cache")
         shutil.copy(model, place / "given.onnx")
         shutil.copy(place / "run" / "model.onnx", place / "model.onnx")

@@ -111,7 +111,6 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
             row = _row(case, (model, images, count, seed), judge, modelopt)
             store.add(model.stem, case, seed, row)
             click.echo(f"{model.stem}, {case.name}, subset {seed}: {row}")
-    store.note(today(), f"{today()}; {machine()}; {versions()}")
     if modelopt:
         store.note("modelopt", f"nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}")
     publish(page, store.told())
@@ -154,7 +153,7 @@ class Store:
 
     Args:
         path: the file.
-        again: part of the names of the rows to forget.
+        again: part of the names of the rows to forget, beside those of tools that failed.
         models: whose rows those are.
     """
 
@@ -164,7 +163,7 @@ class Store:
         self.rows: list[Row] = [
             row
             for row in kept["rows"]
-            if "failed" not in row and not (row["model"] in models and any(part in row["name"] for part in again))
+            if row["model"] not in models or not ("failed" in row or any(part in row["name"] for part in again))
         ]
         self._notes: dict[str, str] = kept["notes"]
         self._commit = commit()
@@ -177,21 +176,22 @@ class Store:
         return [(case, seed) for case, seed in ordered if (model, case.name, seed) not in done]
 
     def add(self, model: str, case: Case, seed: int, row: Mapping[str, Any]) -> None:
-        """Keep one more."""
+        """Keep one more, and what it was measured on today."""
+        self._notes[today()] = f"{today()}; {machine()}; {versions()}"
         self.rows.append(
             {"model": model, "name": case.name, "seed": seed, "commit": self._commit, "date": today(), **row}
         )
         self._save()
 
     def note(self, subject: str, text: str) -> None:
-        """Keep what it was measured with, or on: then the subject is the date."""
+        """Keep what it was measured with."""
         self._notes[subject] = text
         self._save()
 
     @property
     def notes(self) -> list[str]:
         """What is kept, but for dates of which no row is left."""
-        dates = {row["date"] for row in self.rows}
+        dates = {row.get("date") for row in self.rows}
         return [text for subject, text in sorted(self._notes.items()) if subject in dates or not subject[0].isdigit()]
 
     def told(self) -> str:

@@ -9,15 +9,25 @@ from collections.abc import Container, Iterator
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from polyyolo.quantization.topology import data_of, gated, identity, is_conv_on_picture, producer
+from polyyolo.quantization.topology import (
+    data_of,
+    gated,
+    identity,
+    is_conv_on_picture,
+    is_wide_on_picture,
+    producer,
+    weight_of,
+)
 
 STEEPEST = 0.125
 """Slope of a LeakyReLU up to which INT8 may come before it: what is clipped there counts that much less; darknet's
 is 0.1."""
 
 FARTHEST = 2.0
-"""How many times as far as what LeakyReLU makes its input may reach, where INT8 comes before it: what lies beyond once
-as far is negative, and clipped."""
+"""How many times the range of what LeakyReLU makes the range of its input may be, where INT8 comes before it: what lies
+beyond once that range is negative, and clipped."""
+FEW = 4
+"""Channels of a picture up to which there is such a kernel."""
 
 
 def compute_apart(graph: gs.Graph, in_int8: Container[str]) -> None:
@@ -39,37 +49,31 @@ def compute_apart(graph: gs.Graph, in_int8: Container[str]) -> None:
             product.inputs = [value, _gate(graph, value, identity(conv))]
 
 
-def before_leaky_relu(
-    graph: gs.Graph, quantized: Container[str], in_int8: Container[str]
-) -> Iterator[tuple[gs.Tensor, gs.Node]]:
-    """Find what can be INT8 before a LeakyReLU already, with the scale of what comes behind it.
+def early_relus(graph: gs.Graph) -> Iterator[tuple[str, str]]:
+    """Find the LeakyReLUs before which INT8 can begin, with the scale of what comes behind them.
 
     TensorRT 8.6.0 does not fuse LeakyReLU into an INT8 convolution of the picture. Where that has to write floats for
     it, the picture's channels are filled up to 32; where it writes INT8, up to 4. With the scale of what LeakyReLU
     makes, a positive value comes to the same number as without; a negative one is rounded twice, before LeakyReLU in
     steps that it makes small, and clipped where it is below -128 of them.
 
-    Args:
-        graph: in FP32.
-        quantized: identities of the nodes that run in INT8.
-        in_int8: names of the tensors that Q is to follow.
-
     Yields:
-        the tensor between a convolution in INT8 and its LeakyReLU, and that LeakyReLU.
+        names of the tensors before and behind: what a convolution of the picture makes for this LeakyReLU alone, and
+        what that makes of it.
     """
     for leaky in graph.nodes:
-        conv = conv_of_early_relu(leaky)
-        if conv is not None and identity(conv) in quantized and identity(leaky) in in_int8:
-            yield conv.outputs[0], leaky
+        if leaky.op == "LeakyRelu" and abs(leaky.attrs.get("alpha", 0.01)) <= STEEPEST:
+            before = leaky.inputs[0]
+            conv = producer(before)
+            alone = len(before.outputs) == 1 and before not in graph.outputs
+            if conv is not None and alone and _reads_few_channels(conv):
+                yield identity(conv), identity(leaky)
 
 
-def conv_of_early_relu(node: gs.Node) -> gs.Node | None:
-    """Give the convolution of the picture whose output is read by nothing but this LeakyReLU; None for all others."""
-    if node.op != "LeakyRelu" or node.attrs.get("alpha", 0.01) > STEEPEST:
-        return None
-    conv = producer(node.inputs[0])
-    alone = conv is not None and len(node.inputs[0].outputs) == 1
-    return conv if alone and is_conv_on_picture(conv) else None
+def _reads_few_channels(conv: gs.Node) -> bool:
+    """Whether a node is a convolution of the picture for which INT8 has a kernel of 4 channels."""
+    weight = weight_of(conv) if is_conv_on_picture(conv) and not is_wide_on_picture(conv) else None
+    return weight is not None and conv.attrs.get("group", 1) == 1 and weight.shape[1] <= FEW
 
 
 def _gate(graph: gs.Graph, value: gs.Tensor, name: str) -> gs.Tensor:

@@ -9,12 +9,14 @@ that was FP16 from end to end.
 Where Q/DQ nodes would stand, the scales are those that they would have: both routes then compute the same.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.models.spec import load
+from polyyolo.quantization.behind_picture import FARTHEST
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement, place
 from polyyolo.quantization.topology import (
@@ -101,6 +103,9 @@ def ranges(table: CalibrationTable, graph: gs.Graph, placement: Placement) -> di
     for group in placement.groups:
         measured = [known[name] for name in group if name in placement.observed and name in table.ranges]
         known |= dict.fromkeys(group, max(measured)) if measured else {}
+    for before, behind in placement.early:
+        if known.get(before, math.inf) <= FARTHEST * known.get(behind, 0.0):
+            known[before] = known[behind]
     for node in graph.nodes:
         if node.op == "Sigmoid":
             known.setdefault(identity(node), 1.0)

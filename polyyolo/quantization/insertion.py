@@ -13,7 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
-from polyyolo.quantization.behind_picture import FARTHEST, before_leaky_relu, compute_apart
+from polyyolo.quantization.behind_picture import FARTHEST, compute_apart
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.placement import Placement
 from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
@@ -73,9 +73,9 @@ def insert(
         _quantize_weight(graph, node, weights.get(identity(node)))
     in_int8 = [name for name, nodes in readers.items() if nodes]
     compute_apart(graph, in_int8)
-    for tensor, leaky in list(before_leaky_relu(graph, quantized, in_int8)):
-        if tensor.name in table.ranges and table.amax(tensor.name) <= FARTHEST * LEVELS * scales[identity(leaky)]:
-            _quantize_activation(graph, tensor, [leaky], scales[identity(leaky)])
+    for before, behind in placement.early:
+        if before in quantized and _is_whole(tensors[behind], readers, graph) and _fits(before, scales[behind], table):
+            _quantize_activation(graph, tensors[before], list(tensors[before].outputs), scales[behind])
     for name, nodes in readers.items():
         _quantize_activation(graph, tensors[name], nodes, scales[name])
     return exported(graph, like=model)
@@ -167,6 +167,16 @@ def _int8_readers(
     ]
     adds = [node for node in tensor.outputs if tensor.name in summands.get(identity(node), ())]
     return direct + carriers + adds
+
+
+def _is_whole(tensor: gs.Tensor, readers: Mapping[str, Sequence[gs.Node]], graph: gs.Graph) -> bool:
+    """Whether all that reads a tensor reads it as INT8."""
+    return tensor.name in readers and len(readers[tensor.name]) == len(tensor.outputs) and tensor not in graph.outputs
+
+
+def _fits(name: str, scale: Scales, table: CalibrationTable) -> bool:
+    """Whether a tensor before a LeakyReLU is known to lie nearly within the range of what comes behind it."""
+    return name in table.ranges and table.amax(name) <= FARTHEST * LEVELS * float(scale)
 
 
 def _quantize_activation(graph: gs.Graph, tensor: gs.Tensor, readers: list[gs.Node], scale: Scales) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
-from polyyolo.quantization.behind_picture import conv_of_early_relu
+from polyyolo.quantization.behind_picture import early_relus
 from polyyolo.quantization.topology import (
     CARRIERS,
     Residual,
@@ -51,7 +51,8 @@ class Placement:
         groups: tensors that share one scale, each tensor in exactly one group.
         in_float: identity -> reason, for the weighted nodes that stay in float.
         residuals: Adds whose branch is quantized, too, where its node and the skip are and the table knows its range.
-        early: what a LeakyReLU behind a convolution of the picture reads, quantized likewise.
+        early: tensors before and behind each LeakyReLU before which INT8 may begin, with the scale behind it, where
+            its convolution and all that reads it are in INT8 and the table knows a range that fits.
     """
 
     nodes: tuple[str, ...]
@@ -59,12 +60,12 @@ class Placement:
     groups: tuple[tuple[str, ...], ...]
     in_float: Mapping[str, str]
     residuals: tuple[Residual, ...] = ()
-    early: tuple[str, ...] = ()
+    early: tuple[tuple[str, str], ...] = ()
 
     @property
     def measured(self) -> tuple[str, ...]:
         """Every tensor that is to be measured; a table may lack those that are not observed."""
-        return (*self.observed, *(each.branch for each in self.residuals), *self.early)
+        return (*self.observed, *(each.branch for each in self.residuals), *(before for before, _ in self.early))
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -106,7 +107,7 @@ def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Plac
         groups=_groups(graph, [data_of(node).name for node in nodes]),
         in_float=in_float,
         residuals=residuals_of(graph),
-        early=tuple(identity(conv) for conv in map(conv_of_early_relu, graph.nodes) if conv is not None),
+        early=tuple(early_relus(graph)),
     )
 
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 
 import onnx_graphsurgeon as gs
 
-from polyyolo.quantization.behind_picture import conv_of_early_relu
-from polyyolo.quantization.lint.pairs import Pair
+from polyyolo.quantization.lint.pairs import Pair, known
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, is_int8, title
 from polyyolo.quantization.topology import (
@@ -77,7 +76,11 @@ def between(view: View) -> Iterator[Spot]:
     """
     for pair in view.activations():
         made_by = producer(origin(pair.source, QUANTIZING))
-        readers = tuple(node for node in pair.readers if made_by is not None and _continues(view, made_by, node))
+        readers = tuple(
+            node
+            for node in pair.readers
+            if made_by is not None and _continues(view, made_by, node) and not _is_early(view, pair, node)
+        )
         if readers:
             yield Spot((pair.name,), f"read by {_operators(readers)}", (pair,), readers)
 
@@ -122,7 +125,7 @@ def unused(view: View) -> Iterator[Spot]:
         if (
             id(pair) not in claimed
             and not _integer_readers(pair)
-            and not any(_gains(view, node) for node in pair.readers)
+            and not any(_gains(view, node) or _is_early(view, pair, node) for node in pair.readers)
         ):
             readers = pair.readers
             yield Spot(
@@ -136,7 +139,7 @@ def _is_dfl(view: View, node: gs.Node) -> bool:
 
 def _continues(view: View, made_by: gs.Node, reader: gs.Node) -> bool:
     """Whether a reader is the activation of the node that made a tensor, or another part of the same activation."""
-    if identity(reader) in view.decode or reader.op == "QuantizeLinear" or _is_early(view, reader):
+    if identity(reader) in view.decode or reader.op == "QuantizeLinear":
         return False
     if gated(view.twin_of(reader)) is not None:
         return True
@@ -148,11 +151,18 @@ def _gains(view: View, reader: gs.Node) -> bool:
     if reader.op in CARRIERS:
         carries = set(view.placement.tensors)
         return all(tensor.name in carries for tensor in view.twin_of(reader).outputs)
-    return reader.op in _TAKES_INT8 or _is_early(view, reader)
+    return reader.op in _TAKES_INT8
 
 
-def _is_early(view: View, reader: gs.Node) -> bool:
-    return reader.op == "LeakyRelu" and conv_of_early_relu(view.twin_of(reader)) is not None
+def _is_early(view: View, pair: Pair, reader: gs.Node) -> bool:
+    """Whether a pair stands before a LeakyReLU behind which INT8 goes on alone, with the same scale, from INT8."""
+    if (pair.source.name, identity(reader)) not in view.placement.early:
+        return False
+    behind = reader.outputs[0]
+    scales = [pair.scale, *(other.scale for other in view.activations() if other.source is behind)]
+    alone = all(node.op == "QuantizeLinear" for node in behind.outputs) and behind not in view.graph.outputs
+    same = len(scales) > 1 and len({None if scale is None else scale.tobytes() for scale in scales}) == 1
+    return alone and same and is_int8(known(producer(pair.source)))
 
 
 def _integer_readers(pair: Pair) -> list[gs.Node]:
