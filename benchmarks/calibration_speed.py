@@ -8,7 +8,6 @@ machine does then burdens all alike, and the least seconds of each are those tha
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -19,7 +18,7 @@ import click
 import numpy as np
 from calibrators import chosen_from
 from stopwatch import Failed, ask, here
-from surroundings import SHARED, commit, machine, publish, table, version_there, versions
+from surroundings import SHARED, commit, machine, publish, table, today, version_there, versions
 
 from polyyolo.images.stream import batches
 from polyyolo.models.spec import read_spec
@@ -77,7 +76,7 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     long = {total: _ours("polyyolo", model, images, FEW, total) for total in (FEW, many)} if many else {}
     text = "\n\n".join(
         [
-            f"{model.name}, {count} pictures; {datetime.now(timezone.utc):%Y-%m-%d}; {machine()}; {versions()}"
+            f"{model.name}, {count} pictures; {today()}; {machine()}; {versions()}"
             f"; polyyolo at {commit()}"
             + (f"; nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}" if modelopt else ""),
             _compared(costs),

@@ -8,7 +8,6 @@ goes on where it stopped, and ``--again polyyolo`` measures only polyyolo anew.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
@@ -21,7 +20,7 @@ from calibrators import chosen_from
 from judge import Judge
 from makers import head_of
 from stopwatch import Failed, ask, here
-from surroundings import DOCS, SHARED, commit, machine, publish, table, version_there, versions
+from surroundings import DOCS, SHARED, commit, machine, publish, table, today, version_there, versions
 
 from polyyolo.images.stream import batches
 from polyyolo.models.spec import read_spec
@@ -115,11 +114,6 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
         store.note("modelopt", f"nvidia-modelopt {version_there(modelopt, 'nvidia-modelopt')}")
     publish(page, store.told())
     draw(store.rows, page.with_suffix(".svg"))
-
-
-def today() -> str:
-    """Give the date, in UTC."""
-    return f"{datetime.now(timezone.utc):%Y-%m-%d}"
 
 
 def _row(case: Case, given: tuple[Path, Path, int, int], judge: Judge, modelopt: Path | None) -> Row:

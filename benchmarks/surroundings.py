@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +13,11 @@ SHARED = Path(os.environ.get("POLYYOLO_SHARED", ROOT.parent / "shared"))
 DOCS = ROOT / "docs" / "benchmarks"
 LIBRARIES = ("onnxruntime", "onnx", "numpy", "opencv-python")
 BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
+
+
+def today() -> str:
+    """Give the date, in UTC."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}"
 
 
 def machine() -> str:

@@ -22,7 +22,6 @@ from polyyolo.quantization.topology import (
 STEEPEST = 0.125
 """Slope of a LeakyReLU up to which INT8 may come before it: what is clipped there counts that much less; darknet's
 is 0.1."""
-
 FARTHEST = 2.0
 """How many times the range of what LeakyReLU makes the range of its input may be, where INT8 comes before it: what lies
 beyond once that range is negative, and clipped."""
@@ -68,6 +67,11 @@ def early_relus(graph: gs.Graph) -> Iterator[tuple[str, str]]:
             alone = len(before.outputs) == 1 and before not in graph.outputs
             if conv is not None and alone and _reads_few_channels(conv):
                 yield identity(conv), identity(leaky)
+
+
+def fits_behind(before: float, behind: float) -> bool:
+    """Whether the range before a LeakyReLU can do with the scale of the range behind it: little is clipped."""
+    return before <= FARTHEST * behind
 
 
 def _reads_few_channels(conv: gs.Node) -> bool:

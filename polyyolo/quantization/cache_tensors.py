@@ -9,14 +9,13 @@ that was FP16 from end to end.
 Where Q/DQ nodes would stand, the scales are those that they would have: both routes then compute the same.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.models.spec import load
-from polyyolo.quantization.behind_picture import FARTHEST
+from polyyolo.quantization.behind_picture import fits_behind
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement, place
 from polyyolo.quantization.topology import (
@@ -104,7 +103,7 @@ def ranges(table: CalibrationTable, graph: gs.Graph, placement: Placement) -> di
         measured = [known[name] for name in group if name in placement.observed and name in table.ranges]
         known |= dict.fromkeys(group, max(measured)) if measured else {}
     for before, behind in placement.early:
-        if known.get(before, math.inf) <= FARTHEST * known.get(behind, 0.0):
+        if before in known and behind in known and fits_behind(known[before], known[behind]):
             known[before] = known[behind]
     for node in graph.nodes:
         if node.op == "Sigmoid":

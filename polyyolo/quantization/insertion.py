@@ -13,7 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
-from polyyolo.quantization.behind_picture import FARTHEST, compute_apart
+from polyyolo.quantization.behind_picture import compute_apart, fits_behind
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.placement import Placement
 from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
@@ -71,10 +71,10 @@ def insert(
     readers = {name: _int8_readers(tensors[name], quantized, scales, summands) for name in scales}
     for node in [node for node in graph.nodes if identity(node) in quantized]:
         _quantize_weight(graph, node, weights.get(identity(node)))
-    in_int8 = [name for name, nodes in readers.items() if nodes]
-    compute_apart(graph, in_int8)
+    compute_apart(graph, [name for name, nodes in readers.items() if nodes])
     for before, behind in placement.early:
-        if before in quantized and _is_whole(tensors[behind], readers, graph) and _fits(before, scales[behind], table):
+        known = before in quantized and before in table.ranges and _is_whole(tensors[behind], readers, graph)
+        if known and fits_behind(table.amax(before), LEVELS * float(scales[behind])):
             _quantize_activation(graph, tensors[before], list(tensors[before].outputs), scales[behind])
     for name, nodes in readers.items():
         _quantize_activation(graph, tensors[name], nodes, scales[name])
@@ -172,11 +172,6 @@ def _int8_readers(
 def _is_whole(tensor: gs.Tensor, readers: Mapping[str, Sequence[gs.Node]], graph: gs.Graph) -> bool:
     """Whether all that reads a tensor reads it as INT8."""
     return tensor.name in readers and len(readers[tensor.name]) == len(tensor.outputs) and tensor not in graph.outputs
-
-
-def _fits(name: str, scale: Scales, table: CalibrationTable) -> bool:
-    """Whether a tensor before a LeakyReLU is known to lie nearly within the range of what comes behind it."""
-    return name in table.ranges and table.amax(name) <= FARTHEST * LEVELS * float(scale)
 
 
 def _quantize_activation(graph: gs.Graph, tensor: gs.Tensor, readers: list[gs.Node], scale: Scales) -> None:
