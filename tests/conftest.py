@@ -13,9 +13,12 @@ import numpy as np
 import onnx
 import pytest
 
+# A shell starts what runs in the background without Ctrl-C, nohup without the end of the terminal, and children inherit
+# that; some tests send both.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in the background without Ctrl-C, and children inherit that; some tests press it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 FAKES = Path(__file__).resolve().parent / "fakes"

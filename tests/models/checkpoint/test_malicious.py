@@ -16,14 +16,14 @@ from polyyolo.models.checkpoint import convert
 def refuse(path, match):
     """Convert, which must fail quickly and in little memory with a message that matches."""
     tracemalloc.start()
-    before = time.perf_counter()
+    before = time.process_time()
     try:
         with pytest.raises(ModelError, match=match) as error:
             convert(path, path.with_suffix(".onnx"), size=(32, 32))
         assert tracemalloc.get_traced_memory()[1] < 300e6
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - before < 20
+    assert time.process_time() - before < 60
     assert not path.with_suffix(".onnx").exists()
     assert len(error.value.message) < 1000
     assert error.value.message.isprintable()
