@@ -181,7 +181,7 @@ def _best_method(
 def _trial(decisions: Decisions, prepared: ModelSpec) -> Trial:
     chosen = decisions.calibration
     assert chosen is not None  # noqa: S101 - decide() refuses INT8 without pictures
-    trial = Trial(prepared, Gauge(decisions.spec.head), batches(chosen), TRIED)
+    trial = Trial.on(prepared, Gauge(decisions.spec.head), batches(chosen), TRIED)
     if not trial.pictures:
         progress.warn(
             "the model sees nothing on the calibration pictures: what INT8 costs cannot be measured",

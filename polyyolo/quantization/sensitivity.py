@@ -5,13 +5,13 @@ against 0.0097 on YOLOv4-tiny), so that the best nodes to keep in float under a 
 their work.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import onnx
-from attrs import evolve
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from polyyolo.calibration.watching import pieces
@@ -20,12 +20,15 @@ from polyyolo.models.spec import load
 from polyyolo.progress import advance, step
 from polyyolo.quantization.flow import Flow
 from polyyolo.quantization.graph import imported
+from polyyolo.quantization.halfway import Halfway
 from polyyolo.quantization.insertion import insert
 from polyyolo.quantization.placement import Placement
 from polyyolo.quantization.topology import data_of, identity, is_weighted
 from polyyolo.records import CalibrationTable, ModelSpec, Sensitivity
 
 Array = NDArray[np.generic]
+Given = Mapping[str, Array]
+"""Input name -> what a model is given for one picture."""
 Sight = TypeVar("Sight")
 STEP = "sensitivity"
 WORTH = 0.15
@@ -45,12 +48,26 @@ class Gauge(Protocol[Sight]):
         """Give the noise of other outputs for the same picture, as power against the signal's."""
 
 
+@frozen(eq=False)
 class Trial:
-    """A few pictures on which quantized variants of one model are held against it."""
+    """A few pictures on which quantized variants of one model are held against it.
 
-    def __init__(
-        self, spec: ModelSpec, gauge: Gauge[Sight], pictures: Iterable[Array], count: int, tries: int = 32
-    ) -> None:
+    Attributes:
+        model: in FP32: the whole, or the rest of it behind what is given.
+        gauge: tells what matters of its outputs.
+        given: what the model is given for each picture.
+        sights: what the FP32 model sees on each.
+    """
+
+    model: onnx.ModelProto
+    gauge: Gauge[Any]
+    given: tuple[Given, ...]
+    sights: tuple[Any, ...]
+
+    @classmethod
+    def on(
+        cls, spec: ModelSpec, gauge: Gauge[Sight], pictures: Iterable[Array], count: int, tries: int = 32
+    ) -> "Trial":
         """Run the FP32 model over pictures until it saw something on ``count`` of them, or ``tries`` were run.
 
         Args:
@@ -61,30 +78,47 @@ class Trial:
             count: how many batches to measure on.
             tries: how many to look at for that.
         """
-        self._image = spec.image
-        self._gauge = gauge
-        self._model = load(spec.path)
-        first = (next(iter(pieces(spec, batch))) for batch in islice(pictures, tries))
-        seen = ((picture, gauge.see(outputs)) for picture, outputs in self._run(self._model, first))
-        self._sights = list(islice(((picture, sight) for picture, sight in seen if sight is not None), count))
+        model = load(spec.path)
+        first = ({spec.image: next(iter(pieces(spec, batch)))} for batch in islice(pictures, tries))
+        seen = ((given, gauge.see(outputs)) for given, outputs in _run(model, first))
+        found = list(islice(((given, sight) for given, sight in seen if sight is not None), count))
+        return cls(model, gauge, tuple(given for given, _ in found), tuple(sight for _, sight in found))
 
     @property
     def pictures(self) -> int:
         """On how many pictures something was seen."""
-        return len(self._sights)
+        return len(self.sights)
 
     def noise(self, placement: Placement, table: CalibrationTable) -> float:
         """Quantize as placed and give the median noise over the pictures: one odd picture decides nothing."""
-        variant = insert(self._model, placement, table)
-        outputs = self._run(variant, (picture for picture, _ in self._sights))
-        noises = [self._gauge.noise(sight, got) for (_, got), (_, sight) in zip(outputs, self._sights, strict=True)]
+        outputs = _run(insert(self.model, placement, table), self.given)
+        noises = [self.gauge.noise(sight, got) for (_, got), sight in zip(outputs, self.sights, strict=True)]
         return float(np.median(noises))
 
-    def _run(self, model: onnx.ModelProto, pictures: Iterable[Array]) -> Iterable[tuple[Array, dict[str, Array]]]:
-        session = open_session(model.SerializeToString())
-        names = [output.name for output in model.graph.output]
-        for picture in pictures:
-            yield picture, dict(zip(names, session.run(names, {self._image: picture}), strict=True))
+    def begun_at(self, tensor: str, halfway: Halfway) -> "Trial":
+        """Compute once what comes before a tensor: what is tried from there on need not. Itself where that cannot be.
+
+        Args:
+            tensor: made behind where this one begins.
+            halfway: of the whole FP32 model.
+        """
+        known = halfway.known_at(tensor)
+        if known is None or not self.given:
+            return self
+        before = list(self.given[0])
+        made = [name for name in known if name not in before]
+        computed = _run(halfway.between(before, made), self.given) if made else ((each, {}) for each in self.given)
+        kept = ({**given, **more} for given, more in computed)
+        return evolve(
+            self, model=halfway.rest(known), given=tuple({name: each[name] for name in known} for each in kept)
+        )
+
+
+def _run(model: onnx.ModelProto, feeds: Iterable[Given]) -> Iterator[tuple[Given, dict[str, Array]]]:
+    session = open_session(model.SerializeToString())
+    names = [output.name for output in model.graph.output]
+    for given in feeds:
+        yield given, dict(zip(names, session.run(names, given), strict=True))
 
 
 def sensitivities(
@@ -99,10 +133,13 @@ def sensitivities(
         table: ranges of the tensors.
         macs: multiply-accumulates by node identity.
     """
-    readers = _readers(spec, placement)
+    readers = readers_of(spec, placement)
+    halfway = Halfway(load(spec.path))
     found = []
     with step(STEP, len(readers)):
-        for tensor, nodes in readers.items():
+        for tensor in sorted(readers, key=halfway.place):
+            nodes = readers[tensor]
+            trial = trial.begun_at(tensor, halfway)
             alone = evolve(placement, nodes=nodes, groups=((tensor,),))
             work = sum(macs.get(node, 0) for node in nodes)
             found.append(Sensitivity(tensor, nodes, trial.noise(alone, table), work))
@@ -144,7 +181,7 @@ def _is_slow(each: Sensitivity, flow: Flow) -> bool:
     return not flow.slow_in_int8.isdisjoint(each.nodes)
 
 
-def _readers(spec: ModelSpec, placement: Placement) -> dict[str, tuple[str, ...]]:
+def readers_of(spec: ModelSpec, placement: Placement) -> dict[str, tuple[str, ...]]:
     """Group the placement's nodes by the activation that they read."""
     chosen = set(placement.nodes)
     readers: dict[str, list[str]] = {}

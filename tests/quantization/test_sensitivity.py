@@ -7,9 +7,10 @@ from attrs import evolve
 from polyyolo import progress
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization.flow import Flow
+from polyyolo.quantization.halfway import Halfway
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of
-from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
+from polyyolo.quantization.sensitivity import Trial, most_costly, readers_of, sensitivities
 from polyyolo.quantization.work import macs_of
 from polyyolo.records import Sensitivity
 from polyyolo.verification.gauge import Gauge
@@ -63,7 +64,7 @@ def pictures(count, seed=0):
 
 def test_a_tensor_with_a_range_far_too_wide_costs_the_most(spec, whole, table):
     wide = {**RANGES, "m1": 8000.0}
-    trial = Trial(spec, Gauge(spec.head), pictures(3), count=3)
+    trial = Trial.on(spec, Gauge(spec.head), pictures(3), count=3)
 
     found = sensitivities(trial, spec, whole, table(wide, spec.sha256), macs_of(spec, SIZE))
 
@@ -75,7 +76,7 @@ def test_a_tensor_with_a_range_far_too_wide_costs_the_most(spec, whole, table):
 
 
 def test_one_tensor_alone_makes_less_noise_than_all_together(spec, whole, table):
-    trial = Trial(spec, Gauge(spec.head), pictures(3), count=3)
+    trial = Trial.on(spec, Gauge(spec.head), pictures(3), count=3)
     ranges = table(RANGES, spec.sha256)
 
     found = sensitivities(trial, spec, whole, ranges, macs_of(spec, SIZE))
@@ -83,8 +84,26 @@ def test_one_tensor_alone_makes_less_noise_than_all_together(spec, whole, table)
     assert 0 < max(each.noise for each in found) < trial.noise(whole, ranges)
 
 
+def test_begun_where_a_tensor_is_made_less_is_computed_and_the_noise_is_the_same_to_the_bit(spec, whole, table):
+    ranges = table(RANGES, spec.sha256)
+    trial = begun = Trial.on(spec, Gauge(spec.head), pictures(3), count=3)
+    halfway = Halfway(load(spec.path))
+    readers = readers_of(spec, whole)
+    nodes = []
+    for tensor in sorted(readers, key=halfway.place):
+        begun = begun.begun_at(tensor, halfway)
+        alone = evolve(whole, nodes=readers[tensor], groups=((tensor,),))
+        nodes.append(len(begun.model.graph.node))
+
+        assert begun.noise(alone, ranges) == trial.noise(alone, ranges) > 0
+
+    assert nodes[0] == len(trial.model.graph.node)
+    assert nodes == sorted(nodes, reverse=True)
+    assert nodes[-1] < nodes[0] / 2
+
+
 def test_the_model_itself_makes_no_noise(spec, whole, table):
-    trial = Trial(spec, Gauge(spec.head), pictures(2), count=2)
+    trial = Trial.on(spec, Gauge(spec.head), pictures(2), count=2)
 
     assert trial.noise(evolve(whole, nodes=(), groups=()), table(RANGES)) == 0
 
@@ -101,7 +120,7 @@ def test_every_tensor_counts_as_one_piece_of_progress(spec, whole, table):
 
     counter = Counter()
     with progress.listening(counter):
-        trial = Trial(spec, Gauge(spec.head), pictures(1), count=1)
+        trial = Trial.on(spec, Gauge(spec.head), pictures(1), count=1)
         found = sensitivities(trial, spec, whole, table(RANGES), {})
 
     assert counter.started_with == counter.advanced_by == len(found) == 11
@@ -110,7 +129,7 @@ def test_every_tensor_counts_as_one_piece_of_progress(spec, whole, table):
 def test_pictures_without_anything_to_see_are_passed_over(spec):
     gauge = EverySecond()
 
-    trial = Trial(spec, gauge, iter(pictures(20)), count=3)
+    trial = Trial.on(spec, gauge, iter(pictures(20)), count=3)
 
     assert trial.pictures == 3
     assert gauge.asked == 6, "no more than needed"
@@ -119,7 +138,7 @@ def test_pictures_without_anything_to_see_are_passed_over(spec):
 def test_no_more_pictures_are_tried_than_told(spec):
     gauge = EverySecond()
 
-    assert Trial(spec, gauge, iter(pictures(9)), count=9, tries=5).pictures == 2
+    assert Trial.on(spec, gauge, iter(pictures(9)), count=9, tries=5).pictures == 2
     assert gauge.asked == 5
 
 
@@ -127,14 +146,14 @@ def test_of_a_batch_the_first_picture_serves_where_the_batch_is_open(little_dyna
     spec = read_spec(little_dynamic)
     batch = np.concatenate(pictures(4))
 
-    trial = Trial(spec, Gauge(spec.head), [batch, batch], count=2)
+    trial = Trial.on(spec, Gauge(spec.head), [batch, batch], count=2)
 
-    assert [picture.shape[0] for picture, _ in trial._sights] == [1, 1]
+    assert [given[spec.image].shape[0] for given in trial.given] == [1, 1]
 
 
 def test_the_file_of_the_model_stays_as_it_is(spec, whole, table):
     before = load(spec.path).SerializeToString()
-    trial = Trial(spec, Gauge(spec.head), pictures(1), count=1)
+    trial = Trial.on(spec, Gauge(spec.head), pictures(1), count=1)
 
     sensitivities(trial, spec, whole, table(RANGES), {})
 
