@@ -20,6 +20,7 @@ from stopwatch import Stopwatch
 
 from polyyolo.calibration.table import calibrate
 from polyyolo.calibration.thresholds import DEFAULT
+from polyyolo.engines.profiles import own_shape
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.stream import batches
@@ -49,8 +50,8 @@ def main(way: str, model: Path, images: Path, count: int, pictures: int) -> None
 
 
 def chosen_from(spec: ModelSpec, images: Path, count: int, seed: int = 0) -> CalibrationSet:
-    """Choose pictures of the model's own size; models without one get 640."""
-    height, width = (dim if isinstance(dim, int) else 640 for dim in spec.image_input.dims[2:])
+    """Choose pictures of the model's own size; models without one get that of their export, else 640."""
+    _, _, height, width = own_shape(spec)
     return choose(images, preprocessing_for(spec, (height, width)), count=count, batch=1, seed=seed)
 
 

@@ -21,6 +21,7 @@ from surroundings import DOCS, SHARED, publish, table
 
 from polyyolo import stages
 from polyyolo.decisions import decide
+from polyyolo.engines.profiles import own_shape
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.stream import tensors
 from polyyolo.models.runtime import open_session
@@ -142,7 +143,7 @@ class Bench:
 
     def __init__(self, model: Path, labelled: Path) -> None:
         spec = read_spec(model)
-        height, width = (dim if isinstance(dim, int) else 640 for dim in spec.image_input.dims[2:])
+        _, _, height, width = own_shape(spec)
         pictures = read_labelled(labelled, spec.names, classes=spec.head.classes).pictures
         self._judge = Judge(model, labelled)
         self._scores = Scores(spec, pictures, preprocessing_for(spec, (height, width)))

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -35,7 +35,7 @@ PAGE = DOCS / "engines.md"
 ROUNDS = 3
 STEPS = ("build", "time", "verify")
 TIMING_CACHES = Path(__file__).with_name("timing_caches")
-"""What builds with TensorRT 8.6.0 on an H200 learned of a model at a batch; other releases and GPUs refuse it."""
+"""MODEL-bN.cache: what builds with TensorRT 8.6.0 on an H200 learned of a batch; other releases and GPUs refuse it."""
 
 Row = dict[str, Any]
 
@@ -149,9 +149,10 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
         for source, words in SOURCES.items():
             polyyolo("engine", model, *given, *words, "-o", place / "run", fine=(0, 1))
             shutil.copy(place / "run" / "model.int8.onnx", place / f"{source}.onnx")
-        for batch, learned in _learned(model.stem):
-            if not (place / timing_cache(batch)).exists():
-                shutil.copy(learned, place / timing_cache(batch))
+        for learned in TIMING_CACHES.glob(f"{model.stem}-b*.cache"):
+            own = place / learned.name.replace(model.stem, "timing")
+            if not own.exists():
+                shutil.copy(learned, own)
         shutil.copy(model, place / "given.onnx")
         shutil.copy(place / "run" / "model.onnx", place / "model.onnx")
         polyyolo("cache", "export", place / "run", "--tensorrt", "8.6", "-o", place / "polyyolo.cache")
@@ -213,24 +214,13 @@ def build(cell: Cell, images: Path, words: Sequence[str]) -> None:
     try:
         polyyolo(
             *("build", cell.onnx, "-o", plan, "--precision", way.precision, "--program", "trtexec", *scales),
-            *("--timing-cache", cell.path(timing_cache(cell.batch)), "--quiet", "--", *way.words, *words),
+            *("--timing-cache", cell.path(f"timing-b{cell.batch}.cache"), "--quiet", "--", *way.words, *words),
         )
     except subprocess.CalledProcessError as failed:
         keep(cell, {"failed": failed.stderr.strip().splitlines()[:1]})
         return
     built = {"build_s": time.monotonic() - began, "size_mb": plan.stat().st_size / 1e6, "words": [*words]}
     keep(cell, built)
-
-
-def timing_cache(batch: int) -> str:
-    """Name the file that builds of a batch share; the shapes of another batch say nothing about these."""
-    return f"timing-b{batch}.cache"
-
-
-def _learned(model: str) -> Iterator[tuple[int, Path]]:
-    """Find the timing caches of a model, each with its batch."""
-    for path in sorted(TIMING_CACHES.glob(f"{model}-b*.cache")):
-        yield int(path.stem.rpartition("-b")[2]), path
 
 
 def _calibrate_there(cell: Cell, images: Path, cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from polyyolo.engines.profiles import own_shape
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.placement import FloatBudget
@@ -23,7 +24,7 @@ class Judge:
     def __init__(self, model: Path, source: Path) -> None:
         reference = read_spec(model)
         labelled = read_labelled(source, reference.names, classes=reference.head.classes)
-        height, width = (dim if isinstance(dim, int) else 640 for dim in reference.image_input.dims[2:])
+        _, _, height, width = own_shape(reference)
         self._reference = reference
         self._labelled = labelled
         self._preprocessing = preprocessing_for(reference, (height, width))

@@ -14,9 +14,10 @@ from attrs import evolve
 from surroundings import SHARED, commit, machine, today, versions
 
 from polyyolo.calibration.exchange import read_table
+from polyyolo.engines.profiles import own_shape
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.stream import tensors
-from polyyolo.models.spec import load, read_spec
+from polyyolo.models.spec import read_spec
 from polyyolo.quantization.halfway import Halfway
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of
@@ -38,12 +39,12 @@ def main(runs: Sequence[Path], images: Path, count: int) -> None:
 def compared(run: Path, pictures: Sequence[Path], count: int) -> str:
     """Try every layer both ways, and tell the seconds and how far the noises lie apart."""
     spec, table = read_spec(run / "model.onnx"), read_table(run / "calibration.json")
-    height, width = (dim if isinstance(dim, int) else 640 for dim in spec.image_input.dims[2:])
+    _, _, height, width = own_shape(spec)
     preprocessing = preprocessing_for(spec, (height, width))
     seen = (tensor[None] for _, tensor, _ in tensors(pictures, preprocessing))
     trial = begun = Trial.on(spec, Gauge(spec.head), seen, count)
     whole = placement_of(spec, preprocessing.size, FloatBudget(stem=0))
-    readers, halfway = readers_of(spec, whole), Halfway(load(spec.path))
+    readers, halfway = readers_of(spec, whole), Halfway(trial.model)
     seconds, apart = [0.0, 0.0], 0.0
     for tensor in sorted(readers, key=halfway.place):
         alone = evolve(whole, nodes=readers[tensor], groups=((tensor,),))

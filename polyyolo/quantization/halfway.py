@@ -6,6 +6,9 @@ from math import prod
 import onnx
 from onnx.utils import Extractor
 
+from polyyolo.models.reading import graphs_of
+from polyyolo.models.tensors import inputs_of
+
 MOST = 2.0
 """How many times the values of the picture may be kept: memory stays that of some pictures more."""
 
@@ -13,24 +16,26 @@ MOST = 2.0
 class Halfway:
     """The places of a model where it can be begun with what came before, as ONNX orders its nodes.
 
-    Trials of one layer after the other need not compute again what comes before each: half of all work, on average.
+    Trials of one layer after the other need not compute again what comes before each, a third to half of all work.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        """Read a model; where its nodes hold graphs of their own, or shapes are open, it is begun at its inputs."""
+        """Read a model.
+
+        It is begun at its inputs alone where its nodes hold graphs of their own, where shapes are open, and where it
+        holds what Extractor refuses.
+        """
         inferred = onnx.shape_inference.infer_shapes(model)
         graph = inferred.graph
-        fixed = {tensor.name for tensor in graph.initializer}
-        inputs = [each for each in graph.input if each.name not in fixed]
+        inputs = [tensor.name for tensor in inputs_of(model)]
         self._outputs = [output.name for output in graph.output]
         self._made = {name: place for place, node in enumerate(graph.node) for name in node.output}
         self._last_read = {name: place for place, node in enumerate(graph.node) for name in node.input}
-        self._computed = _computed(graph.node, [each.name for each in inputs])
-        self._infos = {each.name: each for each in (*inputs, *graph.value_info, *graph.output)}
-        self._room = MOST * max((_values(each) or 0 for each in inputs), default=0)
+        self._computed = _computed(graph.node, inputs)
+        self._infos = {each.name: each for each in (*graph.input, *graph.value_info, *graph.output)}
+        self._room = MOST * max((_values(self._infos[name]) or 0 for name in inputs), default=0)
         self._extractor = Extractor(inferred)
-        whole = any(attribute.HasField("g") for node in graph.node for attribute in node.attribute)
-        whole = whole or bool(graph.sparse_initializer or graph.quantization_annotation)  # Extractor takes none
+        whole = len([*graphs_of(graph)]) > 1 or graph.sparse_initializer or graph.quantization_annotation
         # An output must not come before: nothing of the rest would make it.
         self._end = -1 if whole else min(self._made.get(name, -1) for name in self._outputs)
 

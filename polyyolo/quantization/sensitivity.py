@@ -127,14 +127,14 @@ def sensitivities(
     """Measure what quantizing each tensor alone costs, the most costly first.
 
     Args:
-        trial: pictures with something to see on them.
+        trial: pictures with something to see on them, with the whole model.
         spec: the FP32 model.
         placement: all that could be quantized.
         table: ranges of the tensors.
         macs: multiply-accumulates by node identity.
     """
     readers = readers_of(spec, placement)
-    halfway = Halfway(load(spec.path))
+    halfway = Halfway(trial.model)
     found = []
     with step(STEP, len(readers)):
         for tensor in sorted(readers, key=halfway.place):

@@ -23,7 +23,7 @@ def refuse(path, match):
         assert tracemalloc.get_traced_memory()[1] < 300e6
     finally:
         tracemalloc.stop()
-    assert time.process_time() - before < 60
+    assert time.process_time() - before < 20
     assert not path.with_suffix(".onnx").exists()
     assert len(error.value.message) < 1000
     assert error.value.message.isprintable()
