@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from polyyolo.benchmarking.cuda import Cuda
 from polyyolo.benchmarking.queries import Queries
 from polyyolo.benchmarking.reading import Reading, reading_of
 from polyyolo.benchmarking.shapes import Point
 from polyyolo.engines.bindings import load, version_here
+from polyyolo.engines.cuda import Cuda
 from polyyolo.engines.engine_file import EngineFile
 from polyyolo.engines.inside import describe
 from polyyolo.engines.trtexec_timing import Timing

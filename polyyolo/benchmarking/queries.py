@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from attrs import define, field, frozen
 
-from polyyolo.benchmarking.cuda import Cuda
 from polyyolo.benchmarking.shapes import Point
+from polyyolo.engines.cuda import Cuda
 from polyyolo.engines.trtexec_results import Times
 from polyyolo.engines.trtexec_shapes import spelled
 from polyyolo.errors import InputError, ToolchainError

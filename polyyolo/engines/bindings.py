@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+from polyyolo.engines.cuda import Cuda
 from polyyolo.engines.engine_file import EngineFile
 from polyyolo.engines.failures import cause_of
 from polyyolo.engines.programs import version_of
@@ -70,6 +71,7 @@ def load(engine: EngineFile) -> Any:  # noqa: ANN401 - TensorRT's bindings have 
     trouble = foreign(engine, trt.__version__)
     if trouble:
         raise trouble
+    Cuda()  # where the GPU's memory is full, TensorRT 8.6.0 ends the process with a segmentation fault
     ears = _ears(trt)
     with engine.path.open("rb") as stream:
         stream.seek(engine.offset)

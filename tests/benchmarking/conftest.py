@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from attrs import define, field
 
-from polyyolo.benchmarking.cuda import Cuda
+from polyyolo.engines.cuda import Cuda
 from polyyolo.engines.engine_file import read_engine_file
 
 FAKES = Path(__file__).resolve().parent.parent / "fakes"
@@ -117,6 +117,7 @@ def tensorrt(monkeypatch, libcuda):
         trt.Runtime = Runtime
         monkeypatch.setitem(sys.modules, "tensorrt", trt)
         monkeypatch.setattr("polyyolo.engines.bindings.version_of", lambda *_: version)
+        monkeypatch.setattr("polyyolo.engines.bindings.Cuda", lambda: Cuda(str(libcuda)))
         return engine
 
     return install

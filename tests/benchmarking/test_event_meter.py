@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from polyyolo.benchmarking.cuda import Cuda
 from polyyolo.benchmarking.event_meter import NO_GRAPH, EventMeter
 from polyyolo.benchmarking.shapes import Point
+from polyyolo.engines.cuda import Cuda
 from polyyolo.engines.trtexec_timing import Timing
 from polyyolo.errors import InputError, ToolchainError
 
@@ -107,6 +107,20 @@ def test_a_full_gpu_is_the_machines_fault(meter, libcuda):
         library.fake_fail_allocation_after(-1)
 
     assert "smaller batch" in error.value.fix
+
+
+def test_no_engine_is_given_to_tensorrt_where_the_memory_is_full(tensorrt, cuda, libcuda, plan):
+    """TensorRT 8.6.0 would end the whole process there."""
+    tensorrt(said="TensorRT was asked")
+    library = ctypes.CDLL(str(libcuda))
+    library.fake_fill(1)
+    try:
+        with pytest.raises(ToolchainError, match="the GPU's memory is full") as error:
+            EventMeter(plan(), cuda)
+    finally:
+        library.fake_fill(0)
+
+    assert "free it" in error.value.fix
 
 
 def test_a_context_that_cannot_be_made_is_told(meter):

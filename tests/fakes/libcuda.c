@@ -5,10 +5,11 @@
 typedef struct { double ms; int capturing; double captured_ms; } Stream;
 typedef struct { double ms; } Event;
 
-static int fail_after = -1, calls = 0;
+static int fail_after = -1, calls = 0, is_full = 0;
 static double kernel_ms = 0.5;
 
 void fake_kernel_takes(double ms) { kernel_ms = ms; }
+void fake_fill(int full) { is_full = full; }
 void fake_fail_allocation_after(int count) { fail_after = count; calls = 0; }
 int fake_kernel(Stream *stream) {
     if (stream->capturing) stream->captured_ms += kernel_ms; else stream->ms += kernel_ms;
@@ -18,7 +19,11 @@ int fake_kernel(Stream *stream) {
 int cuInit(unsigned flags) { return flags ? 1 : 0; }
 int cuDeviceGet(int *device, int ordinal) { *device = 7; return ordinal; }
 int cuDeviceGetName(char *name, int length, int device) { strncpy(name, "NVIDIA Fake", length); return device != 7; }
-int cuDevicePrimaryCtxRetain(void **context, int device) { *context = (void *)42; return device != 7; }
+int cuDevicePrimaryCtxRetain(void **context, int device) {
+    if (is_full) return 2;
+    *context = (void *)42;
+    return device != 7;
+}
 int cuCtxSetCurrent(void *context) { return context != (void *)42; }
 int cuStreamCreate(Stream **stream, unsigned flags) { *stream = calloc(1, sizeof(Stream)); return flags != 1; }
 int cuEventCreate(Event **event, unsigned flags) { *event = calloc(1, sizeof(Event)); return flags; }

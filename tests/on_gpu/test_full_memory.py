@@ -13,7 +13,7 @@ pytestmark = pytest.mark.gpu
 
 FILL = """
 import ctypes
-from polyyolo.benchmarking.cuda import Cuda
+from polyyolo.engines.cuda import Cuda
 from polyyolo.errors import ToolchainError
 
 cuda, driver = Cuda(), ctypes.CDLL("libcuda.so.1")

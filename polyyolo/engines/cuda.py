@@ -1,4 +1,4 @@
-"""The few calls of CUDA's driver that a measurement needs, through ctypes.
+"""The few calls of CUDA's driver that loading and measuring an engine need, through ctypes.
 
 The driver library comes with the driver, so it is there wherever a GPU is; the runtime library need not be. Streams and
 memory of both are the same things, as long as both use the device's primary context, which TensorRT does.
@@ -18,10 +18,10 @@ FIX = "run it on a machine with an NVIDIA GPU and its driver; polyyolo bundle pa
 class Cuda:
     """CUDA's first device.
 
-    Every handle is an integer, as TensorRT's bindings want it. Nothing is freed: a measurement's process ends soon.
+    Every handle is an integer, as TensorRT's bindings want it. Nothing is freed: the process ends soon.
 
     Raises:
-        ToolchainError: there is no driver or no GPU.
+        ToolchainError: there is no driver or no GPU, or its memory is too full to begin.
     """
 
     def __init__(self, library: str = LIBRARY) -> None:
@@ -120,7 +120,7 @@ class Cuda:
         if status == OUT_OF_MEMORY:
             raise ToolchainError(
                 f"the GPU's memory is full ({function})",
-                fix="free it (other programs may hold it), or measure a smaller batch",
+                fix="free it (other programs may hold it), or take a smaller batch",
             )
         if status:
             raise ToolchainError(f"CUDA's {function} failed: {self._error(status)}", fix=FIX)
