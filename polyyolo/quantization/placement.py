@@ -4,8 +4,9 @@ The rules, with their sources in docs/quantization.md:
 1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation, but
    for a LeakyReLU behind a convolution of the picture (``behind_picture``).
 2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
-3. What costs the most accuracy for its work stays in float up to a share of all work: measured, or else the
-   convolutions nearest the image. What reads the picture with a large kernel comes first: INT8 makes it slower.
+3. What costs the most accuracy for its time stays in float up to a share of all work, of which the head's is a part:
+   measured, or else the convolutions nearest the image. What reads the picture with a large kernel stays there whatever
+   its share, since INT8 makes it slower.
 4. A tensor that reaches a quantized node through Concat, MaxPool, Resize, Slice or Split shares its scale with what
    comes out there, so that those nodes run in INT8 and nothing is rescaled. A Split of which one part is needed in
    float stays in float: the scale of the other parts might clip that one.
@@ -30,6 +31,7 @@ from polyyolo.quantization.topology import (
     identity,
     is_decode,
     is_weighted,
+    is_wide_on_picture,
     reads_input,
     residuals_of,
 )
@@ -78,7 +80,8 @@ class FloatBudget:
     """What is left in float.
 
     Attributes:
-        stem: share (0 to 1) of the model's multiply-accumulates that the convolutions nearest the image may take.
+        stem: share (0 to 1) of the model's multiply-accumulates that the convolutions nearest the image may take, with
+            the head's output convolutions.
         names: nodes to keep in float, by node name or by output tensor.
         sensitive: nodes that measurement chose, by output tensor.
         head: whether the head's output convolutions are, besides; where TensorRT chooses, it runs them in INT8.
@@ -125,8 +128,9 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
             reasons[name] = NAMED
         elif name in budget.sensitive:
             reasons[name] = IMAGE if reads_input(node) else SENSITIVE
-    free = [identity(node) for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
-    return reasons | dict.fromkeys(_stem(free, macs, budget.stem), STEM)
+    free = [node for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
+    room = budget.stem * sum(macs.values()) - sum(macs.get(name, 0) for name in heads)
+    return reasons | (dict.fromkeys(_stem(free, macs, room), STEM) if budget.stem else {})
 
 
 def _observed(graph: gs.Graph, in_float: Mapping[str, str]) -> tuple[str, ...]:
@@ -134,13 +138,13 @@ def _observed(graph: gs.Graph, in_float: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(data_of(node).name for node in nodes))
 
 
-def _stem(names: Sequence[str], macs: Mapping[str, int], share: float) -> list[str]:
-    """Take nodes in the order of the graph while their work is known and stays within the share."""
-    room = share * sum(macs.values())
+def _stem(nodes: Sequence[gs.Node], macs: Mapping[str, int], room: float) -> list[str]:
+    """Take nodes in the order of the graph while their work is known and there is room; what INT8 makes slower anyway."""
     taken = []
-    for name in names:
+    for node in nodes:
+        name = identity(node)
         room -= macs.get(name, math.inf)
-        if room < 0:
+        if room < 0 and not is_wide_on_picture(node):
             break
         taken.append(name)
     return taken

@@ -150,35 +150,31 @@ def sensitivities(
 def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tuple[str, ...]:
     """Choose the nodes with the most noise for the time that INT8 saves there, as many as fit into a share of all work.
 
-    One after the other, since what a node costs in float depends on its neighbours: two in a row have one border less.
-    What INT8 makes slower comes first, whatever its noise.
+    What INT8 makes slower is chosen whatever its noise and its work. The others come one after the other, since what a
+    node costs in float depends on its neighbours: two in a row have one border less.
 
     Args:
         found: from ``sensitivities``.
         flow: what float costs in time.
-        budget: share of the model's multiply-accumulates that may stay in float, 0 to 1.
+        budget: share of the model's multiply-accumulates that may be in float, 0 to 1, with what stays there anyway.
 
     Returns:
         identities of nodes.
     """
-    room = budget * flow.work
     least = WORTH / (budget or 1.0) * sum(each.noise for each in found) / (flow.time or 1.0)
-    chosen: tuple[str, ...] = ()
-    left = [each for each in found if each.noise > 0]
+    chosen = tuple(node for each in found if not flow.slow_in_int8.isdisjoint(each.nodes) for node in each.nodes)
+    room = budget * flow.work - sum(flow.macs.get(node, 0) for node in flow.in_float.union(chosen))
+    left = [each for each in found if each.noise > 0 and not set(each.nodes) <= set(chosen)]
     while fitting := [each for each in left if each.macs <= room]:
         before = flow.cost(chosen)
         gains = {each.tensor: each.noise / max(flow.cost((*chosen, *each.nodes)) - before, 1.0) for each in fitting}
-        best = max(fitting, key=lambda each: (_is_slow(each, flow), gains[each.tensor]))
-        if not _is_slow(best, flow) and gains[best.tensor] < least:
+        best = max(fitting, key=lambda each: gains[each.tensor])
+        if gains[best.tensor] < least:
             break
         room -= best.macs
         chosen += best.nodes
         left.remove(best)
     return chosen
-
-
-def _is_slow(each: Sensitivity, flow: Flow) -> bool:
-    return not flow.slow_in_int8.isdisjoint(each.nodes)
 
 
 def readers_of(spec: ModelSpec, placement: Placement) -> dict[str, tuple[str, ...]]:

@@ -200,16 +200,23 @@ def test_a_graph_without_convolutions_has_nothing_to_quantize(fragment, placed):
     assert (found.nodes, found.tensors, found.observed, found.in_float) == ((), (), (), {})
 
 
-def test_the_stem_takes_convolutions_from_the_image_on_while_their_work_fits(fragment, placed):
+def test_the_stem_takes_convolutions_from_the_image_on_while_their_work_and_the_heads_fits(fragment, placed):
     body = "a = Conv(x, w1)  b = Conv(a, w2)  c = Conv(b, w3)  d = Conv(c, w4)  y = Conv(d, w5)"
     model = fragment(body, **dict.fromkeys(("w1", "w2", "w3", "w4", "w5"), SQUARE))
     work = {"a": 4, "b": 5, "c": 2, "d": 88, "y": 1}
 
-    exactly = placed(model, FloatBudget(stem=0.09), work)
-    without_gaps = placed(model, FloatBudget(stem=0.07), work)
+    exactly = placed(model, FloatBudget(stem=0.10), work)
+    without_gaps = placed(model, FloatBudget(stem=0.08), work)
 
     assert exactly.in_float == {"a": STEM, "b": STEM, "y": HEAD}
     assert without_gaps.in_float == {"a": STEM, "y": HEAD}, "c would fit, but lies behind b"
+
+
+@pytest.mark.parametrize(("side", "kept"), [(6, {"a": STEM, "y": HEAD}), (3, {"y": HEAD})])
+def test_a_wide_convolution_of_the_picture_is_in_the_stem_whatever_it_takes(fragment, placed, side, kept):
+    model = fragment("a = Conv(x, w1)  b = Conv(a, w2)  y = Conv(b, w3)", w1=(8, 8, side, side), w2=SQUARE, w3=SQUARE)
+
+    assert placed(model, FloatBudget(stem=0.10), {"a": 60, "b": 5, "y": 35}).in_float == kept
 
 
 def test_the_largest_budget_leaves_everything_in_float(fragment, placed):

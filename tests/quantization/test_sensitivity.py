@@ -208,14 +208,23 @@ def test_more_budget_takes_what_is_worth_less():
     assert most_costly(found, flow(found), 0.20) == ("dense", "sparse")
 
 
-def test_what_is_slow_in_int8_comes_first_where_it_fits():
+def test_what_is_slow_in_int8_comes_first_whatever_it_takes():
     found = measured(("large", 3.0, 30), ("dense", 2.0, 10), ("images", 0.01, 5))
     slow = flow(found, slow_in_int8=frozenset({"images"}))
 
     assert most_costly(found, slow, 0.15) == ("images", "dense")
     assert most_costly(found, slow, 0.10) == ("images",)
-    assert most_costly(found, slow, 0.04) == ()
+    assert most_costly(found, slow, 0.04) == ("images",)
     assert most_costly(found, flow(found), 0.15) == ("dense",)
+
+
+def test_the_heads_part_of_the_work_is_a_part_of_the_budget():
+    found = measured(("dense", 2.0, 10), ("small", 0.5, 6))
+    headed = Flow({"dense": 10, "small": 6, "head": 4, "others": 80}, in_float=frozenset({"head"}))
+
+    assert most_costly(found, headed, 0.14) == ("dense",)
+    assert most_costly(found, headed, 0.13) == ("small",)
+    assert most_costly(found, headed, 0.03) == ()
 
 
 def test_all_nodes_that_read_a_tensor_go_together():
