@@ -139,7 +139,7 @@ def _observed(graph: gs.Graph, in_float: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _stem(nodes: Sequence[gs.Node], macs: Mapping[str, int], room: float) -> list[str]:
-    """Take nodes in the order of the graph while their work is known and there is room; what INT8 makes slower anyway."""
+    """Take nodes in the order of the graph while there is room for their work; what INT8 makes slower, anyway."""
     taken = []
     for node in nodes:
         name = identity(node)

@@ -294,14 +294,20 @@ def test_an_engine_needs_a_gpu_and_says_so_before_a_folder_is_made(
 
 @pytest.mark.gpu
 def test_an_engine_sees_what_its_onnx_sees(detected, little_yolo, little_pictures, tmp_path):
+    """In whatever order boxes come whose scores are alike."""
     pytest.importorskip("tensorrt", reason="TensorRT is not installed")
     backend = pytest.importorskip("polygraphy.backend.trt")
     if missing := first_gpu().missing:
         pytest.skip(missing)
     network = backend.NetworkFromOnnxPath(str(little_yolo))
-    backend.SaveEngine(backend.EngineFromNetwork(network), str(tmp_path / "little.plan"))()
+    quick = backend.CreateConfig(builder_optimization_level=0)
+    backend.SaveEngine(backend.EngineFromNetwork(network, quick), str(tmp_path / "little.plan"))()
 
-    onnx = flat(detected(little_pictures))
-    engine = flat(detected(little_pictures, "--model", little_yolo, model=tmp_path / "little.plan"))
+    onnx = detected(little_pictures)
+    engine = detected(little_pictures, "--model", little_yolo, model=tmp_path / "little.plan")
 
-    np.testing.assert_allclose(engine, onnx, atol=0.1)
+    for of_engine, of_onnx in zip(engine, onnx, strict=True):
+        found, wanted = (np.reshape(flat([entry]), (-1, 6)) for entry in (of_engine, of_onnx))
+        apart = np.abs(found[:, None] - wanted).max(axis=-1)
+        assert (apart < 0.1).any(axis=1).all()
+        assert (apart < 0.1).any(axis=0).all()
