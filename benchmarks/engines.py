@@ -3,12 +3,13 @@
 On any machine, ``python benchmarks/engines.py make FOLDER MODEL...`` makes the ONNX models and the calibration cache
 as ``polyyolo engine`` does, and predicts in ONNX Runtime what INT8 keeps. On the GPU's machine, with trtexec and
 TensorRT's Python package, ``python benchmarks/engines.py run FOLDER`` builds, times and verifies; what is there
-already is not done again, and ``--step`` does one part of it. ``python benchmarks/engines.py gather FOLDER`` takes what
-was brought back into the JSON beside the page, and ``python benchmarks/engines.py page`` writes tables and plot from
+already is not done again, and ``--step`` does one part of it. ``python benchmarks/engines.py gather FOLDER`` adds what
+was brought back to the JSON beside the page, and ``python benchmarks/engines.py page`` writes tables and plot from
 that. Every step of building and measuring is a command of polyyolo.
 """
 
 import json
+import lzma
 import re
 import shutil
 import subprocess
@@ -35,7 +36,7 @@ PAGE = DOCS / "engines.md"
 ROUNDS = 3
 STEPS = ("build", "time", "verify")
 TIMING_CACHES = Path(__file__).with_name("timing_caches")
-"""MODEL-bN.cache: what builds with TensorRT 8.6.0 on an H200 learned of a batch; other releases and GPUs refuse it."""
+"""MODEL-bN.cache.xz: what builds with TensorRT 8.6.0 on an H200 learned; other releases and GPUs refuse it."""
 
 Row = dict[str, Any]
 
@@ -46,7 +47,7 @@ class Way:
 
     Attributes:
         label: for people.
-        source: which ONNX it is built from: given, model (prepared by polyyolo), int8, lean, head or modelopt.
+        source: which ONNX it is built from: given, model (prepared by polyyolo), int8, head or modelopt.
         precision: of everything that INT8 does not decide.
         cache: whose scales: ours, or TensorRT's own.
         words: for trtexec.
@@ -69,12 +70,11 @@ WAYS = {
     "implicit": Way("INT8 with TensorRT's own calibration", cache="tensorrt"),
     "modelopt": Way("INT8 by ModelOpt's Q/DQ", source="modelopt", predicts="modelopt"),
     "head": Way("INT8 by polyyolo's Q/DQ, head only in float", source="head", predicts="head"),
-    "lean": Way("INT8 by polyyolo's Q/DQ, budget 0.05", source="lean", predicts="lean"),
     "qdq": Way("INT8 by polyyolo's Q/DQ", source="int8", predicts="int8"),
-    "cache": Way("INT8 by polyyolo's cache", source="model", cache="polyyolo", predicts="int8"),
+    "cache": Way("INT8 by polyyolo's cache", source="model", cache="polyyolo"),
 }
 
-SOURCES: dict[str, tuple[object, ...]] = {"head": ("--keep-float", "none"), "lean": ("--budget", 0.05), "int8": ()}
+SOURCES: dict[str, tuple[object, ...]] = {"head": ("--keep-float", "none"), "int8": ()}
 """Q/DQ models, and what ``polyyolo engine`` is told for them; the last one's run gives the cache."""
 MARKS = {
     "fp32": ("s", figure.FP32),
@@ -84,14 +84,13 @@ MARKS = {
     "implicit": ("o", "#7570b3"),
     "modelopt": ("o", "#d95f02"),
     "head": ("^", figure.INT8),
-    "lean": ("D", figure.INT8),
     "qdq": ("o", figure.INT8),
     "cache": ("v", figure.INT8),
 }
 """Marker and colour of each way in the plot."""
 FLOOR = -8.0
 """Points of mAP50-95 below which an engine is drawn at the edge, with its figure."""
-UNPROVEN, EARLIER = "UNPROVEN", " *"
+UNPROVEN = "UNPROVEN"
 ENGINE = re.compile(rf"({'|'.join(WAYS)})-b\d+")
 LEFT_OUT = ("quantiles_ms", "course_ms", "engine")
 FOLDERS = re.compile(r"(?<![^\s=])/\S*/")
@@ -149,10 +148,10 @@ def make(folder: Path, models: Sequence[Path], images: Path, labelled: Path, mod
         for source, words in SOURCES.items():
             polyyolo("engine", model, *given, *words, "-o", place / "run", fine=(0, 1))
             shutil.copy(place / "run" / "model.int8.onnx", place / f"{source}.onnx")
-        for learned in TIMING_CACHES.glob(f"{model.stem}-b*.cache"):
-            own = place / learned.name.replace(model.stem, "timing")
+        for learned in TIMING_CACHES.glob(f"{model.stem}-b*.cache.xz"):
+            own = place / learned.stem.replace(model.stem, "timing")
             if not own.exists():
-                shutil.copy(learned, own)
+                own.write_bytes(lzma.decompress(learned.read_bytes()))
         shutil.copy(model, place / "given.onnx")
         shutil.copy(place / "run" / "model.onnx", place / "model.onnx")
         polyyolo("cache", "export", place / "run", "--tensorrt", "8.6", "-o", place / "polyyolo.cache")
@@ -303,19 +302,20 @@ def keep(cell: Cell, more: Row) -> None:
 
 @main.command()
 @click.argument("folder", type=Path)
-@click.option("--earlier", type=Path, multiple=True, help="folder of earlier engines, for cells that are not in FOLDER")
+@click.option("--mark", default="", help="sign behind these engines, for a host that the page tells of")
 @click.option("--page", "told", type=Path, default=PAGE, help="the page; the JSON goes beside it")
-def gather(folder: Path, earlier: Sequence[Path], told: Path) -> None:
-    """Take what was brought back into the page's JSON, without single queries and that machine's folders."""
-    found = {}
+def gather(folder: Path, mark: str, told: Path) -> None:
+    """Add what was brought back to the page's JSON, without single queries and that machine's folders."""
+    path = told.with_suffix(".json")
+    found = json.loads(path.read_text("utf-8")) if path.exists() else {}
     for model in MODELS:
-        engines: Row = {}
-        for place in (folder, *earlier):
-            new = {name: row for name, row in _engines(place / model).items() if name not in engines}
-            engines |= new if place == folder else {name: {**row, "earlier": True} for name, row in new.items()}
-        predicted = json.loads((folder / model / "predicted.json").read_text("utf-8"))
-        found[model] = {"predicted": predicted, "engines": dict(sorted(engines.items()))}
-    told.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        rows = found.setdefault(model, {"predicted": {}, "engines": {}})
+        predicted = folder / model / "predicted.json"
+        if predicted.exists():
+            rows["predicted"] |= json.loads(predicted.read_text("utf-8"))
+        new = {name: {**row, "mark": mark} for name, row in _engines(folder / model).items()}
+        rows["engines"] = dict(sorted({**rows["engines"], **new}.items()))
+    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 def _engines(folder: Path) -> Row:
@@ -406,7 +406,7 @@ def _line(way: str, rows: Row, points: dict[str, Point], batch: int) -> list[str
     predicted = _percent(rows["predicted"].get(WAYS[way].predicts))
     point, accuracy = points.get(way), engine.get("accuracy")
     return [
-        WAYS[way].label + EARLIER * bool(engine.get("earlier")) + failed,
+        f"{WAYS[way].label} {engine.get('mark', '')}".strip() + failed,
         *_speed(point, points),
         f"{engine['size_mb']:.1f}" if "size_mb" in engine else UNPROVEN,
         f"{100 * accuracy['map50_95']:.2f}" if accuracy else UNPROVEN,

@@ -30,7 +30,7 @@ budget_option = click.option(
     type=click.FloatRange(0, 1),
     default=0.10,
     show_default=True,
-    help="share of the work that stem may keep in float",
+    help="share of the work that may be in float with stem, the head's with it",
 )
 
 

@@ -62,7 +62,7 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     type=click.FloatRange(0, 1),
     default=0.10,
     show_default=True,
-    help="share of the work that auto or stem may keep in float",
+    help="share of the work that may be in float with auto or stem, the head's with it",
 )
 @click.option(
     "--calibrator",

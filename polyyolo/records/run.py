@@ -50,7 +50,7 @@ class Request:
         correct: what makes up for the rounding of weights: "rounding", "bias" or "none".
         keep_float: what stays in float besides the head: "auto" measures what costs the most, "stem" takes what is
             nearest the image, "none" nothing; anything else is the name of a node.
-        budget: share of the model's work, 0 to 1, that "auto" or "stem" may keep in float.
+        budget: share of the model's work, 0 to 1, that may be in float with "auto" or "stem", the head's with it.
         half_io: let inputs and outputs be FP16.
         overrides: preprocessing that differs from the model's preset.
         compute_capabilities: GPUs that TensorRT for RTX builds for.
