@@ -19,10 +19,10 @@ relu (float[1,3,64,64] images) => (float[1,3,64,64] y) {
 
 @pytest.fixture(scope="module")
 def int8(models, train, tmp_path_factory):
-    """yolov8n with Q/DQ nodes, quickly calibrated on 8 pictures."""
+    """yolov4-tiny with Q/DQ nodes, quickly calibrated on 8 pictures."""
     folder = tmp_path_factory.mktemp("int8")
     asked = Request(
-        model=str(models / "yolov8n-640.onnx"),
+        model=str(models / "yolov4-tiny-416.onnx"),
         images=train / "images",
         count=8,
         keep_float=("stem",),
@@ -35,7 +35,7 @@ def int8(models, train, tmp_path_factory):
 def test_int8_is_held_against_fp32_by_boxes_and_fails_below_the_limit(polygraphy_run, models, val, int8):
     """Numbers differ by more than Polygraphy's 1e-5 everywhere, while nine boxes of ten are the same."""
     pictures = ("--yolo-images", val / "images", "--yolo-count", 12)
-    fp32 = polygraphy_run(models / "yolov8n-640.onnx", "--onnxrt", *pictures, "--save-outputs", "fp32")
+    fp32 = polygraphy_run(models / "yolov4-tiny-416.onnx", "--onnxrt", *pictures, "--save-outputs", "fp32")
     against = (int8, "--onnxrt", *pictures, "--load-outputs", "fp32")
 
     by_numbers = polygraphy_run(*against)
