@@ -76,14 +76,9 @@ class Flow:
     slow_in_int8: frozenset[str] = frozenset()
 
     @property
-    def work(self) -> int:
-        """Multiply-accumulates of the whole model."""
-        return sum(self.macs.values())
-
-    @property
     def time(self) -> float:
         """Estimate the time of the whole model in INT8, as multiply-accumulates."""
-        return self.work + MACS_PER_KERNEL * len(self.readers)
+        return sum(self.macs.values()) + MACS_PER_KERNEL * len(self.readers)
 
     def cost(self, chosen: Collection[str]) -> float:
         """Estimate the time that nodes in float take beyond what they would in INT8.

@@ -15,7 +15,7 @@ The rules, with their sources in docs/quantization.md:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx_graphsurgeon as gs
 from attrs import frozen
@@ -129,8 +129,13 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
         elif name in budget.sensitive:
             reasons[name] = IMAGE if reads_input(node) else SENSITIVE
     free = [node for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
-    room = budget.stem * sum(macs.values()) - sum(macs.get(name, 0) for name in heads)
-    return reasons | (dict.fromkeys(_stem(free, macs, room), STEM) if budget.stem else {})
+    stem = _stem(free, macs, left_of(budget.stem, macs, heads)) if budget.stem else ()
+    return reasons | dict.fromkeys(stem, STEM)
+
+
+def left_of(share: float, macs: Mapping[str, int], in_float: Iterable[str]) -> float:
+    """Give the multiply-accumulates that a share of all work leaves beside nodes that are in float anyway."""
+    return share * sum(macs.values()) - sum(macs.get(node, 0) for node in in_float)
 
 
 def _observed(graph: gs.Graph, in_float: Mapping[str, str]) -> tuple[str, ...]:

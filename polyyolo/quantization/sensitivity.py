@@ -22,7 +22,7 @@ from polyyolo.quantization.flow import Flow
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.halfway import Halfway
 from polyyolo.quantization.insertion import insert
-from polyyolo.quantization.placement import Placement
+from polyyolo.quantization.placement import Placement, left_of
 from polyyolo.quantization.topology import data_of, identity, is_weighted
 from polyyolo.records import CalibrationTable, ModelSpec, Sensitivity
 
@@ -162,9 +162,10 @@ def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tupl
         identities of nodes.
     """
     least = WORTH / (budget or 1.0) * sum(each.noise for each in found) / (flow.time or 1.0)
-    chosen = tuple(node for each in found if not flow.slow_in_int8.isdisjoint(each.nodes) for node in each.nodes)
-    room = budget * flow.work - sum(flow.macs.get(node, 0) for node in flow.in_float.union(chosen))
-    left = [each for each in found if each.noise > 0 and not set(each.nodes) <= set(chosen)]
+    slow = [each for each in found if not flow.slow_in_int8.isdisjoint(each.nodes)]
+    chosen = tuple(node for each in slow for node in each.nodes)
+    room = left_of(budget, flow.macs, flow.in_float.union(chosen))
+    left = [each for each in found if each.noise > 0 and each not in slow]
     while fitting := [each for each in left if each.macs <= room]:
         before = flow.cost(chosen)
         gains = {each.tensor: each.noise / max(flow.cost((*chosen, *each.nodes)) - before, 1.0) for each in fitting}
