@@ -75,7 +75,7 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     refuse_unknown(prepared, decisions.named_float)
     size = decisions.preprocessing.size
     widest = FloatBudget(stem=0, names=decisions.named_float)
-    whole = placement_of(prepared, size, widest)
+    whole = _placed(decisions, prepared, widest)
     table = _calibrate(space, decisions, prepared, whole)
     share = decisions.request.budget
     found = _sensitivities(space, decisions, prepared, table, whole) if share and decisions.spares("auto") else ()
@@ -83,7 +83,7 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     sensitive = most_costly(found, flow_of(prepared, size), share) if found else ()
     stem = share if by_place else 0
     budget = evolve(widest, stem=stem, sensitive=sensitive, head=not decisions.calibrates)
-    placement = placement_of(prepared, size, budget)
+    placement = _placed(decisions, prepared, budget)
     _refuse_nothing(decisions, placement)
     if decisions.request.method == thresholds.AUTO:
         table = evolve(table, method=_best_method(space, decisions, prepared, table, placement))
@@ -99,6 +99,13 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
     made = space.step("quantize", inputs, [INT8, TABLE], make, ModelSpec)
     history = (*made.history, *treated.treatment.told)
     return Quantized(evolve(made, path=output, history=history), table, budget, placement, found)
+
+
+def _placed(decisions: Decisions, prepared: ModelSpec, budget: FloatBudget) -> Placement:
+    """Decide what runs in INT8, around 0 where that was asked for or TensorRT quantizes by itself."""
+    placement = placement_of(prepared, decisions.preprocessing.size, budget)
+    shifts = decisions.request.shift and not decisions.calibrates
+    return placement if shifts else evolve(placement, lowest={})
 
 
 def _refuse_nothing(decisions: Decisions, placement: Placement) -> None:

@@ -69,6 +69,12 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     type=click.Choice(["entropy2", "minmax", "legacy", "entropy"]),
     help="with --route calibrated: TensorRT's own calibrator, on the GPU  [ours, on the CPU]",
 )
+@click.option(
+    "--shift/--no-shift",
+    default=True,
+    show_default=True,
+    help="let INT8 begin at the lowest value of SiLU and the like where nothing needs it around 0",
+)
 @click.option("--half-io", is_flag=True, help="let inputs and outputs be FP16")
 @click.option(
     "--compute-capability",

@@ -12,18 +12,15 @@ import onnx_graphsurgeon as gs
 from attrs import frozen
 from numpy.typing import NDArray
 
+from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import ModelError
 from polyyolo.quantization.behind_picture import compute_apart, fits_behind
 from polyyolo.quantization.graph import exported, imported
+from polyyolo.quantization.grid import Grid, Scales, grid_of, half_scale
 from polyyolo.quantization.placement import Placement
+from polyyolo.quantization.shift import given_back, taken_off
 from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
 from polyyolo.records import CalibrationTable
-
-LEVELS = 127
-# Below this FP16 is subnormal, and some devices flush it to zero.
-SMALLEST_SCALE = float(np.finfo(np.float16).smallest_normal)
-
-Scales = NDArray[np.float32]
 
 
 @frozen(eq=False)
@@ -64,54 +61,50 @@ def insert(
     """
     graph = imported(model)
     quantized = set(placement.nodes)
-    scales = {name: _scale(group, placement, table) for group in placement.groups for name in group}
-    scales |= {name: _scale_of(name, table) for name in _branches(placement, scales, table)}
+    grids = {name: _grid(group, placement, table) for group in placement.groups for name in group}
+    grids |= {name: grid_of(_amax(name, table)) for name in _branches(placement, grids, table)}
     tensors = graph.tensors()
-    summands = _summands(graph, scales)
-    readers = {name: _int8_readers(tensors[name], quantized, scales, summands) for name in scales}
+    summands = _summands(graph, grids)
+    readers = {name: _int8_readers(tensors[name], quantized, grids, summands) for name in grids}
     for node in [node for node in graph.nodes if identity(node) in quantized]:
-        _quantize_weight(graph, node, weights.get(identity(node)))
+        _quantize_weight(graph, node, weights.get(identity(node)), grids[data_of(node).name])
     compute_apart(graph, [name for name, nodes in readers.items() if nodes])
     for before, behind in placement.early:
         known = before in quantized and before in table.ranges and _is_whole(tensors[behind], readers, graph)
-        if known and fits_behind(table.amax(before), LEVELS * float(scales[behind])):
-            _quantize_activation(graph, tensors[before], list(tensors[before].outputs), scales[behind])
+        if known and fits_behind(table.amax(before), LEVELS * float(grids[behind].scale)):
+            _quantize_activation(graph, tensors[before], list(tensors[before].outputs), grids[behind])
+    carriers = [node for nodes in readers.values() for node in nodes if node.op in CARRIERS]
+    shifted = {output.name for node in carriers for output in node.outputs}
     for name, nodes in readers.items():
-        _quantize_activation(graph, tensors[name], nodes, scales[name])
+        grid = Grid(grids[name].scale) if name in shifted else grids[name]
+        _quantize_activation(graph, tensors[name], nodes, grid)
     return exported(graph, like=model)
 
 
-def _scale(group: Sequence[str], placement: Placement, table: CalibrationTable) -> Scales:
-    """Give the scale that a group shares: that of the widest among its tensors that were measured."""
-    return _scale_of(max((name for name in group if name in placement.observed), key=table.amax), table)
+def _grid(group: Sequence[str], placement: Placement, table: CalibrationTable) -> Grid:
+    """Give the grid that a group shares: that of the widest among its tensors that were measured."""
+    widest = max((name for name in group if name in placement.observed), key=table.amax)
+    return grid_of(_amax(widest, table), placement.lowest.get(widest))
 
 
-def _branches(placement: Placement, scales: Container[str], table: CalibrationTable) -> list[str]:
+def _branches(placement: Placement, grids: Container[str], table: CalibrationTable) -> list[str]:
     """Name the branches that residual Adds read as INT8: those of quantized nodes, beside an INT8 skip."""
     nodes = set(placement.nodes)
     return [
         each.branch
         for each in placement.residuals
-        if each.weighted in nodes and each.skip in scales and each.branch in table.ranges
+        if each.weighted in nodes and each.skip in grids and each.branch in table.ranges
     ]
 
 
-def _scale_of(name: str, table: CalibrationTable) -> Scales:
+def _amax(name: str, table: CalibrationTable) -> float:
     amax = table.amax(name)
     if amax > LEVELS * float(np.finfo(np.float16).max):
         raise ModelError(
             f"the model's tensor {name!r} reaches {amax:g}, beyond what an INT8 scale in FP16 can hold",
             fix="check the model's weights and the pictures' preprocessing, or build with --precision fp32",
         )
-    return half_scale(np.array(amax / LEVELS))
-
-
-def half_scale(scale: NDArray[np.floating]) -> Scales:
-    """Round scales up to the next number that FP16 can hold: nothing that fitted is clipped."""
-    wanted = np.maximum(scale, SMALLEST_SCALE)
-    near = wanted.astype(np.float16)
-    up = np.where(near.astype(np.float64) < wanted, np.nextafter(near, np.float16(np.inf)), near)
-    return np.asarray(up, np.float32)
+    return amax
 
 
 def weight_scales(weight: NDArray[np.floating], axis: int) -> Scales:
@@ -130,14 +123,14 @@ def channel_axis(node: gs.Node, weight: gs.Constant) -> int:
     return 1 if node.op == "ConvTranspose" else 0
 
 
-def _summands(graph: gs.Graph, scales: Mapping[str, Scales]) -> dict[str, set[str]]:
+def _summands(graph: gs.Graph, grids: Container[str]) -> dict[str, set[str]]:
     """Find what each residual Add reads as INT8: the skip, and what carries INT8 for it alone.
 
     The skip is that of its inputs with other readers that was made first.
 
     Args:
         graph: sorted topologically.
-        scales: the tensors that carry INT8.
+        grids: the tensors that carry INT8.
 
     Returns:
         identity of the Add -> names of tensors.
@@ -145,7 +138,7 @@ def _summands(graph: gs.Graph, scales: Mapping[str, Scales]) -> dict[str, set[st
     order = {output.name: place for place, node in enumerate(graph.nodes) for output in node.outputs}
     found = {}
     for node in graph.nodes:
-        known = [tensor for tensor in activations(node) if tensor.name in scales]
+        known = [tensor for tensor in activations(node) if tensor.name in grids]
         candidates = [tensor.name for tensor in known if len(tensor.outputs) > 1]
         if node.op == "Add" and len(activations(node)) == 2 and candidates:
             skip = min(candidates, key=lambda name: order.get(name, -1))
@@ -154,7 +147,7 @@ def _summands(graph: gs.Graph, scales: Mapping[str, Scales]) -> dict[str, set[st
 
 
 def _int8_readers(
-    tensor: gs.Tensor, quantized: set[str], scales: Mapping[str, Scales], summands: Mapping[str, set[str]]
+    tensor: gs.Tensor, quantized: set[str], grids: Container[str], summands: Mapping[str, set[str]]
 ) -> list[gs.Node]:
     """Find the nodes that read this tensor as INT8: quantized ones, carriers of INT8, and residual Adds."""
     direct = [node for node in tensor.outputs if identity(node) in quantized and data_of(node) is tensor]
@@ -163,7 +156,7 @@ def _int8_readers(
         for node in tensor.outputs
         if node.op in CARRIERS
         and any(source is tensor for source in carried(node))
-        and all(output.name in scales for output in node.outputs)
+        and all(output.name in grids for output in node.outputs)
     ]
     adds = [node for node in tensor.outputs if tensor.name in summands.get(identity(node), ())]
     return direct + carriers + adds
@@ -174,17 +167,19 @@ def _is_whole(tensor: gs.Tensor, readers: Mapping[str, Sequence[gs.Node]], graph
     return tensor.name in readers and len(readers[tensor.name]) == len(tensor.outputs) and tensor not in graph.outputs
 
 
-def _quantize_activation(graph: gs.Graph, tensor: gs.Tensor, readers: list[gs.Node], scale: Scales) -> None:
+def _quantize_activation(graph: gs.Graph, tensor: gs.Tensor, readers: list[gs.Node], grid: Grid) -> None:
     if not readers:
         return
-    restored = _pair(graph, tensor, scale, axis=None)
+    source = taken_off(graph, tensor, grid.middle) if grid.middle else tensor
+    restored = _pair(graph, source, grid.scale, axis=None)
     for node in readers:
         for index, source in enumerate(node.inputs):
             if source is tensor:
                 node.inputs[index] = restored
 
 
-def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None) -> None:
+def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None, read: Grid) -> None:
+    """Put a pair behind the weights of a node, and make its bias fit them and the grid of what it reads."""
     weight = weight_of(node)
     if weight is None:
         return
@@ -194,20 +189,22 @@ def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None) -> N
     if given and given.levels is not None:
         node.inputs[index] = gs.Constant(node.inputs[index].name, dequantized(given.levels, scales, axis))
     if given and given.bias is not None:
-        _set_bias(node, gs.Constant(f"{identity(node)}_corrected_bias", given.bias))
+        node.inputs = [*node.inputs[:2], gs.Constant(f"{identity(node)}_corrected_bias", given.bias)]
+    if read.middle:
+        stored = np.asarray(node.inputs[index].values if given and given.levels is not None else weight.values)
+        levels = np.clip(np.rint(stored / _along(scales, axis, stored.ndim)), -LEVELS, LEVELS)
+        given_back(node, dequantized(levels, scales, axis), read.middle)
     node.inputs[index] = _pair(graph, node.inputs[index], scales, axis)
-
-
-def _set_bias(node: gs.Node, bias: gs.Constant) -> None:
-    if len(node.inputs) > 2:
-        node.inputs[2] = bias
-    else:
-        node.inputs.append(bias)
 
 
 def dequantized(levels: NDArray[np.generic], scales: Scales, axis: int) -> NDArray[np.float32]:
     """Multiply integers with the scale of their channel: exact where the scales are such as FP16 holds."""
-    return levels.astype(np.float32) * scales.reshape([-1 if each == axis else 1 for each in range(levels.ndim)])
+    return levels.astype(np.float32) * _along(scales, axis, levels.ndim)
+
+
+def _along(scales: Scales, axis: int, axes: int) -> Scales:
+    """Shape scales so that they go along one axis of several."""
+    return scales.reshape([-1 if each == axis else 1 for each in range(axes)])
 
 
 def _pair(graph: gs.Graph, tensor: gs.Tensor, scale: Scales, axis: int | None) -> gs.Variable:

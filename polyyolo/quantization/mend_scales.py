@@ -3,7 +3,9 @@
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from polyyolo.quantization.insertion import LEVELS, channel_axis, half_scale, weight_scales
+from polyyolo.calibration.thresholds import LEVELS
+from polyyolo.quantization.grid import half_scale
+from polyyolo.quantization.insertion import channel_axis, weight_scales
 from polyyolo.quantization.lint.pairs import Pair, Values, fixed, known
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.mend_wiring import bypass

@@ -12,15 +12,18 @@ The rules, with their sources in docs/quantization.md:
    float stays in float: the scale of the other parts might clip that one.
 5. An Add takes INT8 on the side that a quantized node reads as well (the skip branch), and on the other where that
    comes from a quantized node and its activation function.
+6. Where nothing but convolutions without padding reads a tensor's INT8, and no value is far below 0, INT8 begins at the
+   lowest value (``shift``).
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import onnx_graphsurgeon as gs
-from attrs import frozen
+from attrs import field, frozen
 
 from polyyolo.quantization.behind_picture import early_relus
+from polyyolo.quantization.shift import shiftable
 from polyyolo.quantization.topology import (
     CARRIERS,
     Residual,
@@ -55,6 +58,7 @@ class Placement:
         residuals: Adds whose branch is quantized, too, where its node and the skip are and the table knows its range.
         early: tensors before and behind each LeakyReLU before which INT8 may begin, with the scale behind it, where
             its convolution and all that reads it are in INT8 and the table knows a range that fits.
+        lowest: tensor -> what no value of its group is below, where its INT8 need not be around 0.
     """
 
     nodes: tuple[str, ...]
@@ -63,6 +67,7 @@ class Placement:
     in_float: Mapping[str, str]
     residuals: tuple[Residual, ...] = ()
     early: tuple[tuple[str, str], ...] = ()
+    lowest: Mapping[str, float] = field(factory=dict)
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -104,13 +109,16 @@ def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Plac
     graph.toposort()
     in_float = _in_float(graph, macs, budget)
     nodes = [node for node in graph.nodes if is_weighted(node) and identity(node) not in in_float]
+    names = tuple(identity(node) for node in nodes)
+    groups = _groups(graph, [data_of(node).name for node in nodes])
     return Placement(
-        nodes=tuple(identity(node) for node in nodes),
+        nodes=names,
         observed=_observed(graph, in_float),
-        groups=_groups(graph, [data_of(node).name for node in nodes]),
+        groups=groups,
         in_float=in_float,
         residuals=residuals_of(graph),
         early=tuple(early_relus(graph)),
+        lowest=shiftable(graph, frozenset(names), groups),
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from polyyolo.errors import ModelError, TableError
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
+from polyyolo.quantization.shift import before_shift
 from polyyolo.quantization.topology import (
     CARRIERS,
     activations,
@@ -108,18 +109,30 @@ def _dequantized(tensor: gs.Tensor) -> Iterator[tuple[str, float]]:
     if producer is None:
         return
     if producer.op == "DequantizeLinear":
-        yield _origin(producer), _amax(producer)
+        source = _origin(producer)
+        yield str(before_shift(source)[0].name), _amax(producer) + abs(_middle(source))
     elif producer.op in CARRIERS | {"Cast", "Identity"}:
         for source in carried(producer) if producer.op in CARRIERS else activations(producer):
             yield from _dequantized(source)
 
 
-def _origin(dequantize: gs.Node) -> str:
-    """Name the tensor that was quantized, behind casts."""
+def _origin(dequantize: gs.Node) -> gs.Tensor:
+    """Give the tensor that was quantized, behind casts."""
     tensor = dequantize.inputs[0]
     while tensor.inputs and tensor.inputs[0].op in {"QuantizeLinear", "Cast", "Identity"}:
         tensor = tensor.inputs[0].inputs[0]
-    return str(tensor.name)
+    return tensor
+
+
+def _middle(tensor: gs.Tensor) -> float:
+    """Give what was taken off a tensor before Q, right before it or before the nodes that hand its values on."""
+    producer = tensor.inputs[0] if tensor.inputs else None
+    while producer is not None and producer.op in CARRIERS:
+        before = carried(producer)[0]
+        producer = before.inputs[0] if before.inputs else None
+        if producer is not None and producer.op == "DequantizeLinear":
+            return _middle(_origin(producer))
+    return before_shift(tensor)[1]
 
 
 def _amax(dequantize: gs.Node) -> float:
@@ -132,7 +145,7 @@ def _amax(dequantize: gs.Node) -> float:
     zero = rest[0] if rest else np.zeros(1, np.uint8)  # ONNX's default
     if not np.issubdtype(zero.dtype, np.integer):
         raise ModelError(
-            f"{dequantize.name or _origin(dequantize)} dequantizes {zero.dtype}, not an integer type",
+            f"{dequantize.name or _origin(dequantize).name} dequantizes {zero.dtype}, not an integer type",
             fix="name a model quantized to INT8",
         )
     limits = np.iinfo(str(zero.dtype))
@@ -147,7 +160,7 @@ def _constant(tensor: gs.Tensor, node: gs.Node) -> NDArray[np.generic]:
         tensor = tensor.inputs[0].inputs[0]
     if not isinstance(tensor, gs.Constant):
         raise ModelError(
-            f"the scale or zero-point {tensor.name!r} of {node.name or _origin(node)} is computed, not constant",
+            f"the scale or zero-point {tensor.name!r} of {node.name or _origin(node).name} is computed, not constant",
             fix="fold constants first: polyyolo surgeon fold-constants",
         )
     values: NDArray[np.generic] = tensor.values

@@ -51,6 +51,7 @@ class Request:
         keep_float: what stays in float besides the head: "auto" measures what costs the most, "stem" takes what is
             nearest the image, "none" nothing; anything else is the name of a node.
         budget: share of the model's work, 0 to 1, that may be in float with "auto" or "stem", the head's with it.
+        shift: let INT8 begin at the lowest value of activation functions such as SiLU where it need not be around 0.
         half_io: let inputs and outputs be FP16.
         overrides: preprocessing that differs from the model's preset.
         compute_capabilities: GPUs that TensorRT for RTX builds for.
@@ -77,6 +78,7 @@ class Request:
     correct: tuple[str, ...] = ("none",)
     keep_float: tuple[str, ...] = ("auto",)
     budget: float = 0.10
+    shift: bool = True
     half_io: bool = False
     overrides: Mapping[str, Any] = field(factory=dict)
     compute_capabilities: tuple[str, ...] = ()

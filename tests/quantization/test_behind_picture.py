@@ -39,9 +39,10 @@ def value_of(tensor, model, shape=(1, 8, 16, 16)):
 
 
 def gates(model):
-    """What is computed beside convolutions and Q/DQ, in order."""
+    """What is computed beside convolutions, Q/DQ and shifts before Q, in order."""
+    others = ("Conv", "QuantizeLinear", "DequantizeLinear")
     return [
-        node.op_type for node in model.graph.node if node.op_type not in ("Conv", "QuantizeLinear", "DequantizeLinear")
+        node.op_type for node in model.graph.node if node.op_type not in others and not node.name.endswith("_shift")
     ]
 
 

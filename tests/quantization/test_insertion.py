@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,7 +12,8 @@ from onnx import numpy_helper
 from polyyolo.errors import ModelError, TableError
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import load, read_spec
-from polyyolo.quantization.insertion import SMALLEST_SCALE, half_scale, insert, weight_scales
+from polyyolo.quantization.grid import SMALLEST_SCALE, half_scale
+from polyyolo.quantization.insertion import insert, weight_scales
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of, quantize
 
@@ -28,17 +30,24 @@ def constants(model):
 
 
 def source_of(model, name):
-    """Walk back over a pair of DequantizeLinear and QuantizeLinear; None where there is no pair."""
+    """Walk back over a pair of DequantizeLinear and QuantizeLinear, and a shift; None where there is no pair."""
     node = producers(model).get(name)
     if node is None or node.op_type != "DequantizeLinear":
         return None
-    return producers(model)[node.input[0]].input[0]
+    return before_shift(model, producers(model)[node.input[0]].input[0])
+
+
+def before_shift(model, name):
+    """Name what a shift before QuantizeLinear takes its constant off, or else the tensor itself."""
+    node = producers(model).get(name)
+    return node.input[0] if node is not None and node.name.endswith("_shift") else name
 
 
 def scales_of(model):
     """Scale by quantized tensor."""
     values = constants(model)
-    return {node.input[0]: values[node.input[1]] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    pairs = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    return {before_shift(model, node.input[0]): values[node.input[1]] for node in pairs}
 
 
 def quantized(model, placed, table, amax=4.0, budget=None):
@@ -191,7 +200,7 @@ def test_a_concat_reads_all_its_inputs_at_one_scale_and_hands_it_on(fragment, pl
     model = fragment(body, w1=SQUARE, w2=SQUARE, w3=(8, 16, 1, 1), w4=SQUARE)
     placement = placed(model)
 
-    made = insert(model, placement, table({"x": 1.0, "b": 2.0, "e": 127.0, "f": 1.0}))
+    made = insert(model, evolve(placement, lowest={}), table({"x": 1.0, "b": 2.0, "e": 127.0, "f": 1.0}))
     scales = scales_of(made)
 
     assert [source_of(made, name) for name in producers(made)["e"].input] == ["b", "d"]

@@ -56,6 +56,7 @@ requests = st.builds(
     method=names,
     keep_float=st.lists(names, min_size=1, max_size=3).map(tuple),
     budget=st.floats(0, 1),
+    shift=st.booleans(),
     half_io=st.booleans(),
     overrides=st.fixed_dictionaries(
         {},

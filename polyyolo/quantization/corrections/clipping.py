@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from polyyolo.calibration import thresholds
 from polyyolo.calibration.statistics import histogram
+from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import InputError
-from polyyolo.quantization.insertion import LEVELS, Scales, half_scale
+from polyyolo.quantization.grid import Scales, half_scale
 
 DEFAULT = "max"
 PERCENTILE = "percentile-"

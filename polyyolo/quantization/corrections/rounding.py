@@ -10,7 +10,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from polyyolo.quantization.insertion import LEVELS, Scales
+from polyyolo.calibration.thresholds import LEVELS
+from polyyolo.quantization.grid import Scales
 
 DAMPING = 0.01
 """Share of H's mean diagonal that is added to the diagonal: few patches would leave some directions free."""

@@ -10,6 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from polyyolo.passes.surgery import constant_of
+from polyyolo.quantization.shift import before_shift
 from polyyolo.quantization.topology import WEIGHTED
 
 Values = NDArray[np.floating]
@@ -40,8 +41,8 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """How a reader of a finding knows it: by the tensor that it quantizes."""
-        return str(self.source.name)
+        """How a reader of a finding knows it: by the tensor that it quantizes, shifted or not."""
+        return str(before_shift(self.source)[0].name)
 
     @property
     def stored(self) -> gs.Constant | None:

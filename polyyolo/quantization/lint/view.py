@@ -7,6 +7,7 @@ from attrs import frozen
 
 from polyyolo.quantization.lint.pairs import Pair, find_pairs
 from polyyolo.quantization.placement import FloatBudget, Placement, place
+from polyyolo.quantization.shift import before_shift
 from polyyolo.quantization.topology import (
     QUANTIZING,
     activations,
@@ -98,13 +99,17 @@ def reaches(start: gs.Tensor, end: gs.Tensor) -> bool:
 
 def _stripped(graph: gs.Graph) -> gs.Graph:
     bare = graph.copy()
-    for node in [node for node in bare.nodes if node.op in QUANTIZING]:
-        source, produced = node.inputs[0], node.outputs[0]
+    shifts = {
+        id(node) for node in bare.nodes if node.outputs and before_shift(node.outputs[0])[0] is not node.outputs[0]
+    }
+    beside = [node for node in bare.nodes if node.op in QUANTIZING or id(node) in shifts]
+    for node in beside:
+        source, produced = activations(node)[0] if id(node) in shifts else node.inputs[0], node.outputs[0]
         for reader in list(produced.outputs):
             for index in [index for index, tensor in enumerate(reader.inputs) if tensor is produced]:
                 reader.inputs[index] = source
         bare.outputs = [source if tensor is produced else tensor for tensor in bare.outputs]
         node.inputs.clear()
         node.outputs.clear()
-    bare.nodes = [node for node in bare.nodes if node.op not in QUANTIZING]
+    bare.nodes = [node for node in bare.nodes if node.outputs]
     return bare
