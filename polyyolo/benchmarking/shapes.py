@@ -37,8 +37,13 @@ def points(
         asked: as "images:8x3x640x640", more inputs behind a comma; the name may be left out where there is one input.
 
     Raises:
-        InputError: no such input, or outside every profile; the message has the range.
+        InputError: no input is known, or not this one, or outside every profile; the message has the range.
     """
+    if not any(profiles):
+        raise InputError(
+            "nothing here tells which inputs the engine has",
+            fix="name them and their shapes: --shape images:1x3x640x640",
+        )
     bases = [_asked(text, profiles) for text in asked] or [{}]
     return tuple(_placed(base, batch, profiles) for base in bases for batch in (batches or (None,)))
 

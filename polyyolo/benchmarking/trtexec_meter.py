@@ -102,7 +102,7 @@ class TrtexecMeter:
                 made_up |= refused
                 told = trial(made_up, batches, shapes)
             else:
-                return ranges(shapes_in(log), {**made_up, **open_inputs_in(log)}, told)
+                return ranges({**told, **shapes_in(log)}, {**made_up, **open_inputs_in(log)}, told)
 
     def _argv(self, point: Point | None, timing: Timing) -> Iterator[str]:
         yield str(self.program)

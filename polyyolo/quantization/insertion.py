@@ -73,11 +73,8 @@ def insert(
         known = before in quantized and before in table.ranges and _is_whole(tensors[behind], readers, graph)
         if known and fits_behind(table.amax(before), LEVELS * float(grids[behind].scale)):
             _quantize_activation(graph, tensors[before], list(tensors[before].outputs), grids[behind])
-    carriers = [node for nodes in readers.values() for node in nodes if node.op in CARRIERS]
-    shifted = {output.name for node in carriers for output in node.outputs}
     for name, nodes in readers.items():
-        grid = Grid(grids[name].scale) if name in shifted else grids[name]
-        _quantize_activation(graph, tensors[name], nodes, grid)
+        _quantize_activation(graph, tensors[name], nodes, grids[name])
     return exported(graph, like=model)
 
 

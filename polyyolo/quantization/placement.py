@@ -12,8 +12,8 @@ The rules, with their sources in docs/quantization.md:
    float stays in float: the scale of the other parts might clip that one.
 5. An Add takes INT8 on the side that a quantized node reads as well (the skip branch), and on the other where that
    comes from a quantized node and its activation function.
-6. Where nothing but convolutions without padding reads a tensor's INT8, and no value is far below 0, INT8 begins at the
-   lowest value (``shift``).
+6. Where nothing but convolutions without padding reads the INT8 of an activation function that hardly goes below 0, it
+   begins at that function's lowest value (``shift``).
 """
 
 import math
@@ -58,7 +58,7 @@ class Placement:
         residuals: Adds whose branch is quantized, too, where its node and the skip are and the table knows its range.
         early: tensors before and behind each LeakyReLU before which INT8 may begin, with the scale behind it, where
             its convolution and all that reads it are in INT8 and the table knows a range that fits.
-        lowest: tensor -> what no value of its group is below, where its INT8 need not be around 0.
+        lowest: tensor -> what none of its values is below, where its INT8 need not be around 0.
     """
 
     nodes: tuple[str, ...]

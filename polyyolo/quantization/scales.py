@@ -109,8 +109,8 @@ def _dequantized(tensor: gs.Tensor) -> Iterator[tuple[str, float]]:
     if producer is None:
         return
     if producer.op == "DequantizeLinear":
-        source = _origin(producer)
-        yield str(before_shift(source)[0].name), _amax(producer) + abs(_middle(source))
+        source, middle = before_shift(_origin(producer))
+        yield str(source.name), _amax(producer) + abs(middle)
     elif producer.op in CARRIERS | {"Cast", "Identity"}:
         for source in carried(producer) if producer.op in CARRIERS else activations(producer):
             yield from _dequantized(source)
@@ -122,17 +122,6 @@ def _origin(dequantize: gs.Node) -> gs.Tensor:
     while tensor.inputs and tensor.inputs[0].op in {"QuantizeLinear", "Cast", "Identity"}:
         tensor = tensor.inputs[0].inputs[0]
     return tensor
-
-
-def _middle(tensor: gs.Tensor) -> float:
-    """Give what was taken off a tensor before Q, right before it or before the nodes that hand its values on."""
-    producer = tensor.inputs[0] if tensor.inputs else None
-    while producer is not None and producer.op in CARRIERS:
-        before = carried(producer)[0]
-        producer = before.inputs[0] if before.inputs else None
-        if producer is not None and producer.op == "DequantizeLinear":
-            return _middle(_origin(producer))
-    return before_shift(tensor)[1]
 
 
 def _amax(dequantize: gs.Node) -> float:

@@ -4,16 +4,18 @@ SiLU gives nothing below -0.28, so that INT8 around 0 leaves half of its levels 
 before Q, they are all used, and the rounding error is half as large; a convolution behind gives the constant back in
 its bias. TensorRT 8.6.0 computes the subtraction in the kernel of the convolution and its SiLU, for half a microsecond
 or less on an H200. A convolution that pads its input cannot read such values, since what it adds is 0 of INT8.
+
+What Concat and the like bring together could be shifted alike, and the sums of residual Adds. On YOLOv5s that made 40
+tensors in the place of 11, the engine 5% slower in the place of 1.6%, and the boxes hardly better.
 """
 
-import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, gated, identity, producer
+from polyyolo.quantization.topology import activations, data_of, gated, identity, producer
 
 SILU, HARD_SWISH, MISH, GELU = -0.2785, -0.375, -0.3089, -0.17
 """Lower bounds of activation functions."""
@@ -22,40 +24,28 @@ _GATED = {("Sigmoid",): SILU, ("HardSigmoid",): HARD_SWISH, ("Softplus", "Tanh")
 
 
 def shiftable(graph: gs.Graph, nodes: Collection[str], groups: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Find the tensors whose INT8 need not be around 0.
+    """Find the tensors whose INT8 need not be around 0: convolutions that add no zeros read it, and nothing else.
 
     Args:
         graph: sorted topologically, without Q/DQ.
         nodes: identities of the weighted nodes in INT8.
-        groups: names of tensors that share one grid.
+        groups: names of tensors that share one scale; only what shares it with none is found.
 
     Returns:
-        name of a tensor -> what no value of its group is below.
+        name of a tensor -> what none of its values is below.
     """
-    tensors, bounds = graph.tensors(), _bounds(graph)
-    outputs = {tensor.name for tensor in graph.outputs}
-    found: dict[str, float] = {}
-    for group in groups:
-        lowest = min(bounds.get(name, -math.inf) for name in group)
-        if lowest > -math.inf and all(_takes_shift(tensors[name], nodes, group, outputs) for name in group):
-            found |= dict.fromkeys(group, lowest)
-    return found
+    tensors = graph.tensors()
+    alone = [tensors[group[0]] for group in groups if len(group) == 1]
+    found = {tensor.name: _lowest(tensor) for tensor in alone if _takes_shift(tensor, nodes)}
+    return {name: lowest for name, lowest in found.items() if lowest is not None}
 
 
-def _bounds(graph: gs.Graph) -> dict[str, float]:
-    """Give what the values of a tensor are not below, by its name, where the operators before it tell."""
-    found: dict[str, float] = {}
-    for node in graph.nodes:
-        lowest = _LOWEST.get(node.op)
-        if node.op == "Mul":
-            lowest = _gated_bound(node)
-        elif node.op == "Add" and len(activations(node)) == len(node.inputs):
-            lowest = sum(found.get(tensor.name, -math.inf) for tensor in node.inputs)
-        elif node.op in CARRIERS:
-            lowest = min((found.get(tensor.name, -math.inf) for tensor in carried(node)), default=None)
-        if lowest is not None and lowest > -math.inf:
-            found |= dict.fromkeys((output.name for output in node.outputs), lowest)
-    return found
+def _lowest(tensor: gs.Tensor) -> float | None:
+    """Give what no value that an activation function made is below; None where that is not known."""
+    node = producer(tensor)
+    if node is None:
+        return None
+    return _gated_bound(node) if node.op == "Mul" else _LOWEST.get(node.op)
 
 
 def _gated_bound(node: gs.Node) -> float | None:
@@ -71,28 +61,11 @@ def _gated_bound(node: gs.Node) -> float | None:
     return _GATED.get(ops)
 
 
-def _takes_shift(tensor: gs.Tensor, nodes: Collection[str], group: Collection[str], outputs: Collection[str]) -> bool:
-    """Whether all that reads a tensor's INT8 can do with a shifted one, and nothing else has to."""
-    made_by = producer(tensor)
-    handed_on = made_by is not None and _carries(made_by, group)
-    if handed_on and tensor.name in outputs:
-        return False
-    return all(_reads_shifted(node, tensor, nodes, group, only=handed_on) for node in tensor.outputs)
-
-
-def _reads_shifted(
-    node: gs.Node, tensor: gs.Tensor, nodes: Collection[str], group: Collection[str], *, only: bool
-) -> bool:
-    """Whether a reader of a tensor can do with its shifted INT8, or, unless there is ``only`` that, reads the float."""
-    if identity(node) in nodes and data_of(node) is tensor:
-        return _adds_no_zeros(node)
-    if _carries(node, group):
-        return True
-    return not only and not (node.op == "Add" and len(activations(node)) == 2)
-
-
-def _carries(node: gs.Node, group: Collection[str]) -> bool:
-    return node.op in CARRIERS and all(output.name in group for output in node.outputs)
+def _takes_shift(tensor: gs.Tensor, nodes: Collection[str]) -> bool:
+    """Whether all that reads a tensor's INT8 can do with a shifted one; a residual Add may read it, and cannot."""
+    readers = [node for node in tensor.outputs if identity(node) in nodes and data_of(node) is tensor]
+    added = any(node.op == "Add" and len(activations(node)) == 2 for node in tensor.outputs)
+    return not added and all(map(_adds_no_zeros, readers))
 
 
 def _adds_no_zeros(node: gs.Node) -> bool:

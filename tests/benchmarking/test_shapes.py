@@ -78,3 +78,8 @@ def test_what_is_told_is_read_back(batch, height, width):
     shapes = {"images": (batch, 3, height, width)}
 
     assert points([YOLO], asked=(spelled(shapes),)) == (Point(shapes, 0),)
+
+
+def test_where_no_input_is_known_the_fix_is_to_name_them():
+    with pytest.raises(InputError, match="nothing here tells which inputs the engine has"):
+        points([{}], asked=["1x3x64x64"])

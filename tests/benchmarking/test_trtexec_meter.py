@@ -77,6 +77,21 @@ def test_an_engine_of_open_height_and_width_is_tried_with_what_is_asked_for(mete
     assert profile == {"images": ShapeRange((1, 3, 1, 1), (1, 3, 320, 320), (MANY, 3, MANY, MANY))}
 
 
+def test_what_a_try_was_told_is_known_where_trtexec_names_no_inputs(meter):
+    """So does 8.6.0 with some engines of open height and width."""
+
+    def quiet(command, log):
+        ended = run_logged(command, log)
+        kept = [line for line in log.read_text().splitlines() if "Created input binding" not in line]
+        log.write_text("\n".join(kept))
+        return ended
+
+    measuring = meter("8.6.0", run=quiet, profile=SIZES)
+
+    [profile] = measuring.profiles((), ("1x3x320x320",))
+    assert profile == {"images": ShapeRange((1, 3, 1, 1), (1, 3, 320, 320), (MANY, 3, MANY, MANY))}
+
+
 def test_an_engine_whose_smallest_batch_is_above_1_is_tried_with_the_batch_that_is_asked_for(meter):
     [profile] = meter("8.6.0", profile=FOUR_TO_8).profiles((8, 2), ())
 
