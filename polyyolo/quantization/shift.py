@@ -89,10 +89,10 @@ def before_shift(tensor: gs.Tensor) -> tuple[gs.Tensor, float]:
     if node is None or node.op != "Add" or len(activations(node)) != 1:
         return tensor, 0.0
     constant = next(each for each in node.inputs if isinstance(each, gs.Constant))
-    alone = all(reader.op == "QuantizeLinear" for reader in tensor.outputs)
-    return (
-        (activations(node)[0], -float(constant.values.item())) if alone and constant.values.size == 1 else (tensor, 0.0)
-    )
+    alone = bool(tensor.outputs) and all(reader.op == "QuantizeLinear" for reader in tensor.outputs)
+    if not alone or constant.values.size != 1:
+        return tensor, 0.0
+    return activations(node)[0], -float(constant.values.item())
 
 
 def given_back(node: gs.Node, weight: NDArray[np.float32], middle: float) -> None:

@@ -99,12 +99,10 @@ def reaches(start: gs.Tensor, end: gs.Tensor) -> bool:
 
 def _stripped(graph: gs.Graph) -> gs.Graph:
     bare = graph.copy()
-    shifts = {
-        id(node) for node in bare.nodes if node.outputs and before_shift(node.outputs[0])[0] is not node.outputs[0]
-    }
-    beside = [node for node in bare.nodes if node.op in QUANTIZING or id(node) in shifts]
-    for node in beside:
-        source, produced = activations(node)[0] if id(node) in shifts else node.inputs[0], node.outputs[0]
+    shifts = [node for node in bare.nodes if node.outputs and before_shift(node.outputs[0])[0] is not node.outputs[0]]
+    for node in [*shifts, *(node for node in bare.nodes if node.op in QUANTIZING)]:
+        source = node.inputs[0] if node.op in QUANTIZING else activations(node)[0]
+        produced = node.outputs[0]
         for reader in list(produced.outputs):
             for index in [index for index, tensor in enumerate(reader.inputs) if tensor is produced]:
                 reader.inputs[index] = source
