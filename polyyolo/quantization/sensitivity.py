@@ -31,10 +31,10 @@ Given = Mapping[str, Array]
 """Input name -> what a model is given for one picture."""
 Sight = TypeVar("Sight")
 STEP = "sensitivity"
-WORTH = 0.15
+WORTH = 0.2
 """Share of the noise for each share of the time that a node must have to be kept in float, times the budget.
 
-With a tenth of the work, one and a half times its share of the time; whoever gives twice the budget asks half of that.
+With a tenth of the work, twice its share of the time; whoever gives twice the budget asks half of that.
 """
 
 
