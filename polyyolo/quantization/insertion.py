@@ -183,20 +183,25 @@ def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None, read
     axis = channel_axis(node, weight)
     index = 1 if data_of(node) is node.inputs[0] else 0
     scales = given.scales if given else weight_scales(weight.values, axis)
-    if given and given.levels is not None:
-        node.inputs[index] = gs.Constant(node.inputs[index].name, dequantized(given.levels, scales, axis))
+    levels = given.levels if given else None
+    if levels is not None:
+        node.inputs[index] = gs.Constant(node.inputs[index].name, dequantized(levels, scales, axis))
     if given and given.bias is not None:
         node.inputs = [*node.inputs[:2], gs.Constant(f"{identity(node)}_corrected_bias", given.bias)]
     if read.middle:
-        stored = np.asarray(node.inputs[index].values if given and given.levels is not None else weight.values)
-        levels = np.clip(np.rint(stored / _along(scales, axis, stored.ndim)), -LEVELS, LEVELS)
-        given_back(node, dequantized(levels, scales, axis), read.middle)
+        held = _nearest(weight.values, scales, axis) if levels is None else levels
+        given_back(node, dequantized(held, scales, axis), read.middle)
     node.inputs[index] = _pair(graph, node.inputs[index], scales, axis)
 
 
 def dequantized(levels: NDArray[np.generic], scales: Scales, axis: int) -> NDArray[np.float32]:
     """Multiply integers with the scale of their channel: exact where the scales are such as FP16 holds."""
     return levels.astype(np.float32) * _along(scales, axis, levels.ndim)
+
+
+def _nearest(values: NDArray[np.floating], scales: Scales, axis: int) -> NDArray[np.floating]:
+    """Give the integers that QuantizeLinear makes of weights."""
+    return np.asarray(np.clip(np.rint(values / _along(scales, axis, values.ndim)), -LEVELS, LEVELS))
 
 
 def _along(scales: Scales, axis: int, axes: int) -> Scales:
