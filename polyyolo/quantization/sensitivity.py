@@ -6,7 +6,8 @@ their work.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, combinations, islice
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -150,8 +151,9 @@ def sensitivities(
 def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tuple[str, ...]:
     """Choose the nodes with the most noise for the time that INT8 saves there, as many as fit into a share of all work.
 
-    What INT8 makes slower is chosen whatever its noise and its work. The others come one after the other, since what a
-    node costs in float depends on its neighbours: two in a row have one border less.
+    What INT8 makes slower is chosen whatever its noise and its work. The others come one or two at a time, since what a
+    node costs in float depends on its neighbours: two in a row have one border less, and may be worth it together where
+    neither is alone.
 
     Args:
         found: from ``sensitivities``.
@@ -163,19 +165,29 @@ def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tupl
     """
     least = WORTH / (budget or 1.0) * sum(each.noise for each in found) / (flow.time or 1.0)
     slow = [each for each in found if not flow.slow_in_int8.isdisjoint(each.nodes)]
-    chosen = tuple(node for each in slow for node in each.nodes)
+    chosen = _nodes(slow)
     room = left_of(budget, flow.macs, flow.in_float.union(chosen))
     left = [each for each in found if each.noise > 0 and each not in slow]
-    while fitting := [each for each in left if each.macs <= room]:
+    while fitting := [each for each in _ones_and_twos(left) if sum(one.macs for one in each) <= room]:
         before = flow.cost(chosen)
-        gains = {each.tensor: each.noise / max(flow.cost((*chosen, *each.nodes)) - before, 1.0) for each in fitting}
-        best = max(fitting, key=lambda each: gains[each.tensor])
-        if gains[best.tensor] < least:
+        gains = [
+            sum(one.noise for one in each) / max(flow.cost((*chosen, *_nodes(each))) - before, 1.0) for each in fitting
+        ]
+        gain, best = max(zip(gains, fitting, strict=True), key=itemgetter(0))
+        if gain < least:
             break
-        room -= best.macs
-        chosen += best.nodes
-        left.remove(best)
+        room -= sum(one.macs for one in best)
+        chosen += _nodes(best)
+        left = [each for each in left if each not in best]
     return chosen
+
+
+def _ones_and_twos(found: Sequence[Sensitivity]) -> Iterator[tuple[Sensitivity, ...]]:
+    return chain(combinations(found, 1), combinations(found, 2))
+
+
+def _nodes(found: Iterable[Sensitivity]) -> tuple[str, ...]:
+    return tuple(node for each in found for node in each.nodes)
 
 
 def readers_of(spec: ModelSpec, placement: Placement) -> dict[str, tuple[str, ...]]:

@@ -198,6 +198,18 @@ def test_a_neighbour_of_what_is_in_float_costs_less_than_an_island_of_its_own():
     assert most_costly(found, flow(found, slow_in_int8=slow), 0.2) == ("images", "a")
 
 
+def test_two_in_a_row_are_kept_where_only_both_are_worth_it():
+    """a leaves a border behind it, b one before it as well; together they have a's and b's last."""
+    million = 10**6
+    found = measured(("a", 0.05, 20 * million), ("b", 0.14, 20 * million), ("c", 0.81, 2000 * million))
+    between = Flow({each.tensor: each.macs for each in found}, readers={"a": {"b"}, "b": {"c"}, "c": set()})
+
+    for alone in ("a", "b"):
+        others = [evolve(each, noise=0.0) if each.tensor == alone else each for each in found[:2]]
+        assert most_costly([*others, found[2]], between, 0.10) == ()
+    assert set(most_costly(found, between, 0.10)) == {"a", "b"}
+
+
 def test_more_budget_takes_what_is_worth_less():
     found = measured(("dense", 3.0, 10), ("sparse", 1.0, 20))
 
