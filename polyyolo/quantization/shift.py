@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from polyyolo.quantization.topology import activations, data_of, gated, identity, producer
 
 SILU, HARD_SWISH, MISH, GELU = -0.2785, -0.375, -0.3089, -0.17
-"""Lower bounds of activation functions."""
-_LOWEST = {"Relu": 0.0, "Sigmoid": 0.0, "Swish": SILU, "HardSwish": HARD_SWISH, "Mish": MISH, "Gelu": GELU}
-_GATED = {("Sigmoid",): SILU, ("HardSigmoid",): HARD_SWISH, ("Softplus", "Tanh"): MISH}
+"""Lower bounds of activation functions, of Swish and HardSwish with ONNX's defaults."""
+_LOWEST = {"Relu": 0.0, "Sigmoid": 0.0, "HardSwish": HARD_SWISH, "Mish": MISH, "Gelu": GELU}
+_GATED = {("Sigmoid",): SILU, ("Softplus", "Tanh"): MISH}
 
 
 def shiftable(graph: gs.Graph, nodes: Collection[str], groups: Sequence[Sequence[str]]) -> dict[str, float]:
@@ -45,7 +45,12 @@ def _lowest(tensor: gs.Tensor) -> float | None:
     node = producer(tensor)
     if node is None:
         return None
-    return _gated_bound(node) if node.op == "Mul" else _LOWEST.get(node.op)
+    if node.op == "Mul":
+        return _gated_bound(node)
+    if node.op == "Swish":
+        alpha = float(node.attrs.get("alpha", 1.0))
+        return SILU / alpha if alpha > 0 else None
+    return _LOWEST.get(node.op)
 
 
 def _gated_bound(node: gs.Node) -> float | None:
@@ -54,11 +59,18 @@ def _gated_bound(node: gs.Node) -> float | None:
     if value is None:
         return None
     gate: gs.Tensor = next(tensor for tensor in activations(node) if tensor is not value)
-    ops: tuple[str, ...] = ()
+    gates: tuple[gs.Node, ...] = ()
     while gate is not value:
-        made_by = gate.inputs[0]
-        gate, ops = made_by.inputs[0], (made_by.op, *ops)
-    return _GATED.get(ops)
+        gates = (gate.inputs[0], *gates)
+        gate = gates[0].inputs[0]
+    ops = tuple(each.op for each in gates)
+    return _hard_bound(gates[0]) if ops == ("HardSigmoid",) else _GATED.get(ops)
+
+
+def _hard_bound(node: gs.Node) -> float | None:
+    """Give the lowest of x * clip(alpha x + beta, 0, 1), where the slope meets 0 before 1."""
+    alpha, beta = float(node.attrs.get("alpha", 0.2)), float(node.attrs.get("beta", 0.5))
+    return -(beta**2) / (4 * alpha) if alpha > 0 and 0 <= beta <= 1 else None
 
 
 def _takes_shift(tensor: gs.Tensor, nodes: Collection[str]) -> bool:

@@ -34,7 +34,8 @@ def lowest(fragment, placed):
 
     def look(body, *in_float, outputs="y", **weights):
         shapes = {"w1": SQUARE, "w2": SQUARE, "w9": SQUARE} | weights
-        model = fragment(body, outputs=outputs, **{name: shape for name, shape in shapes.items() if name in body})
+        opset = 24 if "Swish<" in body else 17
+        model = fragment(body, outputs=outputs, opset=opset, **{name: shape for name, shape in shapes.items() if name in body})
         return placed(model, FloatBudget(stem=0, names=in_float)).lowest
 
     return look
@@ -47,22 +48,39 @@ def lowest(fragment, placed):
         ("g = Sigmoid(a)  b = Mul(g, a)", -0.2785),
         ("t = Softplus(a)  g = Tanh(t)  b = Mul(a, g)", -0.3089),
         ("g = HardSigmoid<alpha = 0.16666667>(a)  b = Mul(a, g)", -0.375),
+        ("g = HardSigmoid(a)  b = Mul(a, g)", -0.3125),
+        ("g = HardSigmoid<alpha = 0.5, beta = 1.0>(a)  b = Mul(a, g)", -0.5),
+        ("g = HardSigmoid<beta = 0.0>(a)  b = Mul(a, g)", 0.0),
         ("b = HardSwish(a)", -0.375),
         ("b = Relu(a)", 0.0),
         ("b = Sigmoid(a)", 0.0),
     ],
 )
 def test_the_functions_lowest_value_is_known_and_none_of_its_values_is_below(lowest, fragment, function, below):
-    assert lowest(chain(function))["b"] == below
+    assert lowest(chain(function))["b"] == pytest.approx(below)
     model = fragment(f"a = Identity(x)  {function.replace('b =', 'y =')}")
     values = np.linspace(-20, 20, 2048, dtype=np.float32).reshape(1, 8, 16, 16)
     (got,) = open_session(model.SerializeToString()).run(None, {"x": values})
 
-    assert below <= got.min() < below + 0.001
+    assert below - 1e-6 <= got.min() < below + 0.001
+
+
+def test_a_steeper_swish_goes_less_below_zero(lowest):
+    assert lowest(chain("b = Swish<alpha = 2.0>(a)"))["b"] == pytest.approx(-0.2785 / 2)
+    assert "b" not in lowest(chain("b = Swish<alpha = -1.0>(a)"))
 
 
 @pytest.mark.parametrize(
-    "function", ["b = LeakyRelu(a)", "b = Tanh(a)", "b = Identity(a)", "g = Tanh(a)  b = Mul(a, g)", "b = Mul(a, a)"]
+    "function",
+    [
+        "b = LeakyRelu(a)",
+        "b = Tanh(a)",
+        "b = Identity(a)",
+        "g = Tanh(a)  b = Mul(a, g)",
+        "g = HardSigmoid<beta = -0.5>(a)  b = Mul(a, g)",
+        "g = HardSigmoid<alpha = -0.2>(a)  b = Mul(a, g)",
+        "b = Mul(a, a)",
+    ],
 )
 def test_what_may_be_far_below_zero_is_not_shifted(lowest, function):
     assert "b" not in lowest(chain(function))
