@@ -13,6 +13,7 @@ from polyyolo.models.spec import read_spec
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.grid import LEVELS, grid_of
 from polyyolo.quantization.insertion import Weights, insert
+from polyyolo.quantization.lint.run import lint
 from polyyolo.quantization.lint.view import view_of
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import cast_to_half, placement_of, quantize
@@ -245,12 +246,17 @@ def test_ranges_read_from_it_are_those_that_it_was_made_with(whole, table, tmp_p
     assert found.missing == ("k",)
 
 
-def test_lint_sees_the_model_without_shifts(fragment, placed, table):
+def test_lint_sees_the_model_without_shifts_and_counts_them(fragment, placed, table, spec):
     model = fragment(chain(), w1=SQUARE, w2=SQUARE, w9=SQUARE)
     placement = placed(model)
+    made, around_zero = (
+        insert(model, each, table(dict.fromkeys("xbr", 4.0))) for each in (placement, evolve(placement, lowest={}))
+    )
 
-    view = view_of(imported(insert(model, placement, table(dict.fromkeys("xbr", 4.0)))))
+    view = view_of(imported(made))
 
     assert [pair.name for pair in view.activations()] == ["x", "b"]
     assert set(view.twin) == {node.output[0] for node in model.graph.node}
     assert view.placement.groups == placement.groups
+    assert lint(made, spec, (16, 16))[-1].detail.endswith("; tensors shifted before Q: 1")
+    assert "shifted" not in lint(around_zero, spec, (16, 16))[-1].detail
