@@ -36,7 +36,9 @@ def lowest(fragment, placed):
     def look(body, *in_float, outputs="y", **weights):
         shapes = {"w1": SQUARE, "w2": SQUARE, "w9": SQUARE} | weights
         opset = 24 if "Swish<" in body else 17
-        model = fragment(body, outputs=outputs, opset=opset, **{name: shape for name, shape in shapes.items() if name in body})
+        model = fragment(
+            body, outputs=outputs, opset=opset, **{name: shape for name, shape in shapes.items() if name in body}
+        )
         return placed(model, FloatBudget(stem=0, names=in_float)).lowest
 
     return look
