@@ -90,6 +90,13 @@ class Flow:
         borders = sum(self._border(node, floats).macs(self.values.get(node, 0)) for node in self.readers)
         return sum(self.macs.get(node, 0) for node in floats) + borders
 
+    def joins(self, first: Collection[str], second: Collection[str]) -> bool:
+        """Whether nodes compute from one another: with both in float there are fewer borders than with each alone."""
+        return self._reads(first, second) or self._reads(second, first)
+
+    def _reads(self, nodes: Collection[str], made_by: Collection[str]) -> bool:
+        return any(reader in nodes for node in made_by for reader in self.readers.get(node, ()))
+
     def _border(self, node: str, floats: frozenset[str]) -> Border:
         in_float = sum(reader in floats for reader in self.readers[node])
         if node in floats:

@@ -6,7 +6,7 @@ their work.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, combinations, islice
+from itertools import combinations, islice
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
@@ -151,9 +151,9 @@ def sensitivities(
 def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tuple[str, ...]:
     """Choose the nodes with the most noise for the time that INT8 saves there, as many as fit into a share of all work.
 
-    What INT8 makes slower is chosen whatever its noise and its work. The others come one or two at a time, since what a
-    node costs in float depends on its neighbours: two in a row have one border less, and may be worth it together where
-    neither is alone.
+    What INT8 makes slower is chosen whatever its noise and its work. The others come alone or with a
+    neighbour, since what a node costs in float depends on those: two in a row have one border less, and may be worth it
+    together where neither is alone.
 
     Args:
         found: from ``sensitivities``.
@@ -167,8 +167,8 @@ def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tupl
     slow = [each for each in found if not flow.slow_in_int8.isdisjoint(each.nodes)]
     chosen = _nodes(slow)
     room = left_of(budget, flow.macs, flow.in_float.union(chosen))
-    left = [each for each in found if each.noise > 0 and each not in slow]
-    while fitting := [each for each in _ones_and_twos(left) if sum(one.macs for one in each) <= room]:
+    left = _alone_or_joined([each for each in found if each.noise > 0 and each not in slow], flow)
+    while fitting := [each for each in left if sum(one.macs for one in each) <= room]:
         before = flow.cost(chosen)
         gains = [
             sum(one.noise for one in each) / max(flow.cost((*chosen, *_nodes(each))) - before, 1.0) for each in fitting
@@ -178,12 +178,13 @@ def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tupl
             break
         room -= sum(one.macs for one in best)
         chosen += _nodes(best)
-        left = [each for each in left if each not in best]
+        left = [each for each in left if not any(one in best for one in each)]
     return chosen
 
 
-def _ones_and_twos(found: Sequence[Sensitivity]) -> Iterator[tuple[Sensitivity, ...]]:
-    return chain(combinations(found, 1), combinations(found, 2))
+def _alone_or_joined(found: Sequence[Sensitivity], flow: Flow) -> list[tuple[Sensitivity, ...]]:
+    twos = (each for each in combinations(found, 2) if flow.joins(each[0].nodes, each[1].nodes))
+    return [*combinations(found, 1), *twos]
 
 
 def _nodes(found: Iterable[Sensitivity]) -> tuple[str, ...]:

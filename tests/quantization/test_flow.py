@@ -37,6 +37,16 @@ def test_the_time_of_a_model_is_its_work_and_a_kernel_for_each_node():
     assert Flow(WORK, CHAIN, VALUES).time == 4000 + 4 * MACS_PER_KERNEL
 
 
+def test_nodes_are_joined_where_one_computes_from_the_other():
+    flow = Flow(WORK, {"a": {"b", "c"}, "b": {"c"}, "c": set()})
+
+    assert flow.joins(("a",), ("b",))
+    assert flow.joins(("c",), ("a",))
+    assert flow.joins(("a", "b"), ("c",))
+    assert not flow.joins(("c",), ("d",))
+    assert not flow.joins(("b",), ("b",))
+
+
 def test_a_whole_model_is_followed_through_concat_split_and_add(little_yolo):
     spec = read_spec(little_yolo)
 
