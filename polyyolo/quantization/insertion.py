@@ -189,7 +189,7 @@ def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None, read
     if given and given.bias is not None:
         node.inputs = [*node.inputs[:2], gs.Constant(f"{identity(node)}_corrected_bias", given.bias)]
     if read.middle:
-        held = _nearest(weight.values, scales, axis) if levels is None else levels
+        held = nearest(weight.values, scales, axis) if levels is None else levels
         given_back(node, dequantized(held, scales, axis), read.middle)
     node.inputs[index] = _pair(graph, node.inputs[index], scales, axis)
 
@@ -199,9 +199,11 @@ def dequantized(levels: NDArray[np.generic], scales: Scales, axis: int) -> NDArr
     return levels.astype(np.float32) * _along(scales, axis, levels.ndim)
 
 
-def _nearest(values: NDArray[np.floating], scales: Scales, axis: int) -> NDArray[np.floating]:
-    """Give the integers that QuantizeLinear makes of weights."""
-    return np.asarray(np.clip(np.rint(values / _along(scales, axis, values.ndim)), -LEVELS, LEVELS))
+def nearest(values: NDArray[np.floating], scales: Scales, axis: int) -> NDArray[np.int8]:
+    """Give the integers that QuantizeLinear makes of weights with one scale for each channel."""
+    limits = np.iinfo(np.int8)
+    levels = np.clip(np.rint(values / _along(scales, axis, values.ndim)), limits.min, limits.max)
+    return np.asarray(levels, np.int8)
 
 
 def _along(scales: Scales, axis: int, axes: int) -> Scales:

@@ -151,9 +151,9 @@ def sensitivities(
 def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tuple[str, ...]:
     """Choose the nodes with the most noise for the time that INT8 saves there, as many as fit into a share of all work.
 
-    What INT8 makes slower is chosen whatever its noise and its work. The others come alone or with a
-    neighbour, since what a node costs in float depends on those: two in a row have one border less, and may be worth it
-    together where neither is alone.
+    What INT8 makes slower is chosen whatever its noise and its work. The others come alone or with a neighbour, since
+    what a node costs in float depends on those: two in a row have one border less, and may be worth it together where
+    neither is alone.
 
     Args:
         found: from ``sensitivities``.
@@ -165,30 +165,28 @@ def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tupl
     """
     least = WORTH / (budget or 1.0) * sum(each.noise for each in found) / (flow.time or 1.0)
     slow = [each for each in found if not flow.slow_in_int8.isdisjoint(each.nodes)]
-    chosen = _nodes(slow)
+    chosen = tuple(node for each in slow for node in each.nodes)
     room = left_of(budget, flow.macs, flow.in_float.union(chosen))
-    left = _alone_or_joined([each for each in found if each.noise > 0 and each not in slow], flow)
-    while fitting := [each for each in left if sum(one.macs for one in each) <= room]:
+    alone = [each for each in found if each.noise > 0 and each not in slow]
+    left = [*alone, *_neighbours(alone, flow)]
+    while fitting := [each for each in left if each.macs <= room]:
         before = flow.cost(chosen)
-        gains = [
-            sum(one.noise for one in each) / max(flow.cost((*chosen, *_nodes(each))) - before, 1.0) for each in fitting
-        ]
+        gains = [each.noise / max(flow.cost((*chosen, *each.nodes)) - before, 1.0) for each in fitting]
         gain, best = max(zip(gains, fitting, strict=True), key=itemgetter(0))
         if gain < least:
             break
-        room -= sum(one.macs for one in best)
-        chosen += _nodes(best)
-        left = [each for each in left if not any(one in best for one in each)]
+        room -= best.macs
+        chosen += best.nodes
+        left = [each for each in left if set(each.nodes).isdisjoint(best.nodes)]
     return chosen
 
 
-def _alone_or_joined(found: Sequence[Sensitivity], flow: Flow) -> list[tuple[Sensitivity, ...]]:
-    twos = (each for each in combinations(found, 2) if flow.joins(each[0].nodes, each[1].nodes))
-    return [*combinations(found, 1), *twos]
-
-
-def _nodes(found: Iterable[Sensitivity]) -> tuple[str, ...]:
-    return tuple(node for each in found for node in each.nodes)
+def _neighbours(found: Sequence[Sensitivity], flow: Flow) -> Iterator[Sensitivity]:
+    """Give every two whose nodes compute from one another as one; noises add up, and the first gives the tensor."""
+    for one, two in combinations(found, 2):
+        if flow.joins(one.nodes, two.nodes):
+            nodes, noise, macs = (*one.nodes, *two.nodes), one.noise + two.noise, one.macs + two.macs
+            yield evolve(one, nodes=nodes, noise=noise, macs=macs)
 
 
 def readers_of(spec: ModelSpec, placement: Placement) -> dict[str, tuple[str, ...]]:

@@ -187,6 +187,22 @@ def test_corrected_weights_and_bias_are_what_the_bias_is_made_up_for(fragment, p
     np.testing.assert_allclose(values[reader.input[2]], np.arange(8) + 8 * 0.5 * middle, rtol=1e-6)
 
 
+def test_the_bias_is_made_up_for_weights_as_a_clip_leaves_them(fragment, placed, table):
+    model = fragment(chain(), w1=SQUARE, w2=SQUARE, w9=SQUARE)
+    given = Weights(np.full(8, 2.0**-10, np.float32))
+
+    made = insert(model, placed(model), table(dict.fromkeys("xbr", 4.0)), {"c": given})
+
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
+    (reader,) = [node for node in made.graph.node if node.output[0] == "c"]
+    weights = next(numpy_helper.to_array(each) for each in model.graph.initializer if each.name == "w2")
+    held = np.clip(np.rint(weights * 2.0**10), -128, 127)
+    assert held.min() == -128
+    np.testing.assert_allclose(
+        values[reader.input[2]], held.sum(axis=(1, 2, 3)) * 2.0**-10 * -values["b_middle"], rtol=1e-5
+    )
+
+
 @given(st.floats(0, 70000), st.floats(-60000, 0) | st.sampled_from([0.0, -0.2785]))
 def test_a_grid_holds_all_that_lies_between_its_ends_and_fits_fp16(amax, lowest):
     grid = grid_of(amax, lowest)

@@ -17,7 +17,7 @@ from polyyolo.quantization.corrections.rounding import Factor, compensated, fact
 from polyyolo.quantization.corrections.treatment import Treatment
 from polyyolo.quantization.corrections.windows import Window, window_of
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.insertion import Weights, channel_axis, dequantized
+from polyyolo.quantization.insertion import Weights, channel_axis, dequantized, nearest
 from polyyolo.quantization.topology import identity, weight_of
 from polyyolo.records import CalibrationSet, ModelSpec
 
@@ -156,13 +156,7 @@ def _shifted(node: gs.Node, weights: Weights, moments: Moments) -> Weights:
     if not isinstance(bias, gs.Constant | None):
         return weights
     rows = _rows(node)
-    levels = _nearest(rows, weights) if weights.levels is None else weights.levels.reshape(rows.shape)
+    levels = nearest(rows, weights.scales, axis=0) if weights.levels is None else weights.levels.reshape(rows.shape)
     missing = (rows - dequantized(levels, weights.scales, axis=0)) @ moments.mean
     before = np.zeros(len(rows)) if bias is None else bias.values
     return evolve(weights, bias=(before + missing).astype(np.float32))
-
-
-def _nearest(rows: NDArray[np.floating], weights: Weights) -> NDArray[np.int8]:
-    """Round (O, K) weights to the nearest, as QuantizeLinear does."""
-    limits = np.iinfo(np.int8)
-    return np.clip(np.round(rows / weights.scales[:, None]), limits.min, limits.max).astype(np.int8)

@@ -45,6 +45,11 @@ class Pair:
         return str(before_shift(self.source)[0].name)
 
     @property
+    def middle(self) -> float:
+        """What was taken off the values before Q; 0 where nothing was."""
+        return before_shift(self.source)[1]
+
+    @property
     def stored(self) -> gs.Constant | None:
         """The constant that is quantized, float or already integers; None for an activation."""
         return fixed(self.source)

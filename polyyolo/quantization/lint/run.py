@@ -8,7 +8,6 @@ from polyyolo.quantization.lint.rules import Finding, Severity
 from polyyolo.quantization.lint.table import CHECKS, INT8_SHARE
 from polyyolo.quantization.lint.view import View, is_int8, view_of
 from polyyolo.quantization.mend import MENDERS
-from polyyolo.quantization.shift import before_shift
 from polyyolo.quantization.topology import QUANTIZING, identity
 from polyyolo.quantization.work import macs
 from polyyolo.records import ModelSpec
@@ -50,6 +49,5 @@ def _share(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int], view:
     total = sum(work.values())
     share = sum(work[name] for name in quantized) / total if total else 0.0
     detail = f"{share:.1%} of {total / 1e9:.2f} GMACs, {len(quantized)} of {len(work)} convolutions and products"
-    quantizers = [node for node in view.graph.nodes if node.op == "QuantizeLinear"]
-    shifted = sum(before_shift(node.inputs[0])[1] != 0 for node in quantizers)
+    shifted = sum(pair.middle != 0 for pair in view.activations())
     return Finding(INT8_SHARE, (), f"{detail}; tensors shifted before Q: {shifted}" if shifted else detail)
