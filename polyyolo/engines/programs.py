@@ -19,6 +19,7 @@ TRTEXEC_FOLDERS = (
     "/opt/TensorRT/bin",
 )
 NO_TRTEXEC = "trtexec is neither on PATH nor in $TRTEXEC nor where TensorRT's packages put it"
+NO_POLYGRAPHY = "the command polygraphy is neither beside this Python nor on PATH"
 BANNER_PATIENCE_S = 30.0
 """trtexec loads gigabytes of libraries before it prints its version."""
 
@@ -42,7 +43,7 @@ def find_polygraphy() -> Program:
     """Look beside this Python first: that Polygraphy imports the TensorRT that was found here; then on PATH."""
     beside = Path(sys.executable).with_name("polygraphy")
     found = shutil.which(str(beside)) or shutil.which("polygraphy")
-    return Program(Path(found), version_of("polygraphy")) if found else Program()
+    return Program(Path(found), version_of("polygraphy")) if found else Program(missing=NO_POLYGRAPHY)
 
 
 def find_trtexec() -> Program:

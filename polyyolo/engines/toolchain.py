@@ -42,7 +42,7 @@ def find(kind: str = "auto") -> Toolchain:
     for wanted, finder in finders.items():
         if kind in ("auto", wanted.value):
             found = finder(gpu)
-            missing += found.missing
+            missing = tuple(dict.fromkeys((*missing, *found.missing)))
             if found.kind is wanted:
                 return evolve(found, missing=missing)
     if kind != "auto":
@@ -71,7 +71,7 @@ def _tensorrt(gpu: Gpu) -> Toolchain:
     program = find_trtexec()
     python = version_of(*TENSORRT_PACKAGES)
     polygraphy = find_polygraphy()
-    missing = [sentence for sentence in (gpu.missing, program.missing) if sentence]
+    missing = [sentence for sentence in (gpu.missing, program.missing, polygraphy.missing) if sentence]
     if not python:
         missing.append("the Python package tensorrt is not installed")
     drives_python = bool(polygraphy.version and python)
@@ -97,13 +97,14 @@ def _tensorrt(gpu: Gpu) -> Toolchain:
 def _rtx(gpu: Gpu) -> Toolchain:
     version = version_of(*RTX_PACKAGES)
     polygraphy = find_polygraphy()
-    absent = [name for name, there in (("tensorrt_rtx", version), ("polygraphy", polygraphy.version)) if not there]
+    absent = "" if version else "the Python package tensorrt_rtx is not installed"
+    missing = tuple(sentence for sentence in (absent, polygraphy.missing) if sentence)
     return Toolchain(
-        kind=ToolchainKind.NONE if absent else ToolchainKind.RTX,
+        kind=ToolchainKind.NONE if missing else ToolchainKind.RTX,
         tensorrt=version,
         polygraphy=polygraphy.version,
         polygraphy_path=polygraphy.path,
         gpu=gpu.name,
         compute_capability=gpu.compute_capability,
-        missing=tuple(f"the Python package {name} is not installed" for name in absent),
+        missing=missing,
     )

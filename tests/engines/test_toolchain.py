@@ -93,9 +93,9 @@ def test_an_empty_machine_has_no_toolchain_and_says_all_that_is_missing(machine)
     assert " ".join(found.missing) == (
         "no NVIDIA GPU: nvidia-smi is not installed "
         "trtexec is neither on PATH nor in $TRTEXEC nor where TensorRT's packages put it "
+        "the command polygraphy is neither beside this Python nor on PATH "
         "the Python package tensorrt is not installed "
-        "the Python package tensorrt_rtx is not installed "
-        "the Python package polygraphy is not installed"
+        "the Python package tensorrt_rtx is not installed"
     )
 
 
