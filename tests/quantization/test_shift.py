@@ -68,13 +68,6 @@ def test_the_functions_lowest_value_is_known_and_none_of_its_values_is_below(low
     assert below - 1e-6 <= got.min() < below + 0.001
 
 
-def test_what_the_bins_of_dfl_are_computed_from_stays_around_zero(lowest):
-    bins = f"a = Conv(x, w1)  {SILU}  c = Conv(b, w2)  s = Softmax<axis = 1>(c)"
-
-    assert lowest(f"{bins}  y = Conv(s, w9)", w9=(1, 8, 1, 1)) == {}
-    assert lowest(f"{bins}  m = Conv(s, w9)  d = Conv(b, w2)  y = Relu(d)", w9=(1, 8, 1, 1), outputs="y, m") == {}
-
-
 def test_a_steeper_swish_goes_less_below_zero(lowest):
     assert lowest(chain("b = Swish<alpha = 2.0>(a)"))["b"] == pytest.approx(-0.2785 / 2)
     assert "b" not in lowest(chain("b = Swish<alpha = -1.0>(a)"))
