@@ -16,7 +16,7 @@ from polyyolo.quantization.graph import imported
 from polyyolo.quantization.topology import (
     activations,
     data_of,
-    float_heads,
+    head_convs,
     identity,
     is_weighted,
     is_wide_on_picture,
@@ -117,7 +117,7 @@ def flow_of(spec: ModelSpec, size: tuple[int, int]) -> Flow:
         macs=macs_in(graph, shapes),
         readers=_readers(graph),
         values={name: math.prod(shape) for name, shape in made.items()},
-        in_float=float_heads(graph),
+        in_float=head_convs(graph),
         slow_in_int8=frozenset(identity(node) for node in graph.nodes if is_wide_on_picture(node)),
     )
 

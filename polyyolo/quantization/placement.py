@@ -3,8 +3,7 @@
 The rules, with their sources in docs/quantization.md:
 1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation, but
    for a LeakyReLU behind a convolution of the picture (``behind_picture``).
-2. The head's output convolutions and everything behind them stay in float, but for those convolutions that give the
-   bins of a distribution (DFL); so does a MatMul of two activations.
+2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
 3. What costs the most accuracy for its time stays in float up to a share of all work, of which the head's is a part:
    measured, or else the convolutions nearest the image. What reads the picture with a large kernel stays there whatever
    its share, since INT8 makes it slower.
@@ -31,7 +30,6 @@ from polyyolo.quantization.topology import (
     behind_head,
     carried,
     data_of,
-    float_heads,
     head_convs,
     identity,
     is_decode,
@@ -91,8 +89,7 @@ class FloatBudget:
             the head's output convolutions.
         names: nodes to keep in float, by node name or by output tensor.
         sensitive: nodes that measurement chose, by output tensor.
-        head: whether the head's output convolutions that INT8 would harm are, besides; where TensorRT chooses, all of
-            them run in INT8.
+        head: whether the head's output convolutions are, besides; where TensorRT chooses, it runs them in INT8.
     """
 
     stem: float = 0.10
@@ -126,12 +123,12 @@ def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Plac
 
 
 def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> dict[str, str]:
-    heads = float_heads(graph) if budget.head else frozenset()
-    decode = behind_head(graph, head_convs(graph))
+    heads = head_convs(graph)
+    decode = behind_head(graph, heads)
     reasons = {}
     for node in filter(is_weighted, graph.nodes):
         name = identity(node)
-        if name in heads:
+        if name in heads and budget.head:
             reasons[name] = HEAD
         elif name in decode or is_decode(node):
             reasons[name] = DECODE

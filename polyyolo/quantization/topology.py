@@ -1,7 +1,5 @@
 """What a graph does, told by structure alone: which nodes carry weights, which are the head, which only move values."""
 
-from collections.abc import Callable, Collection
-
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
@@ -155,38 +153,6 @@ def head_convs(graph: gs.Graph) -> frozenset[str]:
         if inner or leads:
             followed.update(id(tensor) for tensor in activations(node))
     return frozenset(heads)
-
-
-def float_heads(graph: gs.Graph) -> frozenset[str]:
-    """Find the head's output convolutions that INT8 would harm: all but those that give the bins of a distribution.
-
-    DFL takes the mean over bins as the distance of a box's side, which INT8 hardly moves: YOLOv8n, F1 0.926 with these
-    convolutions in float and in INT8; with those of its class scores in INT8 as well 0.915.
-
-    Args:
-        graph: sorted topologically.
-
-    Returns:
-        their identities.
-    """
-    heads = head_convs(graph)
-    outputs = {id(tensor) for tensor in graph.outputs}
-
-    def takes_bins(node: gs.Node) -> bool:
-        return node.op == "Softmax" and _moved_only_to(node.outputs[0], is_decode, outputs)
-
-    made = [node.outputs[0] for node in graph.nodes if identity(node) in heads]
-    return frozenset(str(tensor.name) for tensor in made if not _moved_only_to(tensor, takes_bins, outputs))
-
-
-def _moved_only_to(tensor: gs.Variable, wanted: Callable[[gs.Node], bool], outputs: Collection[int]) -> bool:
-    """Whether a tensor comes to nodes that are wanted, with its values moved at most, and to nothing else."""
-
-    def leads(node: gs.Node) -> bool:
-        moves = node.op == "Concat" or node.op in _RESHAPERS
-        return wanted(node) or (moves and all(_moved_only_to(output, wanted, outputs) for output in node.outputs))
-
-    return bool(tensor.outputs) and id(tensor) not in outputs and all(map(leads, tensor.outputs))
 
 
 def behind_head(graph: gs.Graph, heads: frozenset[str]) -> frozenset[str]:

@@ -128,55 +128,17 @@ def test_an_intermediate_tensor_that_is_also_an_output_makes_no_head(fragment, p
     assert found.in_float == {"c": HEAD}
 
 
-BINS = """a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  h = Reshape(c, four)  t = Transpose<perm = [0, 2, 1, 3]>(h)
-          s = Softmax<axis = 1>(t)  m = Conv(s, bins)"""
-"""YOLOv8's box distribution: Softmax over 4 bins, then a 1x1 convolution that takes their mean."""
+def test_dfl_and_what_leads_to_it_stay_in_float(fragment, placed):
+    """YOLOv8's box distribution: Softmax over 4 bins, then a 1x1 convolution that takes their mean."""
+    body = """a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  h = Reshape(c, four)  t = Transpose<perm = [0, 2, 1, 3]>(h)
+              s = Softmax<axis = 1>(t)  y = Conv(s, bins)"""
+    constants = {"four": np.array([1, 4, 4, -1])}
 
-
-@pytest.fixture
-def placed_bins(fragment, placed):
-    def make(behind, outputs="y"):
-        constants = {"four": np.array([1, 4, 4, -1])}
-        model = fragment(
-            f"{BINS}  {behind}", outputs, constants=constants, w1=SQUARE, w2=(16, 8, 1, 1), bins=(1, 4, 1, 1)
-        )
-        return placed(model)
-
-    return make
-
-
-def test_what_gives_the_bins_of_dfl_is_quantized_and_what_takes_their_mean_is_not(placed_bins):
-    found = placed_bins("y = Mul(m, m)")
-
-    assert found.nodes == ("a", "c")
-    assert found.in_float == {"m": DECODE}
-    assert found.observed == ("x", "b")
-
-
-@pytest.mark.parametrize(
-    ("behind", "outputs"),
-    [
-        ("y = Mul(m, m)", "y, c"),
-        ("y = Mul(m, m)  also = Sigmoid(h)", "y, also"),
-        ("y = Mul(m, m)  also = Mul(s, s)", "y, also"),
-        ("y = Mul(m, m)  also = Mul(t, t)", "y, also"),
-    ],
-    ids=["an output", "a score", "the probabilities", "the logits"],
-)
-def test_bins_that_something_else_reads_too_come_from_float(placed_bins, behind, outputs):
-    found = placed_bins(behind, outputs)
+    found = placed(fragment(body, constants=constants, w1=SQUARE, w2=(16, 8, 1, 1), bins=(1, 4, 1, 1)))
 
     assert found.nodes == ("a",)
-    assert found.in_float == {"c": HEAD, "m": DECODE}
-
-
-def test_a_softmax_of_which_no_mean_is_taken_makes_no_bins(fragment, placed):
-    """Probabilities of classes, say."""
-    found = placed(
-        fragment("a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  y = Softmax<axis = 1>(c)", w1=SQUARE, w2=SQUARE)
-    )
-
-    assert found.in_float == {"c": HEAD}
+    assert found.in_float == {"c": HEAD, "y": DECODE}
+    assert found.observed == ("x", "b")
 
 
 def test_a_matmul_with_constant_weights_is_quantized(fragment, placed):
@@ -314,7 +276,7 @@ def test_the_little_yolo_is_placed_as_drawn(little_yolo, placed):
     [
         ("yolov5s-640", 3, 0, 60),
         ("yolov5s-640-3head", 3, 0, 60),
-        ("yolov8n-640", 3, 1, 64),
+        ("yolov8n-640", 6, 1, 64),
         ("yolov4-tiny-416", 2, 0, 21),
     ],
 )

@@ -12,7 +12,6 @@ from polyyolo.quantization.topology import (
     QUANTIZING,
     activations,
     behind_head,
-    float_heads,
     head_convs,
     identity,
     is_decode,
@@ -28,7 +27,7 @@ class View:
         graph: the Q/DQ graph, sorted topologically.
         pairs: its Q/DQ pairs.
         twin: nodes of the same graph without Q/DQ, by identity; tensors keep their names.
-        heads: identities of the head's output convolutions that INT8 would harm.
+        heads: identities of the head's output convolutions.
         decode: identities of all that is computed behind them.
         placement: polyyolo's own rules, applied to the convolutions that are INT8 in this graph.
     """
@@ -62,13 +61,14 @@ def view_of(graph: gs.Graph) -> View:
     """Look at a graph, which is sorted but not changed."""
     graph.toposort()
     bare = _stripped(graph)
-    decode = behind_head(bare, head_convs(bare)) | {identity(node) for node in bare.nodes if is_decode(node)}
+    heads = head_convs(bare)
+    decode = behind_head(bare, heads) | {identity(node) for node in bare.nodes if is_decode(node)}
     in_float = tuple(identity(node) for node in graph.nodes if is_weighted(node) and not is_int8(node))
     return View(
         graph=graph,
         pairs=find_pairs(graph),
         twin={identity(node): node for node in bare.nodes},
-        heads=float_heads(bare),
+        heads=heads,
         decode=frozenset(decode),
         placement=place(bare, {}, FloatBudget(stem=0.0, names=in_float)),
     )
