@@ -84,6 +84,15 @@ def test_without_a_gpu_tensorrt_for_rtx_builds(machine):
     assert found.missing == ("no NVIDIA GPU: nvidia-smi is not installed",)
 
 
+def test_where_the_command_polygraphy_is_missing_beside_trtexec_it_is_said(machine):
+    folder = machine({"polygraphy": "0.53.6", "tensorrt": "8.6.0"}, nvidia_smi=smi(GPU), trtexec=trtexec(8600))
+
+    found = find()
+
+    assert (found.trtexec, found.polygraphy_path) == (folder / "trtexec", None)
+    assert found.missing == ("the command polygraphy is neither beside this Python nor on PATH",)
+
+
 def test_an_empty_machine_has_no_toolchain_and_says_all_that_is_missing(machine):
     machine()
 
