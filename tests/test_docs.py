@@ -151,8 +151,8 @@ class Place:
 
     def follow(self, block, trtexec):
         """Do a block, after those of its page that come before: a worker may be given the end of a page alone."""
-        before = [each for each in SHOWN if each.page == block.page and each.line <= block.line]
-        for each in before:
+        until = [each for each in SHOWN if each.page == block.page and each.line <= block.line]
+        for each in until:
             if each not in self.failures and each.mark not in ELSEWHERE:
                 self.failures[each] = self._failure(each, trtexec)
         return self.failures[block]

@@ -19,6 +19,7 @@ TRTEXEC_FOLDERS = (
     "/opt/TensorRT/bin",
 )
 NO_TRTEXEC = "trtexec is neither on PATH nor in $TRTEXEC nor where TensorRT's packages put it"
+NO_PACKAGE = "the Python package polygraphy is not installed"
 NO_POLYGRAPHY = "the command polygraphy is neither beside this Python nor on PATH"
 BANNER_PATIENCE_S = 30.0
 """trtexec loads gigabytes of libraries before it prints its version."""
@@ -43,7 +44,10 @@ def find_polygraphy() -> Program:
     """Look beside this Python first: that Polygraphy imports the TensorRT that was found here; then on PATH."""
     beside = Path(sys.executable).with_name("polygraphy")
     found = shutil.which(str(beside)) or shutil.which("polygraphy")
-    return Program(Path(found), version_of("polygraphy")) if found else Program(missing=NO_POLYGRAPHY)
+    version = version_of("polygraphy")
+    if not found:
+        return Program(missing=NO_POLYGRAPHY if version else NO_PACKAGE)
+    return Program(Path(found), version, "" if version else NO_PACKAGE)
 
 
 def find_trtexec() -> Program:

@@ -53,9 +53,8 @@ def _program(job: Job) -> None:
         raise ToolchainError("trtexec does not build for TensorRT for RTX", fix="use --program polygraphy")
     here = bool(toolchain.trtexec or toolchain.polygraphy_path)
     if here and not (toolchain.trtexec if trtexec else toolchain.polygraphy_path):
-        told = "; ".join(toolchain.missing) or "Polygraphy has no TensorRT to build with"
         raise ToolchainError(
-            f"{job.program.value} cannot build with the TensorRT here: {told}",
+            f"{job.program.value} cannot build with the TensorRT here: {'; '.join(toolchain.missing)}",
             fix="use --program " + ("polygraphy" if trtexec else "trtexec"),
         )
     if trtexec and len(job.profile.optimizations) > 1 and release(toolchain) < SEVERAL_PROFILES:

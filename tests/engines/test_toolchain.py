@@ -93,6 +93,25 @@ def test_where_the_command_polygraphy_is_missing_beside_trtexec_it_is_said(machi
     assert found.missing == ("the command polygraphy is neither beside this Python nor on PATH",)
 
 
+def test_polygraphys_package_without_its_command_builds_nothing(machine):
+    machine({"polygraphy": "0.53.6", "tensorrt": "8.6.0", "tensorrt-rtx": "1.7.1"}, nvidia_smi=smi(GPU))
+
+    found = find()
+
+    assert found.kind is ToolchainKind.NONE
+    assert "the command polygraphy is neither beside this Python nor on PATH" in found.missing
+
+
+def test_a_command_polygraphy_without_its_package_builds_nothing(machine):
+    """A package of another Python's: which TensorRT it would build with is not known."""
+    machine({"tensorrt-rtx": "1.7.1.116"}, polygraphy="true")
+
+    found = find()
+
+    assert found.kind is ToolchainKind.NONE
+    assert "the Python package polygraphy is not installed" in found.missing
+
+
 def test_an_empty_machine_has_no_toolchain_and_says_all_that_is_missing(machine):
     machine()
 
@@ -102,7 +121,7 @@ def test_an_empty_machine_has_no_toolchain_and_says_all_that_is_missing(machine)
     assert " ".join(found.missing) == (
         "no NVIDIA GPU: nvidia-smi is not installed "
         "trtexec is neither on PATH nor in $TRTEXEC nor where TensorRT's packages put it "
-        "the command polygraphy is neither beside this Python nor on PATH "
+        "the Python package polygraphy is not installed "
         "the Python package tensorrt is not installed "
         "the Python package tensorrt_rtx is not installed"
     )
