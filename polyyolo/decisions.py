@@ -10,12 +10,12 @@ from polyyolo.benchmarking.baseline import baseline_in
 from polyyolo.calibration import thresholds
 from polyyolo.engines import profiles, toolchain
 from polyyolo.engines.calibrators import Feed
-from polyyolo.engines.half import Half
 from polyyolo.engines.plan import BuildOptions, Program, Typing, make_plan, typing_for
 from polyyolo.errors import InputError
 from polyyolo.images import samples
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.models import catalogue, zoo
+from polyyolo.models.half import Half
 from polyyolo.models.spec import read_spec
 from polyyolo.picture_sets import choose_pictures, was_held_out
 from polyyolo.records import (

@@ -41,6 +41,8 @@ from polyyolo.images import overrides
 
 PREFIX = "POLYYOLO_"
 CONFIG = "polyyolo-loader.toml"
+ALIKE = 0.8
+"""How close the name of a variable must come to that of a setting to be meant for one; polyyolo reads others, too."""
 
 
 def load_data() -> Feeder:
@@ -125,9 +127,10 @@ def _settings(environment: Mapping[str, str], presets: Mapping[str, str]) -> dic
     if "POLYYOLO_LOADER_CONFIG" in environment or config.exists():
         for name, value in read_toml(config).items():
             settings[name] = (f"{name} in {config}", _as_text(name, value, config.parent))
-    for name in NAMES:
-        if text := environment.get(PREFIX + name.upper()):
-            settings[name] = (PREFIX + name.upper(), text)
+    for variable, text in environment.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if text and variable.startswith(PREFIX) and difflib.get_close_matches(name, NAMES, n=1, cutoff=ALIKE):
+            settings[name] = (variable, text)
     return settings
 
 

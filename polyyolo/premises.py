@@ -5,10 +5,10 @@ from pathlib import Path
 
 from polyyolo import progress
 from polyyolo.engines.calibrators import BASES
-from polyyolo.engines.half import read_half
 from polyyolo.engines.refusals import name_of
 from polyyolo.errors import InputError, ModelError, ToolchainError
 from polyyolo.files import real, refuse_file
+from polyyolo.models.half import read_half
 from polyyolo.quantization.corrections.treatment import treatment_of
 from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
 

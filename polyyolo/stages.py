@@ -8,9 +8,9 @@ from polyyolo import progress
 from polyyolo.calibration.cache_manifest import CacheManifest
 from polyyolo.decisions import CACHE, ENGINE, Decisions
 from polyyolo.engines.build import build
-from polyyolo.engines.half import read_half
 from polyyolo.errors import ModelError
 from polyyolo.feeding import Calibration, keep
+from polyyolo.models.half import read_half
 from polyyolo.passes.apply import Step, apply
 from polyyolo.picture_sets import digest_of
 from polyyolo.quantization.cache_exchange import Header, export_cache

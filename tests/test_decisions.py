@@ -9,8 +9,8 @@ from attrs import evolve
 from polyyolo import progress
 from polyyolo.decisions import decide
 from polyyolo.engines import toolchain
-from polyyolo.engines.half import Half
 from polyyolo.errors import InputError, LabelError, ModelError, PictureError, ProfileError, ToolchainError
+from polyyolo.models.half import Half
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of, quantize

@@ -167,6 +167,14 @@ def test_mistakes_in_the_file_are_named_with_the_file(tmp_path, text, said):
         read_options({"POLYYOLO_LOADER_CONFIG": str(tmp_path / "mine.toml")}, {})
 
 
+def test_a_variable_that_is_nearly_a_setting_is_a_mistake():
+    others = {"POLYYOLO_CACHE": "/tmp/cache", "POLYYOLO_LOADER": "mine.py", "COUNTS": "2"}
+
+    with pytest.raises(InputError, match=r"^POLYYOLO_COUNTS: there is no such setting, did you mean count\?$"):
+        read_options({"POLYYOLO_IMAGES": "x", "POLYYOLO_COUNTS": "2", **others}, {})
+    assert read_options({"POLYYOLO_IMAGES": "x", **others}, {}) == FeedOptions(Path("x"))
+
+
 def test_a_named_file_that_is_absent_is_an_error():
     with pytest.raises(InputError, match=r"cannot read absent\.toml"):
         read_options({"POLYYOLO_LOADER_CONFIG": "absent.toml", "POLYYOLO_IMAGES": "x"}, {})

@@ -8,10 +8,10 @@ from attrs import evolve, frozen
 from polyyolo.calibration.cache_manifest import beside, float_layers_of
 from polyyolo.calibration.exchange import read_table
 from polyyolo.decisions import CACHE
-from polyyolo.engines.half import Half, read_half
 from polyyolo.engines.job import Typing
 from polyyolo.errors import InputError
 from polyyolo.files import read_json, sha256_of
+from polyyolo.models.half import Half, read_half
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.cache_exchange import Header, export_cache, fitted
 from polyyolo.quantization.quantize import cast_to_half

@@ -15,10 +15,10 @@ from polyyolo.bundling.notes import BuildNotes, read_build, read_notes
 from polyyolo.engine_layers.findings import findings
 from polyyolo.engine_layers.reading import read_layers, read_profile
 from polyyolo.engines.failures import TAIL_LINES, fix_for
-from polyyolo.engines.half import read_half
 from polyyolo.engines.toolchain import named
 from polyyolo.errors import InputError, ToolFailed
 from polyyolo.files import read_json, sha256_of
+from polyyolo.models.half import read_half
 from polyyolo.models.spec import read_spec
 from polyyolo.records import (
     Absent,

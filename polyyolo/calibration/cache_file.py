@@ -13,7 +13,7 @@ from attrs import frozen
 
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import InputError, TableError
-from polyyolo.files import replacing
+from polyyolo.files import refuse_endless, replacing
 
 ENTROPY_2 = "EntropyCalibration2"
 ALGORITHMS = (ENTROPY_2, "MinMaxCalibration", "EntropyCalibration", "LegacyCalibration")
@@ -132,6 +132,7 @@ def read(path: Path) -> Cache:
 
 def _text(path: Path) -> str:
     try:
+        refuse_endless(path)
         content = path.read_bytes()
     except OSError as error:
         raise TableError(f"cannot read the calibration cache {path}: {error.strerror}", fix="name another") from error

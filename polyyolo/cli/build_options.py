@@ -121,8 +121,8 @@ def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
         ToolchainError: the toolchain that was insisted on is not here.
     """
     from polyyolo.calibrating import holds_pictures
-    from polyyolo.engines.half import read_half
     from polyyolo.engines.plan import BuildOptions, Program
+    from polyyolo.models.half import read_half
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.records import Route

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 UNFIT = 1
 USUAL = 640
+SHARE = 0.10
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 size_option = click.option("--size", type=(int, int), metavar="H W", help="height and width  [the model's own, or 640]")
@@ -28,9 +29,7 @@ keep_option = click.option(
 budget_option = click.option(
     "--budget",
     type=click.FloatRange(0, 1),
-    default=0.10,
-    show_default=True,
-    help="share of the work that may be in float with stem, the head's with it",
+    help=f"share of the work that may be in float with stem, the head's with it  [{SHARE}]",
 )
 
 
@@ -128,7 +127,9 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     spec = _spec(model) if model else _beside(source)
     refuse_same(output, path, spec.path)
     with bars(quiet=as_json) as shown:
-        table, placement = cache_exchange.fitted(table, spec, _size(spec, options["size"]), _budget(options, source))
+        table, placement = cache_exchange.fitted(
+            table, spec, _size(spec, options["size"]), _budget(options, spec, source)
+        )
         header = cache_exchange.Header(options["tensorrt"], options["algorithm"])
         manifest = cache_exchange.export_cache(table, spec, placement, output, header)
     scales = len(cache_file.read(output).scales)
@@ -169,7 +170,7 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
     size = _size(spec, options["size"])
     with bars(quiet=as_json) as shown:
         found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))
-        how = _written(found.table, spec, output, (size, _budget(options)))
+        how = _written(found.table, spec, output, (size, _budget(options, spec)))
     if as_json:
         missing = list(found.missing)
         told = {"output": str(output), "tensors": len(found.table.ranges), "renamed": found.renamed}
@@ -222,14 +223,21 @@ def _size(spec: "ModelSpec", asked: tuple[int, int] | None) -> tuple[int, int]:
     return asked or (height, width)
 
 
-def _budget(options: dict[str, Any], run: Path | None = None) -> "FloatBudget":
-    """Say what stays in float: as asked, else as the run had it, else what is nearest the image."""
-    from polyyolo.quantization.placement import FloatBudget
+def _budget(options: dict[str, Any], spec: "ModelSpec", run: Path | None = None) -> "FloatBudget":
+    """Say what stays in float: as asked, else as the run had it, else what is nearest the image.
+
+    Raises:
+        InputError: a node that is not there, or a share of the work that nothing would ask for.
+    """
+    from polyyolo.errors import InputError
+    from polyyolo.quantization.quantize import budget_of
     from polyyolo.reports.reading import float_of, read_run
     from polyyolo.workspace import REPORT
 
-    asked = options["keep_float"]
-    if not asked and run and (run / REPORT).is_file():
+    asked, share = options["keep_float"], options["budget"]
+    from_run = not asked and run is not None and (run / REPORT).is_file()
+    if share is not None and (from_run or (asked and "stem" not in asked)):
+        raise InputError("--budget is for --keep-float stem", fix="add --keep-float stem, or leave --budget out")
+    if from_run and run:
         return float_of(read_run(run))
-    names = tuple(name for name in asked if name not in {"stem", "none"})
-    return FloatBudget(0.0 if asked and "stem" not in asked else options["budget"], names)
+    return budget_of(spec, asked or ("stem",), SHARE if share is None else share)

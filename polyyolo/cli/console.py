@@ -2,11 +2,12 @@
 
 import errno
 import json
+import math
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -205,8 +206,16 @@ def bars(*, quiet: bool = False) -> Iterator[Bars]:
 
 
 def print_json(value: object) -> None:
-    """Print plain data as indented JSON on standard output."""
-    click.echo(json.dumps(value, indent=2))
+    """Print plain data as indented JSON on standard output; numbers that it lacks, such as infinity, are null."""
+    click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def printable(text: str) -> str:

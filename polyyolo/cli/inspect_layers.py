@@ -72,21 +72,14 @@ def _list(  # noqa: PLR0913 - one parameter an option
     from polyyolo.files import plain
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
-    from polyyolo.quantization.placement import FloatBudget
-    from polyyolo.quantization.quantize import refuse_unknown
+    from polyyolo.quantization.quantize import budget_of
     from polyyolo.verification import layers as listing
 
     spec = read_spec(locate(model))
     _refuse_size(spec, size)
     opt = default(spec).optimizations[0][spec.image].opt
     shape = size or (opt[2], opt[3])
-    if "auto" in keep_float:
-        raise InputError(
-            "what costs the most is measured on pictures", fix="run polyyolo engine, or use --keep-float stem"
-        )
-    named = tuple(name for name in keep_float if name not in ("stem", "none"))
-    refuse_unknown(spec, named)
-    floats = FloatBudget(budget if "stem" in keep_float and not spec.quantized else 0, named)
+    floats = budget_of(spec, keep_float, 0.0 if spec.quantized else budget)
     listed = listing.layers(spec, shape, floats, planned=True)
     share = listing.int8_share(listed)
     if as_json:

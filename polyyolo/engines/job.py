@@ -6,7 +6,7 @@ from pathlib import Path
 from attrs import frozen
 
 from polyyolo.engines.calibrators import Feed
-from polyyolo.engines.half import Half
+from polyyolo.models.half import Half
 from polyyolo.records import ModelSpec, Precision, Profile, Route, Toolchain, ToolchainKind
 
 

@@ -8,12 +8,12 @@ from attrs import evolve, field, frozen
 
 from polyyolo.engines import profiles
 from polyyolo.engines.build import build
-from polyyolo.engines.half import read_half
 from polyyolo.engines.plan import BuildOptions, Program, make_plan
 from polyyolo.engines.programs import find_trtexec
 from polyyolo.engines.toolchain import named
 from polyyolo.engines.versions import release
 from polyyolo.errors import ToolchainError
+from polyyolo.models.half import read_half
 from polyyolo.models.spec import read_spec
 from polyyolo.plugin.trtexec_words import words
 from polyyolo.records import ModelSpec, Precision, Profile, Route, ShapeRange, Toolchain

@@ -8,8 +8,9 @@ from polyyolo.calibration import cache_file, cache_manifest
 from polyyolo.calibration.cache_file import ENTROPY_2
 from polyyolo.calibration.cache_manifest import CacheManifest
 from polyyolo.calibration.exchange import to_cache, to_table
-from polyyolo.errors import TableError
-from polyyolo.files import sha256_of
+from polyyolo.errors import ModelError, TableError
+from polyyolo.files import replacing, sha256_of
+from polyyolo.models.half import read_half
 from polyyolo.quantization.cache_fit import check, refuse
 from polyyolo.quantization.cache_tensors import all_int8, cache_tensors, float_layers, ranges, typed_graph
 from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement
@@ -61,6 +62,7 @@ def import_scales(source: Path, spec: ModelSpec, preprocessing: Preprocessing) -
         TableError: a cache that cannot be read, or was made for another model; no scale that fits.
         ModelError: one of the models cannot be read or is not what it should be.
     """
+    _refuse_not_fp32(spec)
     if source.suffix.lower() == ONNX:
         found = scales_of(source, spec)
         return Imported(to_table(found.ranges, spec, preprocessing), found.missing, len(found.by_structure))
@@ -71,6 +73,12 @@ def import_scales(source: Path, spec: ModelSpec, preprocessing: Preprocessing) -
     known = fitness.manifest.preprocessing if fitness.manifest else None
     table = to_table({name: fitness.cache.amax(name) for name in wanted}, spec, known or preprocessing)
     return Imported(table, fitness.missing, 0)
+
+
+def _refuse_not_fp32(spec: ModelSpec) -> None:
+    what = "Q/DQ nodes itself" if spec.quantized else "FP16" if read_half(spec.path).anywhere else ""
+    if what:
+        raise ModelError(f"{spec.path} holds {what}", fix="name the FP32 model that it was made from with --model")
 
 
 def fitted(
@@ -114,19 +122,21 @@ def export_cache(
         )
     graph = typed_graph(spec)
     told = ranges(table, graph, placement)
-    cache_file.write(to_cache(told, cache_file.version_of(header.tensorrt), header.algorithm), path)
+    made = to_cache(told, cache_file.version_of(header.tensorrt), header.algorithm)
     fixed = spec.image_input.dims[0]
     batches = table.pictures // (fixed if isinstance(fixed, int) else 1)
-    manifest = CacheManifest(
-        cache_sha256=sha256_of(path),
-        model_sha256=spec.sha256,
-        set_sha256=table.set_sha256,
-        preprocessing=table.preprocessing,
-        method=table.method,
-        pictures=table.pictures,
-        batches=batches,
-        promised=batches,
-        float_layers=float_layers(graph, placement),
-    )
-    cache_manifest.write(manifest, path)
+    with replacing(path) as temporary:
+        cache_file.write(made, temporary)
+        manifest = CacheManifest(
+            cache_sha256=sha256_of(temporary),
+            model_sha256=spec.sha256,
+            set_sha256=table.set_sha256,
+            preprocessing=table.preprocessing,
+            method=table.method,
+            pictures=table.pictures,
+            batches=batches,
+            promised=batches,
+            float_layers=float_layers(graph, placement),
+        )
+        cache_manifest.write(manifest, path)
     return manifest

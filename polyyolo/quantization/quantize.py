@@ -47,6 +47,26 @@ def refuse_unknown(spec: ModelSpec, names: Sequence[str]) -> None:
             )
 
 
+def budget_of(spec: ModelSpec, kept: Sequence[str], share: float) -> FloatBudget:
+    """Say what stays in float besides the head, where nothing can be measured.
+
+    Args:
+        spec: an FP32 model.
+        kept: ``stem`` for what is nearest the image, ``none``, or nodes by name.
+        share: of the work that may be in float with ``stem``.
+
+    Raises:
+        InputError: a node that is not there, or ``auto``.
+    """
+    if "auto" in kept:
+        raise InputError(
+            "what costs the most is measured on pictures", fix="run polyyolo engine, or use --keep-float stem"
+        )
+    names = tuple(name for name in kept if name not in {"stem", "none"})
+    refuse_unknown(spec, names)
+    return FloatBudget(share if "stem" in kept else 0.0, names)
+
+
 def quantize(
     spec: ModelSpec,
     table: CalibrationTable,

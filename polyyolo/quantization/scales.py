@@ -59,13 +59,9 @@ def scales_of(quantized: Path, spec: ModelSpec) -> Found:
         spec: the FP32 model that it was made from, or one with the same convolutions.
 
     Raises:
-        ModelError: one of the two cannot be read, or has no Q/DQ nodes, or has them and should not.
+        ModelError: one of the two cannot be read, or ``quantized`` has no Q/DQ nodes.
         TableError: not one scale can be matched.
     """
-    if spec.quantized:
-        raise ModelError(
-            f"{spec.path} holds Q/DQ nodes itself", fix="name the FP32 model from before quantization with --model"
-        )
     source, target = imported(load(quantized)), imported(load(spec.path))
     known = _measured(source)
     if not known:

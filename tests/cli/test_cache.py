@@ -108,6 +108,45 @@ def test_export_of_that_run_differs_in_the_header_only(polyyolo, run, tmp_path):
     assert json.loads((tmp_path / "new.cache.json").read_text())["pictures"] == 20
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--keep-float", "nonsense"), "has no convolution or matrix product called 'nonsense'"),
+        (("--keep-float", "auto"), "what costs the most is measured on pictures"),
+        (("--budget", "0.5"), "--budget is for --keep-float stem"),
+        (("--keep-float", "none", "--budget", "0.5"), "--budget is for --keep-float stem"),
+    ],
+)
+def test_what_would_keep_nothing_in_float_is_refused(polyyolo, run, tmp_path, words, message):
+    done = polyyolo("export", run, "--tensorrt", "8.6", "-o", tmp_path / "new.cache", *words)
+
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not (tmp_path / "new.cache").exists()
+
+
+def test_a_share_for_what_is_nearest_the_image_counts(polyyolo, run, tmp_path):
+    def kept(*words):
+        done = polyyolo("export", run, "--tensorrt", "8.6", "-o", tmp_path / "new.cache", "--json", *words)
+        return json.loads(done.stdout)["float_layers"]
+
+    assert len(kept("--keep-float", "stem", "--budget", "0.9")) > len(kept("--keep-float", "stem"))
+
+
+def test_scales_that_are_no_numbers_are_null_in_json(polyyolo, tmp_path):
+    (tmp_path / "bad.cache").write_text("TRT-8601-EntropyCalibration2\na: 7f800000\nb: 7fc00000\n")
+    (tmp_path / "nil.cache").write_text("TRT-8601-EntropyCalibration2\na: 0\nb: 3c000000\n")
+
+    shown = polyyolo("show", tmp_path / "bad.cache", "--json").stdout
+    changes = polyyolo("diff", tmp_path / "nil.cache", tmp_path / "bad.cache", "--json").stdout
+
+    assert json.loads(shown, parse_constant=pytest.fail)["scales"] == {"a": None, "b": None}
+    assert {each["tensor"]: each["ratio"] for each in json.loads(changes, parse_constant=pytest.fail)["changes"]} == {
+        "a": None,
+        "b": None,
+    }
+
+
 def test_a_cache_becomes_a_table_a_qdq_model_and_a_cache_again(polyyolo, fixture, yolov5s, tmp_path):
     table, made, again = tmp_path / "t.json", tmp_path / "int8.onnx", tmp_path / "again.cache"
     whole = ("--model", yolov5s, "--keep-float", "none")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from polyyolo.engines.half import Half
 from polyyolo.engines.plan import BuildOptions, Program, make_plan, shell_line
 from polyyolo.engines.profiles import default, load
 from polyyolo.engines.toolchain import named
+from polyyolo.models.half import Half
 from polyyolo.records import Precision, Profile, Route, ShapeRange, TensorSpec, ToolchainKind
 
 ENGINE = Path("out/yolo.plan")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from polyyolo.engines.half import Half
 from polyyolo.engines.plan import BuildOptions, Program, Typing, make_plan, typing_for
 from polyyolo.engines.profiles import default
 from polyyolo.engines.toolchain import named
 from polyyolo.errors import InputError, ModelError, ProfileError, ToolchainError
+from polyyolo.models.half import Half
 from polyyolo.records import Precision, Profile, Route, ShapeRange, Toolchain, ToolchainKind
 
 RTX = named("1.7", kind=ToolchainKind.RTX)

@@ -6,11 +6,11 @@ from attrs import evolve
 
 from polyyolo.calibration import cache_file, cache_manifest
 from polyyolo.calibration.exchange import to_table
-from polyyolo.errors import TableError
+from polyyolo.errors import InputError, ModelError, TableError
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization.cache_exchange import Header, export_cache, fitted, import_scales
 from polyyolo.quantization.placement import NAMED, FloatBudget
-from polyyolo.quantization.quantize import placement_of, quantize
+from polyyolo.quantization.quantize import cast_to_half, placement_of, quantize
 from polyyolo.records import Preprocessing
 
 WHOLE = FloatBudget(stem=0.0)
@@ -113,6 +113,30 @@ def test_a_table_of_another_model_is_refused(little, table, tmp_path):
         export_cache(evolve(table, model_sha256="f" * 64), little, placement, tmp_path / "yolo.cache", Header("8.6"))
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_its_manifest_no_cache_is_written(little, table, tmp_path):
+    filled, placement = fitted(table, little, (64, 64), WHOLE)
+    (tmp_path / "yolo.cache.json").mkdir()
+
+    with pytest.raises(InputError, match=r"yolo\.cache\.json is a folder"):
+        export_cache(filled, little, placement, tmp_path / "yolo.cache", Header("8.6"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["yolo.cache.json"]
+
+
+@pytest.mark.parametrize("source", ["yolo.cache", "int8.onnx"])
+def test_scales_are_for_models_that_have_none(little, table, tmp_path, source):
+    filled, placement = fitted(table, little, (64, 64), WHOLE)
+    export_cache(filled, little, placement, tmp_path / "yolo.cache", Header("8.6"))
+    made = quantize(little, filled, placement, tmp_path / "int8.onnx")
+    half = cast_to_half(little, tmp_path / "half.onnx")
+    (tmp_path / "yolo.cache.json").unlink()
+
+    with pytest.raises(ModelError, match=r"int8\.onnx holds Q/DQ nodes itself"):
+        import_scales(tmp_path / source, made, SMALL)
+    with pytest.raises(ModelError, match=r"half\.onnx holds FP16"):
+        import_scales(tmp_path / source, half, SMALL)
 
 
 def test_layers_in_float_have_scales_and_are_named_in_the_manifest(little, table, tmp_path):

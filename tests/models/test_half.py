@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from polyyolo.engines.half import Half, read_half
+from polyyolo.models.half import Half, read_half
 
 
 @pytest.fixture
