@@ -212,16 +212,18 @@ def _along(scales: Scales, axis: int, axes: int) -> Scales:
 
 
 def _pair(graph: gs.Graph, tensor: gs.Tensor, scale: Scales, axis: int | None) -> gs.Variable:
-    """Append QuantizeLinear and DequantizeLinear behind a tensor, and give what comes out."""
-    name = tensor.name
+    """Append QuantizeLinear and DequantizeLinear behind a tensor, once for each axis, and give what comes out."""
+    name, attributes = tensor.name, {} if axis is None else {"axis": axis}
     existing = graph.tensors().get(f"{name}_dequantized")
+    if existing is not None and existing.inputs[0].attrs != attributes:
+        name = f"{name}_axis_{axis}"
+        existing = graph.tensors().get(f"{name}_dequantized")
     if existing is not None:
         return existing
     constants = [
         gs.Constant(f"{name}_scale", scale),
         gs.Constant(f"{name}_zero_point", np.zeros(scale.shape, np.int8)),
     ]
-    attributes = {} if axis is None else {"axis": axis}
     stored = gs.Variable(f"{name}_quantized", np.int8)
     restored = gs.Variable(f"{name}_dequantized", np.float32)
     graph.nodes += [

@@ -222,6 +222,21 @@ def test_shared_weights_are_quantized_once_and_stay_float_for_the_head(fragment,
     assert sum(node.op_type == "QuantizeLinear" and node.input[0] == "w" for node in made.graph.node) == 1
 
 
+def test_weights_that_a_convolution_and_a_transposed_one_share_have_scales_on_the_axis_of_each(
+    fragment, placed, table, findings
+):
+    body = """a = Conv(x, w)  b = Relu(a)  c = ConvTranspose(b, w)  d = Relu(c)
+              e = Conv(d, w)  f = Relu(e)  g = ConvTranspose(f, w)  y = Conv(g, w2)"""
+
+    made = quantized(fragment(body, w=SQUARE, w2=SQUARE), placed, table)
+
+    by_output = producers(made)
+    pairs = [by_output[by_output[name].input[1]] for name in "aceg"]
+    assert [onnx.helper.get_node_attr_value(node, "axis") for node in pairs] == [0, 1, 0, 1]
+    assert sum(node.op_type == "QuantizeLinear" and node.input[0] == "w" for node in made.graph.node) == 2
+    assert findings(made) == {}
+
+
 def test_an_intermediate_output_keeps_its_name_and_its_float_values(fragment, placed, table):
     body = "a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  d = Relu(c)  y = Conv(d, w3)"
     model = fragment(body, outputs="b, y", **dict.fromkeys(("w1", "w2", "w3"), SQUARE))
