@@ -64,11 +64,11 @@ def _size_of(spec: "ModelSpec") -> tuple[int, int]:
 def _fixed(spec: "ModelSpec", output: Path, size: tuple[int, int]) -> "tuple[tuple[Finding, ...], tuple[str, ...]]":
     """Write the mended model, and give what is left to find in it and what was mended."""
     from polyyolo.models.spec import load
-    from polyyolo.quantization.lint.run import lint
+    from polyyolo.quantization.lint.run import findings
     from polyyolo.quantization.mend import mend_file
 
     mended, notes = mend_file(spec, output)
-    return lint(load(mended.path), mended, size), notes
+    return findings(load(mended.path), mended, size), notes
 
 
 def _grouped(found: "Sequence[Finding]") -> list[dict[str, Any]]:

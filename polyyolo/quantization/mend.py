@@ -17,6 +17,7 @@ from polyyolo.quantization.lint.view import view_of
 from polyyolo.quantization.mend_scales import make_symmetric, repair_scale, rescale_weight, tie, widen_channels
 from polyyolo.quantization.mend_wiring import bypass, complete, read_skip
 from polyyolo.quantization.quantize import write_checked
+from polyyolo.quantization.topology import QUANTIZING
 from polyyolo.records import ModelSpec
 
 # In this order: numbers first, since the later ones rely on them; what is removed before what is added or tied.
@@ -44,6 +45,7 @@ MENDERS: Mapping[str, Callable[[gs.Graph, Spot], None]] = MappingProxyType(
 )
 # Mending one thing may bring up another; on real models nothing is left after the second round.
 ROUNDS = 4
+NOTHING_LEFT = "nothing is left in INT8: quantize the float model with polyyolo engine"
 
 
 def mend(model: onnx.ModelProto, rules: Collection[str] = tuple(MENDERS)) -> PassResult:
@@ -54,7 +56,7 @@ def mend(model: onnx.ModelProto, rules: Collection[str] = tuple(MENDERS)) -> Pas
         rules: names of the rules to put right; those of ``MENDERS``.
 
     Returns:
-        the model, and a note on how many places each rule was mended in.
+        the model, and a note on how many places each rule was mended in; one more where that took all pairs away.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -66,8 +68,10 @@ def mend(model: onnx.ModelProto, rules: Collection[str] = tuple(MENDERS)) -> Pas
             mended[name] += _mend(graph, name)
         if mended.total() == before:
             break
-    notes = tuple(f"{name}: mended {count}" for name, count in mended.items() if count)
-    return PassResult(exported(graph, like=model) if notes else model, changed=bool(notes), notes=notes)
+    notes = [f"{name}: mended {count}" for name, count in mended.items() if count]
+    if notes and not any(node.op in QUANTIZING for node in graph.nodes):
+        notes.append(NOTHING_LEFT)
+    return PassResult(exported(graph, like=model) if notes else model, changed=bool(notes), notes=tuple(notes))
 
 
 def mend_file(spec: ModelSpec, output: Path) -> tuple[ModelSpec, tuple[str, ...]]:

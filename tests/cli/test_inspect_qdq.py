@@ -125,6 +125,37 @@ def test_json_groups_the_places_by_rule(polyyolo, spoilt, tmp_path):
     assert [rule["name"] for rule in told["mended"]["findings"]] == ["int8-share"]
 
 
+@pytest.fixture
+def weights_only(little_yolo, tmp_path):
+    """The little YOLO with the weights of its convolutions as INT8 and nothing else."""
+    model = load(little_yolo)
+    floats = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in [node for node in model.graph.node if node.op_type == "Conv"]:
+        name = node.input[1]
+        values = numpy_helper.to_array(floats[name])
+        scale = np.abs(values).max(axis=(1, 2, 3)) / 127
+        levels = np.rint(values / scale[:, None, None, None]).astype(np.int8)
+        floats[name].CopyFrom(numpy_helper.from_array(levels, name))
+        model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}_scale"))
+        restored = onnx.helper.make_node("DequantizeLinear", [name, f"{name}_scale"], [f"{name}_dq"], axis=0)
+        model.graph.node.insert(0, restored)
+        node.input[1] = f"{name}_dq"
+    onnx.save(model, tmp_path / "weights-only.onnx")
+    return tmp_path / "weights-only.onnx"
+
+
+def test_a_model_without_any_pair_left_is_written_and_told_of(polyyolo, weights_only, tmp_path):
+    told = polyyolo("inspect", "qdq", weights_only, "--fix", "-o", tmp_path / "mended.onnx")
+    code, out, err = polyyolo("inspect", "qdq", weights_only, "--fix", "-o", tmp_path / "mended.onnx", "--json")
+
+    after = json.loads(out)["mended"]
+    assert (code, err, told[0]) == (0, "", 0)
+    assert after["notes"][-1] == "nothing is left in INT8: quantize the float model with polyyolo engine"
+    assert after["notes"][-1] in told[1]
+    assert [rule["name"] for rule in after["findings"]] == ["int8-share"]
+    assert after["findings"][0]["places"][0]["detail"].startswith("0.0% of")
+
+
 def test_a_float_model_is_no_input_for_it(polyyolo, little_yolo):
     code, _, err = polyyolo("inspect", "qdq", little_yolo)
 

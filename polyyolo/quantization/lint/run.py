@@ -32,6 +32,11 @@ def lint(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tupl
             f"{spec.path} has no QuantizeLinear or DequantizeLinear in its graph: nothing is quantized",
             fix="quantize it first, with polyyolo engine, or name the quantized file",
         )
+    return findings(model, spec, size)
+
+
+def findings(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tuple[Finding, ...]:
+    """Find as ``lint`` does, in a model that may have no Q/DQ node left once it was mended."""
     view = view_of(imported(model))
     found = [
         Finding(rule, spot.names, spot.detail, spot.can_be_mended and rule.name in MENDERS)
