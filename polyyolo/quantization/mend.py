@@ -20,15 +20,15 @@ from polyyolo.quantization.quantize import write_checked
 from polyyolo.quantization.topology import QUANTIZING
 from polyyolo.records import ModelSpec
 
-# In this order: numbers first, since the later ones rely on them; what is removed before what is added or tied.
+# In this order: axes and numbers first, since the later ones rely on them; what is removed before what is added or tied.
 MENDERS: Mapping[str, Callable[[gs.Graph, Spot], None]] = MappingProxyType(
     {
+        "weight-axis": rescale_weight,
         "bias": bypass,
         "type": make_symmetric,
         "zero-point": make_symmetric,
         "scale": repair_scale,
         "per-channel-activation": widen_channels,
-        "weight-axis": rescale_weight,
         "per-tensor-weight": rescale_weight,
         "decode": bypass,
         "dfl": bypass,

@@ -40,11 +40,14 @@ def tie(graph: gs.Graph, spot: Spot) -> None:  # noqa: ARG001 - what every mende
 
 
 def rescale_weight(graph: gs.Graph, spot: Spot) -> None:  # noqa: ARG001 - what every mender takes
-    """Give float weights a scale for each output."""
+    """Give float weights a scale for each output; stored ones keep theirs, on the axis of the outputs."""
     for node in spot.readers:
         axis = channel_axis(node, known(weight_of(node)))
         for pair in spot.pairs:
-            _set_scale(pair, weight_scales(pair.values, axis), axis)
+            if pair.quantize is None:
+                pair.nodes[0].attrs["axis"] = axis
+            else:
+                _set_scale(pair, weight_scales(pair.values, axis), axis)
 
 
 def repair_scale(graph: gs.Graph, spot: Spot) -> None:

@@ -125,6 +125,38 @@ def test_only_the_named_rules_are_mended(pair_of, findings):
     assert list(findings(mend(model, rules=["zero-point"]).model)) == ["conv-activation"]
 
 
+# The third convolution reads stored integers, whose node names no axis.
+STORED = CLEAN.replace("d = Conv(c@t, w2@ws)", "k = DequantizeLinear(q, v)\nd = Conv<group = 2>(c@t, k)")
+
+
+@pytest.mark.parametrize("inputs", [4, 8], ids=["too few on axis 1", "as many on axis 1"])
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+def test_stored_weights_whose_axis_was_forgotten_have_it_on_the_outputs(pair_of, findings, inputs, kind):
+    body = STORED.replace("group = 2", f"group = {8 // inputs}")
+    levels = np.random.default_rng(7).integers(np.iinfo(kind).min, np.iinfo(kind).max, (8, inputs, 1, 1), kind)
+    numbers = {"q": levels, "v": np.linspace(0.004, 0.04, 8).astype(np.float32) / 8}
+    model, meant = pair_of(body, **numbers), pair_of(body.replace("Linear(q", "Linear<axis = 0>(q"), **numbers)
+
+    mended = mend(model).model
+
+    assert [each.mendable for each in findings(model)["weight-axis"]] == [True]
+    assert findings(mended) == {}
+    assert decibels(ran(meant), ran(mended)) > 40
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+def test_stored_weights_whose_scales_fit_no_axis_are_found_and_left(pair_of, findings, kind):
+    body = STORED.replace("y = Conv(d, w3)", "e = Conv<group = 2>(d, k)\ny = Add(d, e)")
+    model = pair_of(body, q=np.ones((8, 4, 1, 1), kind), v=np.full(5, 0.1, np.float32))
+
+    found = findings(mend(model).model)
+
+    assert [(each.detail, each.mendable) for each in found["weight-axis"]] == [
+        ("5 scales on axis 1, 8 outputs on axis 0", False),
+        ("5 scales on axis 1, 8 outputs on axis 0", False),
+    ]
+
+
 def test_tied_scales_are_the_widest_of_the_group(pair_of, findings):
     body = """
     a = Conv(x, w0)

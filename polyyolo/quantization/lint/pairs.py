@@ -91,22 +91,33 @@ class Pair:
         return np.asarray((values - shift) * scale)
 
     @property
-    def axis(self) -> int:
-        """The axis along which there is a scale for each channel."""
+    def named_axis(self) -> int:
+        """The axis that the node names, or ONNX's default."""
         return int(self.nodes[0].attrs.get("axis", 1))
+
+    @property
+    def axis(self) -> int:
+        """The axis along which there is a scale for each channel: the named one.
+
+        Of stored integers the first of that length, where the named one has another: the model cannot run so, and its
+        scales can lie nowhere else.
+        """
+        if self.quantize is not None or self.stored is None or self.scale is None:
+            return self.named_axis
+        shape = self.stored.shape
+        fitting = [index for index, length in enumerate(shape) if length == self.scale.size]
+        return fitting[0] if fitting and self.named_axis % len(shape) not in fitting else self.named_axis
 
     @property
     def is_removable(self) -> bool:
         """Whether the float values are at hand: in front of a QuantizeLinear, or to be had from stored integers."""
         if self.quantize is not None:
             return True
-        return (
-            self.stored is not None
-            and self.type in {"INT8", "UINT8", "INT32"}
-            and self.zero_point is not None
-            and self.scale is not None
-            and self.scale.ndim < 2
-        )
+        stored, scale, shift = self.stored, self.scale, self.zero_point
+        if stored is None or scale is None or shift is None or self.type not in {"INT8", "UINT8", "INT32"}:
+            return False
+        channels = stored.shape[self.axis % len(stored.shape)] if stored.shape else 1
+        return scale.ndim < 2 and {scale.size, shift.size} <= {1, channels}
 
     @property
     def restored(self) -> tuple[gs.Variable, ...]:

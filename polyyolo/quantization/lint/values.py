@@ -6,7 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from polyyolo.quantization.insertion import channel_axis
-from polyyolo.quantization.lint.pairs import Pair, type_name, zero_point_of
+from polyyolo.quantization.lint.pairs import Pair, known, type_name, zero_point_of
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, title
 from polyyolo.quantization.topology import is_weighted, weight_of
@@ -80,10 +80,11 @@ def weight_axes(view: View) -> Iterator[Spot]:
         if scale is None or weight is None or scale.size == 1:
             continue
         axis = channel_axis(node, weight)
-        given = pair.axis % len(weight.shape)
+        given = pair.named_axis % len(weight.shape)
         if scale.ndim > 1 or given != axis or scale.size != weight.shape[axis]:
             detail = f"{scale.size} scales on axis {given}, {weight.shape[axis]} outputs on axis {axis}"
-            yield Spot((pair.name,), detail, (pair,), (node,), mendable=_can_be_rescaled(view, pair))
+            mendable = view.graph.opset >= AXIS_OPSET and (pair.quantize is not None or _belongs_on(pair, axis))
+            yield Spot((pair.name,), detail, (pair,), (node,), mendable)
 
 
 def per_tensor_weights(view: View) -> Iterator[Spot]:
@@ -145,6 +146,15 @@ def _weights(view: View) -> Iterator[tuple[gs.Node, Pair]]:
 
 def _can_be_rescaled(view: View, pair: Pair) -> bool:
     return pair.quantize is not None and view.graph.opset >= AXIS_OPSET
+
+
+def _belongs_on(pair: Pair, axis: int) -> bool:
+    """Whether the scales of stored weights lie on this axis, though their node names none or one that does not fit.
+
+    Where it names none, an exporter forgot it, also where ONNX's default happens to have as many channels.
+    """
+    as_many = known(pair.scale).size == known(pair.stored).shape[axis]
+    return as_many and (pair.axis == axis or "axis" not in pair.nodes[0].attrs)
 
 
 def _same(first: np.ndarray | None, second: np.ndarray | None) -> bool:
