@@ -20,7 +20,8 @@ from polyyolo.quantization.quantize import write_checked
 from polyyolo.quantization.topology import QUANTIZING
 from polyyolo.records import ModelSpec
 
-# In this order: axes and numbers first, since the later ones rely on them; what is removed before what is added or tied.
+# In this order: axes and numbers first, since the later ones rely on them; what is removed before what is added or
+# tied.
 MENDERS: Mapping[str, Callable[[gs.Graph, Spot], None]] = MappingProxyType(
     {
         "weight-axis": rescale_weight,

@@ -6,7 +6,7 @@ same operator, same shape of weights, the same weighted nodes before them on eve
 several such those whose weights point in the same direction.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from polyyolo.errors import ModelError, TableError
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.shift import before_shift
+from polyyolo.quantization.shift import adds_number, before_shift
 from polyyolo.quantization.topology import (
     CARRIERS,
     activations,
@@ -26,6 +26,7 @@ from polyyolo.quantization.topology import (
     identity,
     is_decode,
     is_weighted,
+    producer,
     weight_of,
 )
 from polyyolo.records import ModelSpec
@@ -63,16 +64,17 @@ def scales_of(quantized: Path, spec: ModelSpec) -> Found:
         TableError: not one scale can be matched.
     """
     source, target = imported(load(quantized)), imported(load(spec.path))
-    known = _measured(source)
+    matched = _matched(source, target)
+    inner = [node for node in target.nodes if is_weighted(node) and not is_decode(node)]
+    unshifted = {matched[identity(node)] for node in inner if identity(node) in matched and _adds_its_own(node)}
+    known = _measured(source, unshifted)
     if not known:
         raise ModelError(
             f"{quantized} has no DequantizeLinear in front of a weighted node",
             fix="name a Q/DQ model, or a calibration cache",
         )
-    matched = _matched(source, target)
     ranges: dict[str, float] = {}
     renamed: dict[str, str] = {}
-    inner = [node for node in target.nodes if is_weighted(node) and not is_decode(node)]
     for node in inner:
         name = data_of(node).name
         if identity(node) in matched and matched[identity(node)] in known:
@@ -88,28 +90,48 @@ def scales_of(quantized: Path, spec: ModelSpec) -> Found:
     return Found(ranges, renamed, tuple(name for name in wanted if name not in ranges))
 
 
-def _measured(graph: gs.Graph) -> dict[str, tuple[str, float]]:
-    """Give the tensor and amax in front of each weighted node that reads INT8: node identity -> (name, amax)."""
+def _adds_its_own(node: gs.Node) -> bool:
+    """Whether what a weighted node of the FP32 model reads has a number added, so that this is no shift before Q."""
+    made_by = producer(data_of(node))
+    return made_by is not None and adds_number(made_by)
+
+
+def _measured(graph: gs.Graph, unshifted: Container[str]) -> dict[str, tuple[str, float]]:
+    """Give the tensor and amax in front of each weighted node that reads INT8: node identity -> (name, amax).
+
+    Args:
+        graph: with Q/DQ nodes.
+        unshifted: identities of nodes in front of which a number is added in the FP32 model, too.
+    """
     found = {}
     for node in filter(is_weighted, graph.nodes):
-        pairs = list(_dequantized(data_of(node)))
+        pairs = list(_dequantized(data_of(node), shifted=identity(node) not in unshifted))
         if pairs:
             name = pairs[0][0] if len(pairs) == 1 else data_of(node).name
             found[identity(node)] = name, max(amax for _, amax in pairs)
     return found
 
 
-def _dequantized(tensor: gs.Tensor) -> Iterator[tuple[str, float]]:
-    """Find the Q/DQ pairs behind a tensor, through nodes that only hand values on: (tensor before Q, amax)."""
-    producer = tensor.inputs[0] if tensor.inputs else None
-    if producer is None:
+def _dequantized(tensor: gs.Tensor, *, shifted: bool) -> Iterator[tuple[str, float]]:
+    """Find the Q/DQ pairs behind a tensor, through nodes that only hand values on: (tensor before Q, amax).
+
+    Args:
+        tensor: in float.
+        shifted: whether a number that is added right before Q may be a shift; carriers read none of those.
+    """
+    made_by = producer(tensor)
+    if made_by is None:
         return
-    if producer.op == "DequantizeLinear":
-        source, middle = before_shift(_origin(producer))
-        yield str(source.name), _amax(producer) + abs(middle)
-    elif producer.op in CARRIERS | {"Cast", "Identity"}:
-        for source in carried(producer) if producer.op in CARRIERS else activations(producer):
-            yield from _dequantized(source)
+    if made_by.op == "DequantizeLinear":
+        source = _origin(made_by)
+        source, middle = before_shift(source) if shifted else (source, 0.0)
+        yield str(source.name), _amax(made_by) + abs(middle)
+    elif made_by.op in CARRIERS:
+        for each in carried(made_by):
+            yield from _dequantized(each, shifted=False)
+    elif made_by.op in {"Cast", "Identity"}:
+        for each in activations(made_by):
+            yield from _dequantized(each, shifted=shifted)
 
 
 def _origin(dequantize: gs.Node) -> gs.Tensor:

@@ -96,15 +96,28 @@ def taken_off(graph: gs.Graph, tensor: gs.Tensor, middle: float) -> gs.Variable:
 
 
 def before_shift(tensor: gs.Tensor) -> tuple[gs.Tensor, float]:
-    """Give what Q reads without the shift before it, and the middle; the tensor itself and 0 where there is none."""
+    """Give what Q reads without the shift before it, and the middle; the tensor itself and 0 where there is none.
+
+    A constant that is added to anything but what an activation function made is the model's own.
+    """
     node = producer(tensor)
-    if node is None or node.op != "Add" or len(activations(node)) != 1:
+    if node is None or not adds_number(node) or not _may_be_shifted(activations(node)[0]):
         return tensor, 0.0
-    constant = next(each for each in node.inputs if isinstance(each, gs.Constant))
     alone = bool(tensor.outputs) and all(reader.op == "QuantizeLinear" for reader in tensor.outputs)
-    if not alone or constant.values.size != 1:
-        return tensor, 0.0
-    return activations(node)[0], -float(constant.values.item())
+    constant = next(each for each in node.inputs if isinstance(each, gs.Constant))
+    return (activations(node)[0], -float(constant.values.item())) if alone else (tensor, 0.0)
+
+
+def adds_number(node: gs.Node) -> bool:
+    """Whether a node adds one constant number to a tensor, as a shift does."""
+    constants = [tensor for tensor in node.inputs if isinstance(tensor, gs.Constant)]
+    return node.op == "Add" and len(activations(node)) == len(constants) == 1 and constants[0].values.size == 1
+
+
+def _may_be_shifted(tensor: gs.Tensor) -> bool:
+    """Whether an activation function made a tensor, or a product that may be x times any form of a gate of x."""
+    node = producer(tensor)
+    return node is not None and (node.op in {"Swish", *_LOWEST} or (node.op == "Mul" and len(activations(node)) == 2))
 
 
 def given_back(node: gs.Node, weight: NDArray[np.float32], middle: float) -> None:

@@ -264,6 +264,34 @@ def test_ranges_read_from_it_are_those_that_it_was_made_with(whole, table, tmp_p
     assert found.missing == ("k",)
 
 
+@pytest.mark.parametrize("function", ["b = Sigmoid(a)", "b = Relu(a)", SILU])
+def test_a_number_that_the_model_itself_takes_off_is_no_shift_where_ranges_are_read(
+    fragment, table, placed, tmp_path, function
+):
+    body = f"a = Conv(x, w1)  {function}  m = Add(b, half)  c = Conv(m, w2)  y = Conv(c, w9)"
+    own = fragment(body, x=(1, 3, 16, 16), constants={"half": np.float32(-0.5)}, **WEIGHTS)
+    onnx.save(own, tmp_path / "own.onnx")
+    onnx.save(insert(own, placed(own), table({"x": 1.0, "m": 0.5})), tmp_path / "int8.onnx")
+
+    found = scales_of(tmp_path / "int8.onnx", read_spec(tmp_path / "own.onnx"))
+
+    assert found.ranges == pytest.approx({"x": 1.0, "m": 0.5}, rel=0.002)
+    assert not found.by_structure
+
+
+@pytest.mark.parametrize(
+    "body", ["c = Add(x, half)", "a = Mul(x, third)  c = Add(a, half)", "a = Conv(x, w1)  c = Add(a, half)"]
+)
+def test_a_number_added_to_what_no_activation_function_made_is_no_shift(fragment, placed, table, spec, body):
+    """As models have it that centre their pictures themselves."""
+    numbers = {"half": np.float32(-0.5), "third": np.float32(1 / 3)}
+    model = fragment(f"{body}  d = Conv(c, w2)  y = Conv(d, w9)", constants=numbers, w1=SQUARE, w2=SQUARE, w9=SQUARE)
+    made = insert(model, placed(model), table(dict.fromkeys("xc", 0.5)))
+
+    assert "c" in [pair.name for pair in view_of(imported(made)).activations()]
+    assert "shifted" not in lint(made, spec, (16, 16))[-1].detail
+
+
 def test_lint_sees_the_model_without_shifts_and_counts_them(fragment, placed, table, spec):
     model = fragment(chain(), w1=SQUARE, w2=SQUARE, w9=SQUARE)
     placement = placed(model)
