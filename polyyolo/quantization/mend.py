@@ -14,6 +14,7 @@ from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.table import CHECKS
 from polyyolo.quantization.lint.view import view_of
+from polyyolo.quantization.mend_clips import put_back_clips
 from polyyolo.quantization.mend_scales import make_symmetric, repair_scale, rescale_weight, tie, widen_channels
 from polyyolo.quantization.mend_wiring import bypass, complete, read_skip
 from polyyolo.quantization.quantize import write_checked
@@ -62,6 +63,7 @@ def mend(model: onnx.ModelProto, rules: Collection[str] = tuple(MENDERS)) -> Pas
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     graph = imported(copy)
+    put_back_clips(graph)
     mended: Counter[str] = Counter()
     for _ in range(ROUNDS):
         before = mended.total()

@@ -125,6 +125,67 @@ def test_only_the_named_rules_are_mended(pair_of, findings):
     assert list(findings(mend(model, rules=["zero-point"]).model)) == ["conv-activation"]
 
 
+# As ONNX Runtime leaves a Relu out between a convolution and a Q that clips at 0.
+CLIPPED = """
+a = Conv(x, w0)
+b = Conv(a@s, w1@ws)
+c = Conv(b@t, w2@ws)
+d = Sigmoid(b)
+e = Add(c, d)
+y = Conv(e@s, w3@ws)
+"""
+
+
+@pytest.mark.parametrize("zero", [np.int8(-128), np.uint8(0)])
+def test_what_q_clipped_at_zero_is_clipped_by_a_relu_whether_q_stays_or_goes(pair_of, findings, zero):
+    """The one before the head goes."""
+    model = pair_of(CLIPPED, s=np.float32(0.015), t=np.float32(0.015), s_zero=zero, t_zero=zero)
+
+    mended = mend(model).model
+
+    assert findings(mended) == {}
+    assert [node.input[0] for node in mended.graph.node if node.op_type == "Relu"] == ["a", "b", "e"]
+    assert decibels(ran(model), ran(mended)) > 20
+    assert next(node for node in mended.graph.node if node.op_type == "Sigmoid").input[0] == "b", "read in float"
+
+
+@pytest.mark.parametrize("top", [1, 6])
+def test_a_range_that_ends_at_a_whole_number_is_that_of_a_clip(pair_of, findings, top):
+    zero, scale = np.int8(-128), np.float32(top / 255)
+    model = pair_of(CLIPPED.replace("e@s", "e@t"), s_zero=zero, t_zero=zero, t=scale)
+
+    mended = mend(model).model
+
+    assert findings(mended) == {}
+    constants = {each.name: numpy_helper.to_array(each).item() for each in mended.graph.initializer if not each.dims}
+    clips = [[constants.get(name, name) for name in node.input] for node in mended.graph.node if node.op_type == "Clip"]
+    assert clips == [["b", 0, top], ["e", 0, top]]
+    assert decibels(ran(model), ran(mended)) > 20
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "c = Relu(h)",
+        "c = Sigmoid(h)",
+        "c = Clip(h, n, m)",
+        "a = Relu(h)\nc = Add(a@s, a@s)",
+        "a = Relu(h)\nc = Mul(a, m)",
+        "a = Relu(h)\nc = MaxPool<kernel_shape = [1, 1]>(a@s)",
+    ],
+)
+def test_what_is_never_below_zero_needs_no_relu_and_neither_does_the_picture(pair_of, made):
+    body = f"h = Conv(x@s, w0@ws)\n{made}\nd = Conv(c@t, w2@ws)\ny = Conv(d, w3)"
+    zero = np.int8(-128)
+    model = pair_of(body, s_zero=zero, t_zero=zero, n=np.float32(0), m=np.float32(4))
+
+    result = mend(model)
+
+    assert result.changed
+    counts = [sum(node.op_type in {"Relu", "Clip"} for node in each.graph.node) for each in (model, result.model)]
+    assert counts[0] == counts[1]
+
+
 # The third convolution reads stored integers, whose node names no axis.
 STORED = CLEAN.replace("d = Conv(c@t, w2@ws)", "k = DequantizeLinear(q, v)\nd = Conv<group = 2>(c@t, k)")
 
@@ -288,6 +349,26 @@ def test_unsigned_activations_and_weights_become_signed(by_onnx_runtime, finding
     assert sorted(findings(result.model)) == ["per-tensor-weight"]
     assert {pair.type for pair in find_pairs(imported(result.model))} == {"INT8"}
     assert decibels(ran(load(little_yolo), picture), ran(result.model, picture)) > 25
+
+
+def test_a_model_that_onnx_runtime_took_every_relu_from_has_them_again(little_yolo, little_pictures, tmp_path):
+    model = load(little_yolo)
+    gates = [node for node in model.graph.node if node.output[0].endswith("_gate")]
+    for node in gates:
+        product = next(each for each in model.graph.node if node.output[0] in each.input)
+        product.CopyFrom(onnx.helper.make_node("Relu", node.input, product.output))
+        model.graph.node.remove(node)
+    onnx.save(model, tmp_path / "relu.onnx")
+    quantized = tmp_path / "quantized.onnx"
+    picture = quantized_by_onnx_runtime(tmp_path / "relu.onnx", little_pictures, quantized, per_channel=True)[0]
+    model = load(quantized)
+
+    mended = mend(model).model
+
+    operators = [[node.op_type for node in each.graph.node].count("Relu") for each in (model, mended)]
+    assert operators == [0, len(gates)]
+    wanted, before, after = (ran(each, picture)[:, 4:] for each in (load(tmp_path / "relu.onnx"), model, mended))
+    assert decibels(wanted, after) > decibels(wanted, before) - 1
 
 
 def test_the_mended_file_says_so_and_keeps_its_outputs(by_onnx_runtime, tmp_path):
