@@ -20,16 +20,18 @@ M_ARENA_MAX = -8
 
 
 class _Memory(local):
-    """Where one thread's activations go, and the shape of the batch that they are for."""
+    """Where one thread's activations go, the shape of the batch that they are for, and those that come in any shape."""
 
     arrays: Mapping[str, NDArray[np.floating]] = MappingProxyType({})
     shape: tuple[int, ...] = ()
+    varying: frozenset[str] = frozenset()
 
 
 class Watched:
     """A model whose activations come out as well, always into the same memory, a thread its own.
 
     ONNX Runtime would allocate 100 MB anew for each picture, and touching fresh memory costs as much as the inference.
+    It does so for tensors whose shape depends on the picture, as behind NonMaxSuppression; which these are, runs tell.
     """
 
     def __init__(self, spec: ModelSpec, tensors: Sequence[str], *, at_once: int = 1) -> None:
@@ -56,11 +58,7 @@ class Watched:
         if not self._tensors:
             return {}
         try:
-            if batch.shape == self._own.shape:
-                self._refill(batch)
-            else:
-                found = self._session.run(self._tensors, {self._image: batch})
-                self._own.arrays, self._own.shape = dict(zip(self._tensors, found, strict=True)), batch.shape
+            self._own.arrays = self._again(batch) if batch.shape == self._own.shape else self._anew(batch)
         except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
             raise ModelError(
                 f"ONNX Runtime cannot run the model on batch {number} of shape {batch.shape}: {error}",
@@ -68,12 +66,30 @@ class Watched:
             ) from error
         return self._own.arrays
 
-    def _refill(self, batch: NDArray[np.generic]) -> None:
-        binding = self._session.io_binding()
+    def _anew(self, batch: NDArray[np.generic]) -> Mapping[str, NDArray[np.floating]]:
+        found = self._session.run(self._tensors, {self._image: batch})
+        self._own.shape = batch.shape
+        return dict(zip(self._tensors, found, strict=True))
+
+    def _again(self, batch: NDArray[np.generic]) -> Mapping[str, NDArray[np.floating]]:
+        try:
+            return self._refilled(batch)
+        except RuntimeError:  # a shape is not that of the memory; what else may be wrong is so without that memory, too
+            before, found = self._own.arrays, self._anew(batch)
+            self._own.varying |= {name for name, array in found.items() if array.shape != before[name].shape}
+            return found
+
+    def _refilled(self, batch: NDArray[np.generic]) -> Mapping[str, NDArray[np.floating]]:
+        own, binding = self._own, self._session.io_binding()
         binding.bind_cpu_input(self._image, batch)
-        for name, array in self._own.arrays.items():
-            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for name, array in own.arrays.items():
+            if name in own.varying:
+                binding.bind_output(name, "cpu")
+            else:
+                binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         self._session.run_with_iobinding(binding)
+        made = zip(own.arrays.items(), binding.get_outputs(), strict=True)
+        return {name: value.numpy() if name in own.varying else array for (name, array), value in made}
 
 
 def _share_heap() -> None:

@@ -4,7 +4,8 @@ Background fills nearly all of a picture, so that the error of all raw outputs s
 Adding how far boxes miss (1 - IoU) was tried and made no better choice of layers on any of three models.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import EllipsisType
 
 import numpy as np
 from attrs import frozen
@@ -12,6 +13,7 @@ from attrs import frozen
 from polyyolo.records import Head, HeadKind
 from polyyolo.verification.boxes import Array
 from polyyolo.verification.decode import decode, scores_of_cells
+from polyyolo.verification.noise import difference
 
 SEEN = 0.05
 """Class scores above this count as something seen: what detection shows, and what nearly shows."""
@@ -24,12 +26,12 @@ class Sight:
     """What the FP32 model saw on one picture.
 
     Attributes:
-        where: flat indices of the values that matter.
-        values: the values there, (K,) float64.
+        where: flat indices of the scores that matter; ... where all of all outputs does.
+        values: the values there, float64: of the scores, or of each output.
     """
 
-    where: Array
-    values: Array
+    where: Array | EllipsisType
+    values: tuple[Array, ...]
 
 
 @frozen
@@ -41,18 +43,23 @@ class Gauge:
     def see(self, outputs: Mapping[str, Array]) -> Sight | None:
         """Keep what matters of the FP32 model's outputs for one picture; None where it sees nothing."""
         values = self._values(outputs)
-        where = np.flatnonzero(values > SEEN) if self.head.kind in _CELLS else np.arange(values.size)
-        return Sight(where, values[where]) if len(where) else None
+        where = np.flatnonzero(values[0] > SEEN) if self.head.kind in _CELLS else ...
+        seen = tuple(each[where] for each in values)
+        return Sight(where, seen) if any(each.size for each in seen) else None
 
     def noise(self, sight: Sight, outputs: Mapping[str, Array]) -> float:
         """Give the power of the noise against that of the signal."""
-        error = self._values(outputs)[sight.where] - sight.values
-        return float((error**2).sum() / max(float((sight.values**2).sum()), 1e-30))
+        both = zip(self._values(outputs), sight.values, strict=True)
+        return _power(difference(each[sight.where], seen) for each, seen in both) / max(_power(sight.values), 1e-30)
 
-    def _values(self, outputs: Mapping[str, Array]) -> Array:
+    def _values(self, outputs: Mapping[str, Array]) -> tuple[Array, ...]:
         if self.head.kind in _CELLS:
-            return scores_of_cells(outputs, self.head).ravel().astype(np.float64)
-        return np.concatenate([np.asarray(value, np.float64).ravel() for value in outputs.values()])
+            return (scores_of_cells(outputs, self.head).ravel().astype(np.float64),)
+        return tuple(np.asarray(value, np.float64) for value in outputs.values())
+
+
+def _power(values: Iterable[Array]) -> float:
+    return float(sum((each**2).sum() for each in values))
 
 
 def look_of(head: Head) -> Callable[[Mapping[str, Array]], list[Array]] | None:

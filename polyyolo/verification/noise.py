@@ -18,7 +18,7 @@ def powers(
     """Measure each picture of a batch by itself, so that figures do not depend on where a run was interrupted.
 
     Args:
-        pairs: output of the reference -> output of the candidate; arrays of a pair have equal shapes.
+        pairs: output of the reference -> output of the candidate; arrays of a pair have equal ranks.
         reference: one model's outputs for the batch.
         candidate: the other's.
         count: pictures of the batch; outputs lie in their order.
@@ -28,9 +28,23 @@ def powers(
     """
     found = np.zeros((count, len(pairs), 2))
     for place, (name, other) in enumerate(pairs.items()):
-        error = np.subtract(candidate[other], reference[name], dtype=np.float64)
+        error = difference(candidate[other], reference[name])
         for which, values in enumerate((reference[name], error)):
             found[:, place, which] = [_power(part) for part in np.array_split(np.ravel(values), count)]
+    return found
+
+
+def difference(first: Array, second: Array) -> Array:
+    """Subtract two outputs of equal rank; where one is longer, as after NMS in the model, the other has zeros there.
+
+    Returns:
+        float64, of the longer one's length along each axis.
+    """
+    if first.shape == second.shape:
+        return np.subtract(first, second, dtype=np.float64)
+    found = np.zeros(np.maximum(first.shape, second.shape))
+    found[tuple(map(slice, first.shape))] = first
+    found[tuple(map(slice, second.shape))] -= second
     return found
 
 

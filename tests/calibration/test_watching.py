@@ -4,9 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import numpy as np
+import onnx
+import pytest
 
 from polyyolo.calibration.watching import Watched
-from polyyolo.models.spec import read_spec
+from polyyolo.models.runtime import open_session
+from polyyolo.models.spec import load, read_spec
 
 
 def pictures_of(count, seed=0):
@@ -30,6 +33,35 @@ def test_pictures_of_another_size_get_memory_of_their_own(little_dynamic):
 
     assert watched.run(pictures_of(1), 0)["stem"].shape == (1, 8, 32, 32)
     assert watched.run(pictures_of(3), 1)["stem"].shape == (3, 8, 32, 32)
+
+
+@pytest.fixture
+def little_found(little_yolo, tmp_path):
+    """The little YOLO, with the places of its scores above a limit as a second output: as many as there are."""
+    model = load(little_yolo)
+    limit = onnx.numpy_helper.from_array(np.float32(0.2), "limit")
+    model.graph.initializer.append(limit)
+    model.graph.node.append(onnx.helper.make_node("Greater", ["scores", "limit"], ["above"]))
+    model.graph.node.append(onnx.helper.make_node("NonZero", ["above"], ["found"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("found", onnx.TensorProto.INT64, [3, "n"]))
+    onnx.save(model, tmp_path / "found.onnx")
+    return tmp_path / "found.onnx"
+
+
+def test_a_tensor_whose_shape_depends_on_the_picture_comes_as_it_is_and_the_others_stay_in_their_memory(little_found):
+    watched, alone = Watched(read_spec(little_found), ["stem", "found"]), open_session(little_found)
+    pictures = [brightness * pictures_of(1, seed) for seed, brightness in enumerate([1, 0.2, 0, 2, 2, 0.5], 1)]
+
+    counts, places = [], []
+    for number, picture in enumerate(pictures):
+        made = watched.run(picture.astype(np.float32), number)
+        expected = alone.run(["found"], {"images": picture.astype(np.float32)})[0]
+        assert np.array_equal(made["found"], expected)
+        counts.append(expected.shape[1])
+        places.append(made["stem"].ctypes.data)
+
+    assert len(set(counts)) > 3, "the pictures differ in how much is found"
+    assert len(set(places[1:])) == 1, "known after the second"
 
 
 def test_threads_that_run_at_the_same_time_do_not_overwrite_each_other(little_yolo):

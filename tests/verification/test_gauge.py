@@ -22,7 +22,7 @@ def test_only_scores_of_what_is_seen_are_kept():
     sight = Gauge(V8).see(v8((0.9, 0.01), (0.02, 0.02), (SEEN / 2, 0.5)))
 
     assert sight.where.tolist() == [0, 5]
-    np.testing.assert_allclose(sight.values, [0.9, 0.5])
+    np.testing.assert_allclose(sight.values, [[0.9, 0.5]])
 
 
 def test_where_nothing_is_seen_there_is_nothing_to_measure():
@@ -52,7 +52,7 @@ def test_objectness_is_part_of_a_yolov5_score():
 
     sight = Gauge(V5).see(outputs)
 
-    np.testing.assert_allclose(sight.values, [0.45, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(sight.values, [[0.45, 0.1]], rtol=1e-6)
 
 
 def test_without_a_head_all_outputs_count():
@@ -61,8 +61,19 @@ def test_without_a_head_all_outputs_count():
 
     sight = gauge.see(outputs)
 
-    assert len(sight.values) == 3
+    assert [values.size for values in sight.values] == [1, 2]
     assert gauge.noise(sight, {"a": np.array([[2.0]]), "b": np.array([[0.0, 4.0]])}) == pytest.approx(1 / 25)
+
+
+def test_a_row_that_one_model_finds_and_the_other_does_not_is_noise_whole():
+    """NMS in the model gives as many rows as there are, and one more or less is no other model."""
+    gauge = Gauge(Head(HeadKind.END_TO_END, classes=2, outputs=("out",)))
+    rows = {"out": np.array([[[3.0, 4.0], [0.0, 5.0]]])}
+    fewer = {"out": rows["out"][:, :1]}
+
+    assert gauge.noise(gauge.see(rows), fewer) == pytest.approx(25 / 50)
+    assert gauge.noise(gauge.see(fewer), rows) == pytest.approx(25 / 25)
+    assert gauge.see({"out": rows["out"][:, :0]}) is None
 
 
 def test_outputs_of_zeros_divide_by_nothing():

@@ -58,6 +58,14 @@ def test_each_output_has_a_ratio_of_its_own():
     assert decibels(pairs, powers(pairs, ours, theirs, 2)) == {"p3": pytest.approx(20), "p4": pytest.approx(0)}
 
 
+def test_rows_that_only_one_model_finds_count_whole():
+    """NMS in the model gives as many rows as there are."""
+    ours, theirs = np.full((1, 3, 6), 2.0), np.full((1, 2, 6), 2.0)
+
+    assert measured(ours, theirs) == pytest.approx(10 * np.log10(3))
+    assert measured(theirs, ours) == pytest.approx(10 * np.log10(2))
+
+
 def test_outputs_pair_by_name_and_then_by_order_where_shapes_fit():
     reference = spec(("p3", (1, 255, 80, 80)), ("p4", (1, 255, 40, 40)), ("p5", (1, 255, 20, 20)))
     renamed = spec(("x", ("n", 255, 80, 80)), ("p5", (4, 255, 20, 20)), ("y", (1, 255, "h", "w")))
