@@ -13,6 +13,7 @@ import onnx_graphsurgeon as gs
 from polyyolo.errors import ModelError
 from polyyolo.models.rounding import HALF_SCALES as OPSET
 from polyyolo.quantization.graph import exported, imported
+from polyyolo.quantization.opset import raised
 from polyyolo.quantization.topology import QUANTIZING, behind_head, from_image, head_convs, identity
 
 # Inputs that ONNX keeps in FP32 whatever the type of the data.
@@ -30,7 +31,7 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
     Raises:
         ModelError: the model cannot be raised to operator set 19, or a weight does not fit into FP16.
     """
-    graph = imported(onnx.shape_inference.infer_shapes(_raised(model)))
+    graph = imported(onnx.shape_inference.infer_shapes(raised(model, OPSET, "FP16 scales")))
     inner = half_nodes(graph, image)
     produced = {id(output): output for node in inner for output in node.outputs if output.dtype == np.float32}
     lowered: dict[str, gs.Tensor] = {}
@@ -46,19 +47,6 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
     if half_io:
         _take_half(graph, image)
     return exported(graph, like=model, ir_version=9)
-
-
-def _raised(model: onnx.ModelProto) -> onnx.ModelProto:
-    version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    if version >= OPSET:
-        return model
-    try:
-        return onnx.version_converter.convert_version(model, OPSET)
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(
-            f"the model's operator set {version} cannot be raised to {OPSET}, which FP16 scales need: {error}",
-            fix=f"export the model again with opset {OPSET}",
-        ) from error
 
 
 def half_nodes(graph: gs.Graph, image: str) -> list[gs.Node]:

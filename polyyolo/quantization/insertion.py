@@ -17,6 +17,7 @@ from polyyolo.errors import ModelError
 from polyyolo.quantization.behind_picture import compute_apart, fits_behind
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.grid import Grid, Scales, grid_of, half_scale
+from polyyolo.quantization.opset import AXIS_OPSET, raised
 from polyyolo.quantization.placement import Placement
 from polyyolo.quantization.shift import given_back, taken_off
 from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
@@ -57,9 +58,9 @@ def insert(
 
     Raises:
         TableError: the table lacks a tensor of the placement.
-        ModelError: a tensor's range is beyond what a scale can hold.
+        ModelError: a tensor's range is beyond what a scale can hold, or the model cannot be raised to operator set 13.
     """
-    graph = imported(model)
+    graph = imported(raised(model, AXIS_OPSET, "scales for each channel"))
     quantized = set(placement.nodes)
     grids = {name: _grid(group, placement, table) for group in placement.groups for name in group}
     grids |= {name: grid_of(_amax(name, table)) for name in _branches(placement, grids, table)}
@@ -75,7 +76,7 @@ def insert(
             _quantize_activation(graph, tensors[before], list(tensors[before].outputs), grids[behind])
     for name, nodes in readers.items():
         _quantize_activation(graph, tensors[name], nodes, grids[name])
-    return exported(graph, like=model)
+    return exported(graph, like=model, ir_version=7)
 
 
 def _grid(group: Sequence[str], placement: Placement, table: CalibrationTable) -> Grid:

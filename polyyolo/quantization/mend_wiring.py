@@ -6,7 +6,7 @@ import onnx_graphsurgeon as gs
 from polyyolo.quantization.insertion import channel_axis, weight_scales
 from polyyolo.quantization.lint.pairs import Pair, fixed, known
 from polyyolo.quantization.lint.rules import Spot
-from polyyolo.quantization.lint.values import AXIS_OPSET
+from polyyolo.quantization.opset import AXIS_OPSET
 from polyyolo.quantization.topology import data_of, identity, weight_of
 
 

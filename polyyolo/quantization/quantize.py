@@ -85,7 +85,7 @@ def quantize(
 
     Raises:
         TableError: the table was made for another model, or lacks a tensor.
-        ModelError: a tensor's range is beyond what a scale can hold.
+        ModelError: a tensor's range is beyond what a scale can hold, or the model cannot be raised to operator set 13.
     """
     if table.model_sha256 != spec.sha256:
         raise TableError(

@@ -271,6 +271,20 @@ def test_a_channel_of_zeros_and_a_tensor_of_zeros_stay_zero(fragment, placed, ta
     assert not out.any()
 
 
+@pytest.mark.parametrize("opset", [11, 12])
+def test_older_operator_sets_are_raised_to_where_each_channel_may_have_a_scale(fragment, placed, table, opset):
+    body = """a = Conv(x, w1)  left, right = Split<axis = 1, split = [4, 4]>(a)  b = Concat<axis = 1>(right, left)
+              c = Conv(b, w2)  y = Softmax<axis = 1>(c)"""
+    model = fragment(body, opset=opset, w1=SQUARE, w2=SQUARE)
+    picture = np.random.default_rng(0).normal(0, 1, (1, 8, 16, 16)).astype(np.float32)
+
+    made = quantized(model, placed, table, amax=12.0)
+
+    assert [entry.version for entry in made.opset_import] == [13]
+    assert set(scales_of(made)) == {"x", "w1"}, "the second is the head"
+    np.testing.assert_allclose(ran(made, {"x": picture})[0], ran(model, {"x": picture})[0], atol=0.05)
+
+
 def test_a_range_beyond_what_a_scale_can_hold_is_refused(fragment, placed, table):
     model = fragment(CHAIN, w1=SQUARE, w2=SQUARE)
 

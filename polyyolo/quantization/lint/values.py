@@ -9,12 +9,11 @@ from polyyolo.quantization.insertion import channel_axis
 from polyyolo.quantization.lint.pairs import Pair, known, type_name, zero_point_of
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, title
+from polyyolo.quantization.opset import AXIS_OPSET
 from polyyolo.quantization.topology import is_weighted, weight_of
 
 INTEGER_OPERATORS = ("QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantize")
-# From this operator set on, QuantizeLinear has an axis.
-AXIS_OPSET = 13
-# From 19 on scales may be FP16; up to 22 a scale has the type of the values.
+# From this operator set on scales may be FP16; up to 22 a scale has the type of the values.
 HALF_OPSET = 19
 MIXED_OPSET = 23
 
