@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor, uses_external_data
 
@@ -12,11 +13,20 @@ from polyyolo.files import sha256_of
 from polyyolo.models.strangers import refuse_engine, refuse_text
 
 OLDEST_OPSET = 11
+PLAIN_CONSTANTS = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
+"""Attributes of Constant that hold numbers and no tensor, and the type that these have."""
 EXPORT_AGAIN = "export the model again, or copy the file again and compare its size with the original's"
 
 
 def load(path: Path) -> onnx.ModelProto:
     """Read a model with all of its weights, and have the ONNX checker look at it.
+
+    Plain numbers of Constant nodes become tensors: GraphSurgeon and onnxslim would take them for float64.
 
     Raises:
         ModelError: no such file, not an ONNX, cut off, damaged, weights missing, or an opset below 11.
@@ -39,6 +49,7 @@ def load(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is no valid ONNX: {_first_line(error)}", fix=EXPORT_AGAIN) from error
+    _make_tensors(model)
     return model
 
 
@@ -77,6 +88,17 @@ def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
         for tensor in (*graph.initializer, *constants):
             if uses_external_data(tensor):
                 yield tensor
+
+
+def _make_tensors(model: onnx.ModelProto) -> None:
+    """Write the plain numbers of Constant nodes as the tensors that ONNX says they are."""
+    nodes = (node for graph in graphs_of(model.graph) for node in graph.node if node.op_type == "Constant")
+    for node in nodes:
+        for plain in node.attribute:
+            if plain.name in PLAIN_CONSTANTS:
+                values = np.array(onnx.helper.get_attribute_value(plain), PLAIN_CONSTANTS[plain.name])
+                tensor = onnx.numpy_helper.from_array(values, node.output[0])
+                plain.CopyFrom(onnx.helper.make_attribute("value", tensor))
 
 
 def _parse(path: Path) -> onnx.ModelProto:

@@ -178,6 +178,33 @@ def test_quantize_nodes_anywhere_make_a_model_quantized(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("kind", "written", "value"),
+    [
+        ("float", "value_float = 0.1", np.float32(0.1)),
+        ("float[2]", "value_floats = [0.1, 2.0]", np.array([0.1, 2], np.float32)),
+        ("int64", "value_int = 3", np.int64(3)),
+        ("int64[2]", "value_ints = [1, 3]", np.array([1, 3])),
+    ],
+)
+def test_plain_numbers_of_constants_are_read_as_tensors_of_their_type_in_branches_too(tmp_path, kind, written, value):
+    branch = f"() => ({kind} z) {{ z = Constant<{written}>() }}"
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,8,8] images, bool c) => ({kind} y, {kind} k) {{
+        k = Constant<{written}>()
+        y = If (c) <then_branch = one {branch}, else_branch = two {branch}>
+        }}"""
+    )
+
+    *_, choice = nodes = load(saved(model, tmp_path)).graph.node
+    constants = [nodes[0], *(attribute.g.node[0] for attribute in choice.attribute)]
+
+    for constant in constants:
+        found = onnx.numpy_helper.to_array(onnx.helper.get_node_attr_value(constant, "value"))
+        assert (found.dtype, found.shape) == (value.dtype, value.shape)
+        assert (found == value).all()
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "there is no graph in it"),
