@@ -50,13 +50,16 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
 
 
 def half_nodes(graph: gs.Graph, image: str) -> list[gs.Node]:
-    """Find the nodes to lower: from the image to the head, and the Q/DQ pairs of their weights."""
+    """Find the nodes to lower: from the image to the head, and the Q/DQ pairs of their weights.
+
+    Nodes that hold graphs, as If does, stay in FP32, and so does all in there.
+    """
     decode = behind_head(graph, head_convs(graph))
     names = from_image(graph, image) - decode
     for node in reversed(graph.nodes):
         if node.op in QUANTIZING and any(identity(reader) in names for reader in node.outputs[0].outputs):
             names |= {identity(node)}
-    return [node for node in graph.nodes if identity(node) in names]
+    return [node for node in graph.nodes if identity(node) in names and not list(node.subgraphs())]
 
 
 def _lowers(node: gs.Node, index: int, tensor: gs.Tensor, produced: Mapping[int, gs.Variable]) -> bool:

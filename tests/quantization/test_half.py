@@ -213,6 +213,33 @@ def test_a_second_input_is_cast_where_it_meets_the_picture(fragment):
     assert ("weight", TensorProto.FLOAT16) in casts(made)
 
 
+MAP = "float[1,8,16,16]"
+IF = f"""m = ReduceMean<keepdims = 0>(a)  t = Less(m, zero)
+b = If (t) <then_branch = one () => ({MAP} p) {{ p = Identity(a) }},
+            else_branch = two () => ({MAP} q) {{ q = Mul(a, k) }}>"""
+LOOP = f"""b = Loop (n, , a) <body = step (int64 i, bool go, {MAP} h) => (bool on, {MAP} s) {{
+on = Identity(go)  s = Add(h, a) }}>"""
+
+
+@pytest.mark.parametrize("inner", [IF, LOOP])
+def test_branches_and_loops_stay_fp32_whatever_of_the_fp16_around_them_they_read(fragment, inner):
+    model = fragment(
+        f"a = Conv(x, w1)  {inner}  c = Conv(b, w2)  d = Conv(c, w3)  y = Relu(d)",
+        outputs=f"{MAP} y",
+        constants={"zero": np.float32(0), "k": np.float32(3), "n": np.int64(3)},
+        w1=SQUARE,
+        w2=SQUARE,
+        w3=SQUARE,
+    )
+    picture = np.random.default_rng(0).normal(0, 0.1, (1, 8, 16, 16)).astype(np.float32)
+
+    made = halved(model)
+
+    assert computed_in(made)["a"] == computed_in(made)["c"] == TensorProto.FLOAT16
+    assert casts(made) == [("x", 10), ("a", 1), ("b", 10), ("d", 1)]
+    np.testing.assert_allclose(ran(made, picture)[0], ran(model, picture)[0], rtol=0.01, atol=0.1)
+
+
 def test_a_graph_without_a_head_is_fp16_throughout(fragment):
     made = halved(fragment("a = Relu(x)  y = Sigmoid(a)"))
 
