@@ -13,6 +13,8 @@ from polyyolo.files import sha256_of
 from polyyolo.models.strangers import refuse_engine, refuse_text
 
 OLDEST_OPSET = 11
+SMALL_BYTES = 1024
+"""What onnx leaves inside a model, unless told otherwise, when it writes weights into another file."""
 PLAIN_CONSTANTS = {
     "value_float": np.float32,
     "value_floats": np.float32,
@@ -88,6 +90,15 @@ def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
         for tensor in (*graph.initializer, *constants):
             if uses_external_data(tensor):
                 yield tensor
+
+
+def small_outside(path: Path) -> bool:
+    """Whether tensors lie in another file that are so small that they may be shapes: exporters leave those inside.
+
+    Raises:
+        ModelError: the file is no ONNX.
+    """
+    return any((_bytes_of(tensor) or 0) < SMALL_BYTES for tensor in external_tensors(_parse(path)))
 
 
 def _make_tensors(model: onnx.ModelProto) -> None:

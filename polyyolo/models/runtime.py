@@ -9,6 +9,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it writes to the home fol
 import onnxruntime
 
 from polyyolo.errors import ModelError
+from polyyolo.models.reading import load, small_outside
 from polyyolo.models.rounding import rounding
 
 CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
@@ -60,11 +61,16 @@ def open_session(
 
 
 def _named(model: Path | bytes) -> str | bytes:
-    """Name a file as ONNX Runtime takes it; one whose name is no UTF-8 is read here."""
+    """Name a file as ONNX Runtime takes it.
+
+    One whose name is no UTF-8 is read here, and one whose shapes may lie in another file: to infer from those, ONNX
+    Runtime needs them inside.
+    """
     if isinstance(model, bytes):
         return model
     try:
         str(model).encode()
+        can_be_named = not small_outside(model)
     except UnicodeEncodeError:
-        return model.read_bytes()
-    return str(model)
+        can_be_named = False
+    return str(model) if can_be_named else bytes(load(model).SerializeToString())
