@@ -135,10 +135,10 @@ def decide(request: Request) -> Decisions:
     if request.method != thresholds.AUTO:
         thresholds.threshold(request.method)
     spec = read_spec(zoo.locate(request.model), head=request.head)
-    profile = profiles.load(request.profile, spec) if request.profile else profiles.default(spec)
     found = toolchain.find(request.toolchain)
     folder = request.output or Path("runs") / f"{Path(request.model).stem}-{request.precision.value}"
     premises.check(request, spec, folder, found)
+    profile = profiles.load(request.profile, spec) if request.profile else profiles.default(spec)
     baseline = baseline_in(request.baseline) if request.baseline else ()
     opt = profile.optimizations[0][spec.image].opt
     preprocessing = preprocessing_for(spec, (opt[2], opt[3]), **request.overrides)

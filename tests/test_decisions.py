@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from attrs import evolve
 
@@ -11,7 +12,7 @@ from polyyolo.decisions import decide
 from polyyolo.engines import toolchain
 from polyyolo.errors import InputError, LabelError, ModelError, PictureError, ProfileError, ToolchainError
 from polyyolo.models.half import Half
-from polyyolo.models.spec import read_spec
+from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of, quantize
 from polyyolo.records import CalibrationTable, Limits, Precision, Preprocessing, Request, Route, ToolchainKind
@@ -237,6 +238,20 @@ def test_a_build_that_cannot_be_is_refused_before_pictures_are_looked_at(asked, 
 
     with pytest.raises(kind):
         decide(evolve(asked, **change))
+
+
+def test_a_model_that_takes_more_than_a_picture_is_refused_with_what_it_takes(
+    asked, little_yolo, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("polyyolo.picture_sets.choose", lambda *_, **__: pytest.fail("pictures were chosen"))
+    model = load(little_yolo)
+    model.graph.input.append(onnx.helper.make_tensor_value_info("orig_shape", onnx.TensorProto.FLOAT, ["batch", 2]))
+    onnx.save(model, tmp_path / "two.onnx")
+
+    with pytest.raises(ModelError, match=r"takes more than a picture: orig_shape float32 \(batch, 2\)") as refused:
+        decide(evolve(asked, model=str(tmp_path / "two.onnx")))
+
+    assert "constant" in refused.value.fix
 
 
 def test_a_folder_of_text_files_holds_no_pictures(asked, tmp_path):

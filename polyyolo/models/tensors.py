@@ -31,7 +31,7 @@ def image_of(inputs: Iterable[TensorSpec]) -> TensorSpec:
     images = [tensor for tensor in inputs if _takes_pictures(tensor)]
     if len(images) == 1:
         return images[0]
-    listed = ", ".join(f"{tensor.name} {tensor.dtype} {_shape(tensor)}" for tensor in images or inputs) or "none at all"
+    listed = described(images or inputs) or "none at all"
     if images:
         raise ModelError(
             f"the model has {len(images)} inputs that take pictures: {listed}",
@@ -43,6 +43,11 @@ def image_of(inputs: Iterable[TensorSpec]) -> TensorSpec:
     )
 
 
+def described(tensors: Iterable[TensorSpec]) -> str:
+    """List name, type and shape of each, as in "images float32 (1, 3, height, width)"."""
+    return ", ".join(f"{tensor.name} {tensor.dtype} ({', '.join(map(str, tensor.dims))})" for tensor in tensors)
+
+
 def _takes_pictures(tensor: TensorSpec) -> bool:
     if len(tensor.dims) != 4 or tensor.dtype not in PICTURE_TYPES:
         return False
@@ -50,10 +55,6 @@ def _takes_pictures(tensor: TensorSpec) -> bool:
     return (isinstance(channels, str) or channels in (1, 3)) and all(
         isinstance(side, str) or side > 4 for side in sides
     )
-
-
-def _shape(tensor: TensorSpec) -> str:
-    return "(" + ", ".join(str(dim) for dim in tensor.dims) + ")"
 
 
 def _tensor(value: onnx.ValueInfoProto) -> TensorSpec:
