@@ -74,7 +74,7 @@ class Watched:
     def _again(self, batch: NDArray[np.generic]) -> Mapping[str, NDArray[np.floating]]:
         try:
             return self._refilled(batch)
-        except RuntimeError:  # a shape is not that of the memory; what else may be wrong is so without that memory, too
+        except RuntimeError:  # a tensor has not the shape of its memory; what else is wrong is wrong anew
             before, found = self._own.arrays, self._anew(batch)
             self._own.varying |= {name for name, array in found.items() if array.shape != before[name].shape}
             return found
