@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.engine import EXIT
 from polyyolo.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ PATH = click.Path(path_type=Path)
 @click.option("-o", "--output", type=PATH, help="write only the page, to this .html file  [all reports, into RUN]")
 @click.option("--json", "as_json", is_flag=True, help="print what was written as JSON")
 def report(run: Path, bundle: Path | None, output: Path | None, *, as_json: bool) -> None:
-    """Write report.html, report.md and the plots of RUN, the folder of an earlier run, again."""
+    """Write report.html, report.md and the plots of RUN, the folder of an earlier run, again.
+
+    With --from, a verdict of FAIL ends with exit code 1.
+    """
     started = time.perf_counter()
     with bars(quiet=as_json) as shown:
         record = _record(run, bundle)
@@ -33,6 +37,8 @@ def report(run: Path, bundle: Path | None, output: Path | None, *, as_json: bool
     else:
         click.echo(f"{record.verdict.outcome.value}  {record.source.path.name} as {record.precision.value}")
         click.echo("\n".join(f"{path}: {_size(path):,} bytes" for path in written))
+    if bundle is not None:
+        raise SystemExit(EXIT[record.verdict.outcome])
 
 
 def _record(run: Path, bundle: Path | None) -> "Run":

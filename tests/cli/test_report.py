@@ -8,7 +8,7 @@ from attrs import evolve
 
 from polyyolo import files, pipeline
 from polyyolo.bundling import returned
-from polyyolo.records import Request, Run
+from polyyolo.records import Check, Outcome, Request, Run, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,16 @@ def test_what_came_back_joins_the_record(polyyolo, run, tmp_path, monkeypatch):
     assert files.read_json(run / "report.json", Run).licence == "results joined"
     assert "results joined" in (run / "report.html").read_text("utf-8")
     assert out.splitlines()[1].startswith(str(run / "report.json"))
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(Outcome.PASS, 0), (Outcome.UNPROVEN, 0), (Outcome.FAIL, 1)])
+def test_what_came_back_decides_the_exit_code(polyyolo, run, monkeypatch, outcome, code):
+    verdict = Verdict((Check("speed", "at most 1 ms", "2 ms", outcome),))
+    monkeypatch.setattr(returned, "read_back", lambda *_: None)
+    monkeypatch.setattr(returned, "merged", lambda record, _: evolve(record, verdict=verdict))
+
+    assert [polyyolo("report", run, "--from", "bundle", *words)[0] for words in ((), ("--json",))] == [code, code]
+    assert polyyolo("report", run)[0] == 0, "it was written again, and nothing judged"
 
 
 def test_a_bundle_that_is_none_is_refused(polyyolo, run, tmp_path):
