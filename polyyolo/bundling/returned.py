@@ -12,6 +12,8 @@ from polyyolo.bundling.contents import ENGINE, ENGINES, LAYER_TIMES, LAYERS, MAN
 from polyyolo.bundling.forms import Form, Forms
 from polyyolo.bundling.generations import plan_for
 from polyyolo.bundling.notes import BuildNotes, read_build, read_notes
+from polyyolo.calibration.cache_manifest import float_layers_of
+from polyyolo.decisions import CACHE
 from polyyolo.engine_layers.findings import findings
 from polyyolo.engine_layers.reading import read_layers, read_profile
 from polyyolo.engines.failures import TAIL_LINES, fix_for
@@ -36,6 +38,7 @@ from polyyolo.records import (
 from polyyolo.reports.verdict import BUILT, judge_measured
 
 BUILD_NOTES, FAILED, BUILD_LOG = "build.txt", "failed.txt", "build.log"
+MEASURE, AGAIN = "run bench.sh there after build.sh", "run build.sh there again, then bench.sh"
 NO_PICTURES = Absent("no pictures were packed")
 
 
@@ -69,6 +72,7 @@ def read_back(folder: Path, run: Run) -> Returned:
     """
     bundle = _bundle(folder, run)
     notes = _notes(folder)
+    _doubt(folder, notes)
     engine = _engine(folder, bundle, notes)
     return Returned(
         engine=engine,
@@ -79,12 +83,13 @@ def read_back(folder: Path, run: Run) -> Returned:
 
 
 def merged(run: Run, back: Returned) -> Run:
-    """Put what came back into the run's record; what was measured of another engine stays beside it."""
+    """Put what came back into the run's record: by its route, and beside what was measured of another engine."""
     others = [each for each in run.benchmarks if (each.sha256, each.shapes) != _key(back.benchmark)]
     limits = run.request.limits if run.request else Limits()
     checks = {check.name: check for check in (*run.verdict.checks, *_checks(back, run, limits))}
     return evolve(
         run,
+        route=back.engine.plan.route,
         plan=back.engine.plan,
         engine=back.engine,
         benchmarks=(*others, back.benchmark),
@@ -137,11 +142,34 @@ def _notes(folder: Path) -> BuildNotes:
     )
 
 
+def _doubt(folder: Path, measured: BuildNotes) -> None:
+    """Warn where ``build.sh`` ran again since: what was measured is the engine of before."""
+    engine, noted = folder / ENGINE, folder / RESULTS / BUILD_NOTES
+    built, failed = folder / ENGINES / BUILD_NOTES, folder / ENGINES / FAILED
+    if failed.is_file():
+        reason = _reason(read_notes(failed))
+        progress.warn(f"a build failed there after the engine was measured: {reason}", AGAIN)
+    if built.is_file() and read_notes(built) != read_notes(noted):
+        now, before = _told(read_notes(built)), _told(read_notes(noted))
+        progress.warn(f"{built} is of another engine ({now}) than the one that was measured ({before})", MEASURE)
+    elif engine.is_file() and measured.sha256 and sha256_of(engine) != measured.sha256:
+        progress.warn(f"{engine} is not the engine that was measured", MEASURE)
+
+
+def _told(notes: Mapping[str, str]) -> str:
+    """Name an engine by its notes, whatever of them is there."""
+    return f"route {notes.get('route', '?')}, sha256 {notes.get('sha256', '')[:12] or '?'}"
+
+
+def _reason(notes: Mapping[str, str]) -> str:
+    return notes.get("message", "no reason was noted")
+
+
 def _failed(folder: Path, notes: Mapping[str, str]) -> ToolFailed:
     log, status = folder / ENGINES / BUILD_LOG, notes.get("status", "")
     tail = _tail(log)
     return ToolFailed(
-        f"the build failed on the other machine: {notes.get('message', 'no reason was noted')}",
+        f"the build failed on the other machine: {_reason(notes)}",
         fix=fix_for(tuple(tail.splitlines())),
         status=int(status) if status.isdigit() else 1,
         tail=tail,
@@ -158,14 +186,15 @@ def _tail(log: Path) -> str:
 def _engine(folder: Path, bundle: Bundle, notes: BuildNotes) -> Engine:
     path = folder / ENGINE
     plan = plan_for(_forms(folder, bundle), bundle.profile, notes.route, named(notes.release), ENGINE)
-    if path.is_file() and notes.sha256 and sha256_of(path) != notes.sha256:
-        progress.warn(f"{path} is not the engine that was measured", "run bench.sh there after build.sh")
     return Engine(path, notes.sha256, notes.size_bytes, notes.seconds, plan)
 
 
 def _forms(folder: Path, bundle: Bundle) -> Forms:
     weak, strong = (_form(folder, name) for name in (bundle.weak, bundle.strong))
-    return Forms(weak, strong, _form(folder, bundle.plain) if bundle.plain else None)
+    if not bundle.plain:
+        return Forms(weak, strong)
+    cache = folder / MODELS / CACHE
+    return Forms(weak, strong, _form(folder, bundle.plain), cache, float_layers_of(cache))
 
 
 def _form(folder: Path, name: str) -> Form:

@@ -13,22 +13,30 @@ from attrs import evolve
 from polyyolo import files, progress
 from polyyolo.bundling.returned import merged, read_back
 from polyyolo.errors import InputError, ToolFailed
-from polyyolo.records import HeadKind, Limits, Outcome, Run
+from polyyolo.records import HeadKind, Limits, Outcome, Route, Run
+
+
+def made_there(bundle, folder, version, *route):
+    """Build and measure a copy of a bundle with a trtexec of some release."""
+    shutil.copytree(bundle, folder)
+    fake = Path(__file__).resolve().parent.parent / "fakes" / "trtexec.py"
+    trtexec = folder.parent / "trtexec"
+    trtexec.write_text(f"#!/bin/sh\nFAKE_TRTEXEC_VERSION={version} exec '{sys.executable}' '{fake}' \"$@\"\n")
+    trtexec.chmod(0o755)
+    for script in (("build.sh", *route), ("bench.sh",)):
+        subprocess.run(
+            ["sh", folder / script[0], *script[1:]],
+            env={"TRTEXEC": str(trtexec), "PATH": "/usr/bin:/bin"},
+            check=True,
+            timeout=60,
+        )
+    return folder
 
 
 @pytest.fixture(scope="module")
 def measured(bundle, tmp_path_factory):
     """A bundle that was built and measured with trtexec 11.1, once."""
-    folder = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("there") / "bundle"))
-    fake = Path(__file__).resolve().parent.parent / "fakes" / "trtexec.py"
-    trtexec = folder.parent / "trtexec"
-    trtexec.write_text(f"#!/bin/sh\nFAKE_TRTEXEC_VERSION=11.1 exec '{sys.executable}' '{fake}' \"$@\"\n")
-    trtexec.chmod(0o755)
-    for script in ("build.sh", "bench.sh"):
-        subprocess.run(
-            ["sh", folder / script], env={"TRTEXEC": str(trtexec), "PATH": "/usr/bin:/bin"}, check=True, timeout=60
-        )
-    return folder
+    return made_there(bundle, tmp_path_factory.mktemp("there") / "bundle", "11.1")
 
 
 @pytest.fixture
@@ -72,6 +80,16 @@ def test_the_engine_has_the_plan_that_it_was_built_by(measured, packed_run):
         "--onnx=models/model.fp16.onnx",
         "--saveEngine=engine/model.plan",
     )
+
+
+def test_an_engine_by_a_calibration_cache_has_the_plan_and_the_route_that_it_was_built_by(bundle, packed_run, tmp_path):
+    folder = made_there(bundle, tmp_path / "bundle", "8.6.1", "calibrated")
+    run = merged(packed_run, read_back(folder, packed_run))
+    ran = (folder / "engine" / "build.log").read_text().splitlines()[0].replace("/.model.plan", "/model.plan").split()
+
+    assert (packed_run.route, run.route) == (Route.QDQ, Route.CALIBRATED)
+    assert run.plan.command.argv[1:] == tuple(ran[2:])
+    assert "--precisionConstraints=obey" in ran
 
 
 def test_layers_come_with_their_times(measured, packed_run):
@@ -267,6 +285,33 @@ def test_an_engine_that_was_built_again_after_it_was_measured_is_warned_of(there
         read_back(there, packed_run)
 
     assert told.warnings[0].message.endswith("is not the engine that was measured")
+
+
+@pytest.mark.parametrize("engine_came_too", [True, False])
+def test_an_engine_whose_notes_are_not_of_the_one_that_was_measured_is_warned_of(there, packed_run, engine_came_too):
+    notes = (there / "results" / "build.txt").read_text()
+    (there / "engine" / "build.txt").write_text(notes.replace("sha256=", "sha256=beef").replace("qdq", "calibrated"))
+    if not engine_came_too:
+        (there / "engine" / "model.plan").unlink()
+    with progress.recording() as told:
+        back = read_back(there, packed_run)
+
+    digest = back.engine.sha256
+    [warning] = told.warnings
+    assert warning.message == (
+        f"{there}/engine/build.txt is of another engine (route calibrated, sha256 beef{digest[:8]}) than the one that "
+        f"was measured (route qdq, sha256 {digest[:12]})"
+    )
+
+
+def test_a_build_that_failed_after_the_engine_was_measured_is_warned_of(there, packed_run):
+    (there / "engine" / "failed.txt").write_text("status=1\nmessage=trtexec ended with status 1\n")
+    with progress.recording() as told:
+        read_back(there, packed_run)
+
+    [warning] = told.warnings
+    assert warning.message == "a build failed there after the engine was measured: trtexec ended with status 1"
+    assert warning.fix == "run build.sh there again, then bench.sh"
 
 
 def test_results_without_the_engine_itself_suffice(there, packed_run):
