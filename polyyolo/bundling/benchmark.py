@@ -1,6 +1,6 @@
 """The speed of an engine on another machine, from what ``bench.sh`` left."""
 
-import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,10 +57,15 @@ def _conditions(path: Path) -> Mapping[str, float]:
     """Sum up what nvidia-smi told meanwhile; nothing without it."""
     if not path.is_file():
         return {}
-    rows = list(csv.reader(path.read_text(encoding="utf-8", errors="replace").splitlines()))
-    whole = [dict(zip(CONDITIONS, row, strict=True)) for row in rows if len(row) == len(CONDITIONS)]
-    return summed_up([{name: float(text) for name, text in row.items() if _is_number(text)} for row in whole])
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    whole = [zip(CONDITIONS, map(_number, row), strict=True) for row in rows if len(row) == len(CONDITIONS)]
+    return summed_up([{name: number for name, number in row if number is not None} for row in whole])
 
 
-def _is_number(text: str) -> bool:
-    return text.strip().replace(".", "", 1).isdigit()
+def _number(text: str) -> float | None:
+    """Read a number; None for "[N/A]" and the like."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

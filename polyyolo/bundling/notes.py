@@ -1,5 +1,6 @@
 """What the shell scripts write down: a name and a value in each line."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from polyyolo.engines.versions import number_in_banner
 from polyyolo.errors import InputError
 from polyyolo.records import Route
 
+LARGEST = 2**63 - 1
+"""Bytes of a file, at most: that is what file systems count in."""
 AGAIN = "copy the folder back again, whole, or run build.sh and bench.sh there again"
 
 
@@ -57,6 +60,8 @@ def read_build(path: Path) -> BuildNotes:
         route, seconds, size = Route(notes["route"]), float(notes["seconds"]), int(notes["bytes"])
     except ValueError as error:
         raise InputError(f"{path} cannot be understood: {error}", fix=AGAIN) from error
-    if not release:
-        raise InputError(f"{path} cannot be understood: number={notes['number']}", fix=AGAIN)
+    odd = {"number": not release, "seconds": not math.isfinite(seconds), "bytes": not 0 < size <= LARGEST}
+    if any(odd.values()):
+        told = ", ".join(f"{name}={notes[name]}" for name in odd if odd[name])
+        raise InputError(f"{path} cannot be understood: {told}", fix=AGAIN)
     return BuildNotes(release, route, seconds, size, notes["sha256"])

@@ -39,6 +39,7 @@ from polyyolo.reports.verdict import BUILT, judge_measured
 
 BUILD_NOTES, FAILED, BUILD_LOG = "build.txt", "failed.txt", "build.log"
 MEASURE, AGAIN = "run bench.sh there after build.sh", "run build.sh there again, then bench.sh"
+PICTURE_AXES = 4
 NO_PICTURES = Absent("no pictures were packed")
 
 
@@ -108,6 +109,12 @@ def _bundle(folder: Path, run: Run) -> Bundle:
             f"{folder} is no bundle: it holds no {MANIFEST}", fix="name the folder that polyyolo bundle made"
         )
     bundle = read_json(folder / MANIFEST, Bundle)
+    shape = bundle.shapes.get(bundle.image, ())
+    if len(shape) != PICTURE_AXES or min(shape) < 1:
+        raise InputError(
+            f"{folder / MANIFEST} has no shape (N, C, H, W) of the input {bundle.image!r}: {dict(bundle.shapes)}",
+            fix="copy the folder back again, whole",
+        )
     if bundle.model_sha256 != run.source.sha256:
         raise InputError(
             f"{folder} is a bundle of {bundle.model} ({bundle.model_sha256[:12]}), the run in {run.folder} is of "
@@ -166,15 +173,22 @@ def _reason(notes: Mapping[str, str]) -> str:
 
 
 def _failed(folder: Path, notes: Mapping[str, str]) -> ToolFailed:
-    log, status = folder / ENGINES / BUILD_LOG, notes.get("status", "")
+    log = folder / ENGINES / BUILD_LOG
     tail = _tail(log)
     return ToolFailed(
         f"the build failed on the other machine: {_reason(notes)}",
         fix=fix_for(tuple(tail.splitlines())),
-        status=int(status) if status.isdigit() else 1,
+        status=_status(notes),
         tail=tail,
         log_path=log,
     )
+
+
+def _status(notes: Mapping[str, str]) -> int:
+    try:
+        return int(notes.get("status", ""))
+    except ValueError:
+        return 1
 
 
 def _tail(log: Path) -> str:

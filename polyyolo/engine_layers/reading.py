@@ -88,10 +88,10 @@ def _entries(text: str) -> Sequence[Mapping[str, Any]] | None:
 
 
 def _timed(entry: Mapping[str, Any]) -> tuple[str, float | None]:
-    told = entry.get("medianMs") or entry.get("averageMs")
+    told = next((entry[key] for key in ("medianMs", "averageMs") if entry.get(key) is not None), math.nan)
     try:
-        time = float(told) if told is not None else math.nan
-    except (TypeError, ValueError):
+        time = float(told)
+    except (OverflowError, TypeError, ValueError):
         time = math.nan
     return str(entry.get("name", "")), time if math.isfinite(time) else None
 

@@ -32,11 +32,14 @@ def read_outputs(text: str) -> dict[str, Array]:
         Output name -> float32.
 
     Raises:
-        ValueError: it is no JSON, or holds more or fewer values than its dimensions say.
+        ValueError: it is no JSON, holds what is no float, or more or fewer values than its dimensions say.
         LookupError: an output lacks one of the three.
     """
-    entries = json.loads(BARE.sub(lambda found: WORDS.get(found[0], "NaN"), text))
-    return {entry["name"]: _array(entry) for entry in entries}
+    try:
+        entries = json.loads(BARE.sub(lambda found: WORDS.get(found[0], "NaN"), text))
+        return {entry["name"]: _array(entry) for entry in entries}
+    except (OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _array(entry: Mapping[str, object]) -> Array:

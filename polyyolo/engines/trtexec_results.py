@@ -55,15 +55,17 @@ def read_times(path: Path) -> Times:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         columns = {
-            key: np.array([entry[key] for entry in entries], np.float64)
+            key: np.array([float(entry[key]) for entry in entries])
             for key in ("computeMs", "latencyMs", "startH2dMs", "endD2hMs")
         }
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"cannot read the times in {path}: {error}", fix="measure again") from error
     compute = columns["computeMs"]
     if not (compute.size and np.isfinite(list(columns.values())).all() and (compute > 0).all()):
         raise InputError(f"the times in {path} are none of queries that ran", fix="measure again")
     span = float(columns["endD2hMs"].max() - columns["startH2dMs"].min())
+    if span <= 0:
+        raise InputError(f"the queries in {path} take {span:g} ms from first to last", fix="measure again")
     return Times(compute, columns["latencyMs"], span)
 
 

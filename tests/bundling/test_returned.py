@@ -45,6 +45,10 @@ def there(measured, tmp_path):
     return Path(shutil.copytree(measured, tmp_path / "there"))
 
 
+HUGE = "1" + 400 * "0"
+"""An integer that no float can hold."""
+
+
 def checks_of(run):
     return {check.name: check for check in run.verdict.checks}
 
@@ -196,6 +200,15 @@ def test_clocks_and_power_are_taken_where_nvidia_smi_told_them(there, packed_run
     }
 
 
+@pytest.mark.parametrize(
+    "line", ["\u00b2, \u00b2, \u00b2, \u00b2", '"1980, 3201, 512.5, ' + "4" * 200_000, "nan, inf, , \0"]
+)
+def test_readings_that_are_no_numbers_are_left_out(there, packed_run, line):
+    (there / "results" / "gpu.csv").write_text(f"{line}\n1755, 3201, 498.5, 44\n")
+
+    assert read_back(there, packed_run).benchmark.conditions["sm_clock_mhz"] == 1755.0
+
+
 def test_layers_that_cannot_be_read_cost_the_layers_only(there, packed_run):
     (there / "results" / "layers.json").write_text('{"Layers": ["stem", "head"]}')
     with progress.recording() as told:
@@ -240,28 +253,39 @@ def test_results_from_before_the_run_was_made_again_are_refused(measured, packed
         read_back(measured, evolve(packed_run, folder=again))
 
 
-def test_a_build_that_failed_there_is_told_with_its_last_lines(bundle, packed_run, tmp_path):
+@pytest.mark.parametrize(("noted", "status"), [("1", 1), ("137", 137), ("\u00b2", 1), ("", 1), ("9" * 5000, 1)])
+def test_a_build_that_failed_there_is_told_with_its_last_lines(bundle, packed_run, tmp_path, *, noted, status):
     folder = Path(shutil.copytree(bundle, tmp_path / "failed"))
     (folder / "engine").mkdir()
     (folder / "engine" / "build.log").write_text("[E] OutOfMemory\n&&&& FAILED\n")
     (folder / "engine" / "failed.txt").write_text(
-        "number=101600\nroute=qdq\nstatus=1\nmessage=trtexec ended with status 1\n"
+        f"number=101600\nroute=qdq\nstatus={noted}\nmessage=trtexec ended with status 1\n"
     )
     with pytest.raises(ToolFailed) as error:
         read_back(folder, packed_run)
 
     assert error.value.message == "the build failed on the other machine: trtexec ended with status 1"
-    assert (error.value.status, error.value.tail) == (1, "[E] OutOfMemory\n&&&& FAILED")
+    assert (error.value.status, error.value.tail) == (status, "[E] OutOfMemory\n&&&& FAILED")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("results/times.json", "[", "cannot read the times in"),
+        ("results/times.json", '[{"computeMs": 1, "latencyMs": 1, "startH2dMs": 0, "endD2hMs": 0}]', "take 0 ms from"),
         ("results/speed.log", None, "cannot read .*speed.log"),
         ("results/build.txt", "number=110100\n", "does not tell route, seconds, bytes, sha256"),
         ("results/build.txt", "number=x\nroute=qdq\nseconds=1\nbytes=1\nsha256=\n", "number=x"),
+        ("results/build.txt", "number=8600\nroute=qdq\nseconds=nan\nbytes=1\nsha256=\n", "understood: seconds=nan"),
+        ("results/build.txt", "number=8600\nroute=qdq\nseconds=inf\nbytes=1\nsha256=\n", "understood: seconds=inf"),
+        ("results/build.txt", f"number=8600\nroute=qdq\nseconds=1\nbytes={HUGE}\nsha256=\n", "understood: bytes=10"),
         ("results/outputs/00.json", "[{", "cannot read .*00.json"),
+        ("results/outputs/00.json", "[" * 100_000, "cannot read .*00.json"),
+        (
+            "results/outputs/00.json",
+            f'[{{"name": "output0", "dimensions": "1", "values": [{HUGE}]}}]',
+            "cannot read .*00.json: int too large",
+        ),
         ("results/outputs/01.json", None, "cannot read .*01.json"),
         ("results/outputs/00.json", "[]", "has nothing for output output0"),
         ("reference/00.output0.bin", "", "cannot read .*00.output0.bin"),
@@ -285,6 +309,15 @@ def test_an_engine_that_was_built_again_after_it_was_measured_is_warned_of(there
         read_back(there, packed_run)
 
     assert told.warnings[0].message.endswith("is not the engine that was measured")
+
+
+@pytest.mark.parametrize("shapes", [{}, {"images": []}, {"images": [0, 3, 64, 64]}, {"mask": [4, 3, 64, 64]}])
+def test_a_bundle_that_does_not_tell_the_shape_of_its_pictures_is_refused(there, packed_run, shapes):
+    told = json.loads((there / "bundle.json").read_text())
+    (there / "bundle.json").write_text(json.dumps({**told, "shapes": shapes}))
+
+    with pytest.raises(InputError, match=r"bundle\.json has no shape \(N, C, H, W\) of the input 'images'"):
+        read_back(there, packed_run)
 
 
 @pytest.mark.parametrize("engine_came_too", [True, False])

@@ -50,6 +50,21 @@ def test_a_profile_with_quotes_in_names_and_no_number_is_read_line_by_line(tmp_p
     assert read_profile(path) == {'a "quoted" one': 1.25, "b": None, "old": 0.5}
 
 
+def test_a_median_of_nothing_is_a_time_and_a_number_beyond_all_floats_is_none(tmp_path):
+    path = tmp_path / "profile.json"
+    path.write_text(
+        json.dumps(
+            [
+                {"name": "idle", "averageMs": 0.5, "medianMs": 0},
+                {"name": "huge", "averageMs": 10**400},
+                {"name": "untold", "averageMs": None},
+            ]
+        )
+    )
+
+    assert read_profile(path) == {"idle": 0.0, "huge": None, "untold": None}
+
+
 @pytest.mark.parametrize(
     ("text", "told", "fix"),
     [

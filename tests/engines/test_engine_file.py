@@ -77,6 +77,13 @@ def test_ultralytics_metadata_is_read_and_stripped(written, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bare.plan", "model.engine"]
 
 
+def test_metadata_with_a_number_that_json_has_not_has_nothing_there(written):
+    """Ultralytics writes with Python, which spells them NaN and Infinity."""
+    found = read_engine_file(written(ultralytics(plan(), {"stride": float("nan"), "args": {"conf": float("-inf")}})))
+
+    assert found.metadata == {"stride": None, "args": {"conf": None}}
+
+
 def test_stripping_refuses_to_overwrite_its_own_engine_and_a_folder(written, tmp_path):
     found = read_engine_file(written(ultralytics(plan())))
 

@@ -1,6 +1,9 @@
 """What trtexec exports, read back."""
 
+import json
+
 import numpy as np
+import pytest
 
 from polyyolo.engines.trtexec_outputs import read_bytes, read_outputs
 
@@ -15,6 +18,14 @@ def test_what_c_prints_for_no_number_is_read_as_that():
     np.testing.assert_array_equal(
         outputs["nan, inf"], np.array([[np.nan, np.nan, np.inf], [-np.inf, 1e-05, 7]], np.float32)
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, json.dumps([{"name": "a", "dimensions": "1", "values": [10**400]}])], ids=["deep", "huge"]
+)
+def test_values_that_no_array_can_hold_are_refused(text):
+    with pytest.raises(ValueError, match=r"recursion|too large"):
+        read_outputs(text)
 
 
 def test_bytes_are_read_as_the_log_names_them_in_both_spellings_of_types(tmp_path):

@@ -114,6 +114,8 @@ ENTRY = {"computeMs": 0.5, "latencyMs": 0.8, "startH2dMs": 200.0, "endD2hMs": 20
         json.dumps([{**ENTRY, "computeMs": "fast"}]),
         json.dumps([{**ENTRY, "computeMs": float("nan")}]),
         json.dumps([{**ENTRY, "computeMs": 0}]),
+        json.dumps([{**ENTRY, "computeMs": 10**400}]),
+        json.dumps([{**ENTRY, "computeMs": [0.5, 0.5]}]),
         json.dumps([ENTRY, 3]),
         "[" * 100_000,
     ],
@@ -123,6 +125,15 @@ def test_times_that_are_none_are_refused(tmp_path, text):
     path.write_text(text)
 
     with pytest.raises(InputError, match=r"the times in .*times\.json"):
+        read_times(path)
+
+
+@pytest.mark.parametrize("end", [ENTRY["startH2dMs"], 0.0])
+def test_queries_that_take_no_time_together_are_refused(tmp_path, end):
+    path = tmp_path / "times.json"
+    path.write_text(json.dumps([{**ENTRY, "endD2hMs": end}]))
+
+    with pytest.raises(InputError, match=r"the queries in .*times\.json take -?\d+ ms from first to last"):
         read_times(path)
 
 
