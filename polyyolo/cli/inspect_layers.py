@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from polyyolo.cli.console import print_json
+from polyyolo.cli.console import print_json, printable
 from polyyolo.cli.inspect_layers_engine import Asked, is_engine, show
 from polyyolo.errors import InputError
 from polyyolo.records import Layer, ModelSpec, Precision
@@ -102,15 +102,15 @@ def _refuse_size(spec: ModelSpec, size: tuple[int, int] | None) -> None:
 
 def _print(listed: "tuple[Layer, ...] | list[Layer]", share: float, total: int) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("layer", "op", "precision", "MMACs", "share", "stays in float because")
     styles = {Precision.INT8: "green", Precision.FP16: "yellow", Precision.FP32: "red"}
     for layer in listed:
         table.add_row(
-            escape(layer.name),
-            layer.kind,
+            Text(printable(layer.name)),
+            Text(printable(layer.kind)),
             f"[{styles[layer.precision]}]{layer.precision.value}[/]",
             f"{layer.macs / 1e6:.1f}",
             f"{layer.macs / total:.1%}" if total else "",

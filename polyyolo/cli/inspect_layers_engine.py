@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
-from polyyolo.cli.console import print_json
+from polyyolo.cli.console import print_json, printable
 from polyyolo.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _print(found: "Findings", compared: "tuple[Change, ...] | None", *, every: b
 
     console = Console()
     console.print(_table(found, every=every) if compared is None else _changes_table(compared))
-    click.echo("\n".join(_summary(found)))
+    click.echo(printable("\n".join(_summary(found))))
     if compared:
         extra = [change.extra_ms for change in compared if change.extra_ms is not None]
         told = f"; together the second takes {1000 * sum(extra):+.1f} us" if extra else ""
@@ -108,15 +108,15 @@ def _print(found: "Findings", compared: "tuple[Change, ...] | None", *, every: b
 
 
 def _table(found: "Findings", *, every: bool) -> Any:  # noqa: ANN401 - rich is imported when it is used
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("layer", "kind", "in", "out", "us", "share", "in float because")
     for layer in found.layers if every else found.busy:
         style = STYLES.get(layer.precision, "default")
         table.add_row(
-            escape(_short(layer)),
-            layer.kind,
+            Text(printable(_short(layer))),
+            Text(printable(layer.kind)),
             ", ".join(dict.fromkeys(layer.inputs)),
             f"[{style}]{', '.join(dict.fromkeys(layer.outputs))}[/]",
             "" if layer.time_ms is None else f"{1000 * layer.time_ms:.1f}",
@@ -136,8 +136,8 @@ def _short(layer: "EngineLayer") -> str:
 
 
 def _changes_table(compared: "tuple[Change, ...]") -> Any:  # noqa: ANN401 - as above
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("part", "first", "second", "us", "extra us", "of it moves")
     timed = any(change.extra_ms is not None for change in compared)
@@ -145,7 +145,7 @@ def _changes_table(compared: "tuple[Change, ...]") -> Any:  # noqa: ANN401 - as 
     for change in [each for each in shown if timed or each.is_other][:MOST_CHANGES]:
         sides = (change.first, change.second)
         table.add_row(
-            escape(change.part),
+            Text(printable(change.part)),
             *("; ".join(side.types) for side in sides),
             " / ".join(_microseconds(side.time_ms) for side in sides),
             "" if change.extra_ms is None else f"{1000 * change.extra_ms:+.1f}",

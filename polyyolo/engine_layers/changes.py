@@ -114,7 +114,9 @@ def _nodes(layer: Exported) -> tuple[str, ...]:
     """Give the nodes that both engines may have: not those that only quantize."""
     if layer.role is not Role.COMPUTES:
         return ()
-    return tuple(node for node in layer.nodes if not any(step in node for step in STEPS)) or layer.nodes
+    return (
+        tuple(node for node in layer.nodes if not any(step in node for step in STEPS)) or layer.nodes or (layer.name,)
+    )
 
 
 def _owners(layers: Sequence[Exported]) -> Iterator[tuple[int, tuple[str, ...]]]:

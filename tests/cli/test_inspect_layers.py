@@ -91,6 +91,16 @@ def test_names_in_brackets_are_shown_whole(told, little_yolo, tmp_path):
     assert "(Unnamed Layer* 4) [red]" in rows(told(tmp_path / "named.onnx")[1])
 
 
+def test_an_operator_in_brackets_is_shown_as_it_is(told, little_yolo, tmp_path):
+    model = onnx.load(little_yolo)
+    gate = next(node for node in model.graph.node if node.op_type == "Sigmoid")
+    gate.op_type, gate.domain = "[/red]", "mine"
+    model.opset_import.append(onnx.helper.make_opsetid("mine", 1))
+    onnx.save(model, tmp_path / "own.onnx")
+
+    assert rows(told(tmp_path / "own.onnx", "--all")[1])["stem_gate"][1] == "[/red]"
+
+
 def test_no_such_model_exits_2(told):
     code, out, err = told("none.onnx")
 

@@ -49,6 +49,38 @@ def test_a_real_export_is_a_table_with_times_and_its_sum(told, files):
     ]
 
 
+@pytest.fixture
+def odd(tmp_path):
+    """Write an export of one layer, which reads a and writes b."""
+
+    def write(**layer):
+        path = tmp_path / "layers.json"
+        entry = {"LayerType": "Convolution", "Inputs": [{"Name": "a"}], "Outputs": [{"Name": "b"}], **layer}
+        path.write_text(json.dumps({"Layers": [entry]}))
+        return path
+
+    return write
+
+
+def test_words_of_an_export_are_shown_as_they_are_whatever_they_mean_to_a_terminal(told, odd):
+    path = odd(Name="\ud800x[/bold]\x1b[2J", LayerType="[/red]\ud800")
+
+    code, out, _ = told(path)
+    compared, _, err = told(path, "--against", path)
+
+    assert (code, compared, err) == (0, 0, "")
+    assert "?x[/bold]?[2J" in out
+    assert "[/red]?" in out
+
+
+def test_a_layer_without_a_name_is_compared_too(told, odd):
+    path = odd(Name="")
+
+    code, out, _ = told(path, "--against", path)
+
+    assert (code, out.splitlines()[-1]) == (0, "0 of 1 parts differ")
+
+
 def test_layers_without_time_are_listed_when_asked_for(told, files):
     layers, profile = files("s_qdq")
 
