@@ -10,6 +10,8 @@ from polyyolo.errors import InputError
 from polyyolo.files import real, replacing, scratch, sha256_of, writable, write_text
 
 SUFFIXES = (".tar.gz", ".tgz")
+OTHER_SUFFIXES = (".zip", ".7z", ".tar", ".gz", ".bz2", ".tbz2", ".xz", ".txz", ".zst")
+"""Of archives that are not written: a folder of such a name is hardly meant."""
 STAMP = 315532800
 """1980-01-01 in seconds: an archive must not tell when it was made, and tar calls 1970 implausible."""
 LEVEL = 6
@@ -23,11 +25,12 @@ def is_archive(output: Path) -> bool:
 
 
 def refuse_target(output: Path, run: Path) -> None:
-    """Refuse to write over something, or into the run.
+    """Refuse to write over something, into the run, or an archive of another kind or without a name.
 
     Raises:
         InputError: as above.
     """
+    _refuse_name(output)
     if real(run) in (real(output), *real(output).parents):
         raise InputError(
             f"{output} is inside the run's folder {run}, which holds a run and nothing else",
@@ -36,6 +39,20 @@ def refuse_target(output: Path, run: Path) -> None:
     empty = output.is_dir() and not is_archive(output) and not any(output.iterdir())
     if output.exists() and not empty:
         raise InputError(f"{output} exists already", fix="remove it, or choose another name with -o")
+
+
+def _refuse_name(output: Path) -> None:
+    better = output.parent / "bundle.tar.gz"
+    if is_archive(output) and not _top(output).strip("."):
+        raise InputError(
+            f"{output} has no name before its suffix, for the folder that it unpacks into",
+            fix=f"choose one: -o {better}",
+        )
+    if not is_archive(output) and output.name.lower().endswith(OTHER_SUFFIXES):
+        raise InputError(
+            f"{output} names an archive, but {output.suffix} is not written",
+            fix=f"choose a .tar.gz, as -o {better}, or another name for a folder",
+        )
 
 
 @contextmanager
@@ -75,9 +92,14 @@ def _place(folder: Path, output: Path) -> None:
     folder.replace(output)
 
 
+def _top(output: Path) -> str:
+    """Name the folder that an archive unpacks into."""
+    return output.name[: -len(next(suffix for suffix in SUFFIXES if output.name.lower().endswith(suffix)))]
+
+
 def _archive(folder: Path, output: Path) -> None:
     """Pack below a folder of the archive's own name, so that unpacking makes one folder."""
-    top = output.name[: -len(next(suffix for suffix in SUFFIXES if output.name.lower().endswith(suffix)))]
+    top = _top(output)
     with (
         replacing(output) as temporary,
         temporary.open("wb") as stream,

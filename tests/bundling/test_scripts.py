@@ -1,6 +1,7 @@
 """build.sh, bench.sh and check.sh on a machine with a POSIX shell and a trtexec of each generation."""
 
 import hashlib
+import os
 import re
 import shutil
 import signal
@@ -127,10 +128,27 @@ def test_without_trtexec_it_is_told_where_it_was_looked_for(box):
     assert "fix: set TRTEXEC to its path" in said.text
 
 
-def test_a_trtexec_that_is_no_program_is_refused(box, tmp_path):
-    said = box.run("build.sh", trtexec=tmp_path)
+def test_a_relative_trtexec_is_meant_where_the_script_was_started(box, fake_trtexec, shell):
+    relative = os.path.relpath(fake_trtexec("9.3"), "/")
 
-    assert (said.status, said.text.splitlines()[0]) == (3, f"error: TRTEXEC is {tmp_path}, which is no program")
+    for script in ("build.sh", "bench.sh"):
+        said = box.run(script, shell=shell, trtexec=f"./{relative}")
+        assert (said.status, said.text.splitlines()[0]) == (0, f"trtexec 9.3.0: //./{relative}"), said.text
+
+
+def test_a_trtexec_without_a_folder_is_looked_for_on_the_path(box, fake_trtexec, shell):
+    program = fake_trtexec("9.3")
+    told = box.run("build.sh", shell=shell, trtexec=program.name, PATH=f"{box.path}:{program.parent}").text
+
+    assert told.startswith(f"trtexec 9.3.0: {program}\n")
+
+
+@pytest.mark.parametrize(("given", "taken"), [("{here}", "{here}"), ("./none", "//./none"), ("none", "//none")])
+def test_a_trtexec_that_is_no_program_is_refused_with_where_it_was_looked_for(box, tmp_path, given, taken):
+    given, taken = (each.format(here=tmp_path) for each in (given, taken))
+    said = box.run("build.sh", trtexec=given)
+
+    assert (said.status, said.text.splitlines()[0]) == (3, f"error: TRTEXEC is {taken}, which is no program")
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,13 @@ unknown() { # ROUTE NUMBER
   refuse "there is no command for route $1 and trtexec v$2" "take one of these routes: $known_routes" 2
 }
 
-find_trtexec() { # sets trtexec
+find_trtexec() { # sets trtexec; what TRTEXEC says is meant where the script was started, in $OLDPWD
   if [ -n "${TRTEXEC:-}" ]; then
-    trtexec=$TRTEXEC
+    case $TRTEXEC in
+    /*) trtexec=$TRTEXEC ;;
+    */*) trtexec=$OLDPWD/$TRTEXEC ;;
+    *) trtexec=$(command -v "$TRTEXEC") || trtexec=$OLDPWD/$TRTEXEC ;;
+    esac
     [ -f "$trtexec" ] && [ -x "$trtexec" ] || refuse "TRTEXEC is $trtexec, which is no program" 'set TRTEXEC to the path of trtexec'
     return
   fi
