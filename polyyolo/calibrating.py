@@ -13,8 +13,8 @@ from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.sources import EXTENSIONS, is_array
 from polyyolo.quantization.cache_exchange import Header, export_cache
-from polyyolo.quantization.cache_tensors import to_measure, typed_graph
-from polyyolo.quantization.placement import FloatBudget
+from polyyolo.quantization.cache_tensors import float_layers, to_measure, typed_graph
+from polyyolo.quantization.placement import FloatBudget, Placement
 from polyyolo.quantization.quantize import placement_of
 from polyyolo.records import CalibrationSet, ModelSpec, Profile
 from polyyolo.verification.gauge import look_of
@@ -34,6 +34,16 @@ def holds_pictures(source: Path) -> bool:
     return source.suffix.lower() in LISTS and not _begins_as_cache(source)
 
 
+def kept_in_float(spec: ModelSpec, profile: Profile) -> tuple[str, ...]:
+    """Name the layers that a cache of ``write_cache`` keeps in float: the model and its size decide, no picture does.
+
+    Raises:
+        ModelError: nothing in the model could run in INT8.
+    """
+    opt = profile.optimizations[0][spec.image].opt
+    return float_layers(typed_graph(spec), _placement(spec, (opt[2], opt[3])))
+
+
 def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, cache: Path) -> CacheManifest:
     """Calibrate a model and write its cache, unless it is there already, of this model and these pictures.
 
@@ -51,13 +61,11 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
     opt = profile.optimizations[0][spec.image].opt
     size = (opt[2], opt[3])
     chosen = choose(source, preprocessing_for(spec, size), count=COUNT, batch=opt[0])
+    placement = _placement(spec, size)
     known = _still_valid(cache, spec, chosen, tensorrt)
-    if known:
+    if known and known.float_layers == float_layers(typed_graph(spec), placement):
         progress.note(f"{cache} was made of this model and these pictures: it is used as it is")
         return known
-    placement = placement_of(spec, size, FloatBudget(STEM))
-    if not placement.nodes:
-        raise ModelError(f"{spec.path} has nothing that could run in INT8", fix="build it with --precision fp16")
     pictures = chosen.batches * chosen.batch
     progress.note(
         f"calibrating with {pictures} pictures; polyyolo engine --route calibrated also finds what stays in float, "
@@ -73,6 +81,13 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
             look=look_of(spec.head),
         )
     return export_cache(table, spec, placement, cache, Header(tensorrt))
+
+
+def _placement(spec: ModelSpec, size: tuple[int, int]) -> Placement:
+    placement = placement_of(spec, size, FloatBudget(STEM))
+    if not placement.nodes:
+        raise ModelError(f"{spec.path} has nothing that could run in INT8", fix="build it with --precision fp16")
+    return placement
 
 
 def _still_valid(cache: Path, spec: ModelSpec, chosen: CalibrationSet, tensorrt: str) -> CacheManifest | None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from attrs import evolve
 
-from polyyolo.calibrating import holds_pictures, write_cache
-from polyyolo.calibration import cache_file
+from polyyolo.calibrating import holds_pictures, kept_in_float, write_cache
+from polyyolo.calibration import cache_file, cache_manifest
 from polyyolo.engines.profiles import default
 from polyyolo.errors import PictureError
 from polyyolo.models.spec import read_spec
@@ -68,6 +69,20 @@ def test_another_tensorrt_other_pictures_or_a_changed_cache_are_calibrated_again
     made(source, "10.3" if change == "tensorrt" else "8.6")
 
     assert cache.read_bytes() != before
+
+
+def test_a_cache_that_keeps_other_layers_in_float_is_made_again(made, little_pictures, tmp_path):
+    """What stays in float is planned before the cache is there."""
+    first = made(little_pictures)
+    cache_manifest.write(evolve(first, float_layers=()), tmp_path / "yolo.cache")
+
+    assert made(little_pictures) == first
+
+
+def test_what_a_cache_will_keep_in_float_is_known_before_it_is_made(made, little_yolo, little_pictures):
+    spec = read_spec(little_yolo)
+
+    assert kept_in_float(spec, default(spec)) == made(little_pictures).float_layers
 
 
 def test_pictures_are_told_from_caches(tmp_path, little_pictures):

@@ -31,9 +31,9 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
         refuse_same(output, *filter(None, (asked.spec.path, asked.options.calibration_cache)))
         asked = with_cache(asked, output)
         make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)  # it refuses what cannot be built
-        _calibrate(asked)
         asked = with_float_layers(asked)
         made = make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)
+        _calibrate(asked)
         engine = building.build(made, log)
         _keep(asked)
     if as_json:

@@ -183,17 +183,22 @@ def with_cache(asked: Asked, engine: Path) -> Asked:
 
 
 def with_float_layers(asked: Asked) -> Asked:
-    """Take from a calibration cache's manifest which layers stay in float; a cache without one tells of none.
+    """Tell which layers stay in float: those of the cache's manifest, or of the cache that pictures will make.
+
+    A cache without a manifest tells of none, and TensorRT's own calibrator keeps none.
 
     Raises:
         TableError: the manifest is damaged.
+        ModelError: nothing in the model could run in INT8.
     """
+    from polyyolo.calibrating import kept_in_float
     from polyyolo.calibration.cache_manifest import float_layers_of
 
     cache = asked.options.calibration_cache
     if cache is None or asked.calibration:
         return asked
-    return evolve(asked, options=evolve(asked.options, float_layers=float_layers_of(cache)))
+    layers = kept_in_float(asked.spec, asked.profile) if asked.pictures else float_layers_of(cache)
+    return evolve(asked, options=evolve(asked.options, float_layers=layers))
 
 
 def _model(build: dict[str, Any]) -> str:

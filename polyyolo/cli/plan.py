@@ -1,18 +1,23 @@
 """polyyolo plan: the exact commands, before anything runs."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from polyyolo.cli.build_options import Asked, build_options, read, with_cache, with_float_layers
+from polyyolo.cli.build_options import NAMES, Asked, build_options, read, with_cache, with_float_layers
 from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.familiar_options import PassingOn
 from polyyolo.errors import InputError, PolyYoloError
 
 if TYPE_CHECKING:
     from polyyolo.records import BuildPlan
+
+BUILD = frozenset(NAMES) - {"spelt_onnx"}
+"""Options that ``build`` has too, without the one that spells MODEL."""
 
 
 @click.command(cls=PassingOn)
@@ -30,12 +35,13 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
     with bars(quiet=True) as shown:
         asked = read(build, tensorrt)
     engine = output / f"{asked.spec.path.stem}.plan"
-    asked = with_float_layers(with_cache(asked, engine))
+    asked = with_cache(asked, engine)
     if asked.options.extra and not asked.options.program:
         raise InputError("words behind -- are for one program", fix="say which: --program trtexec or polygraphy")
-    plans, refused = _plans(asked, engine)
+    plans, refused = _plans(asked, engine)  # what cannot be built is refused before the model is looked into
     if not plans:
         raise next(iter(refused.values()))
+    plans, refused = _plans(with_float_layers(asked), engine)
     with bars(quiet=True) as doubts:
         _refuse_unfit_cache(asked)
     notes = [*shown.notes, *(f"{told['message']}: {told['fix']}" for told in doubts.warnings), *_first(asked, engine)]
@@ -50,8 +56,22 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
 def _first(asked: Asked, engine: Path) -> Iterator[str]:
     """Say what has to be done before the commands can run."""
     if asked.pictures and not asked.calibration:
-        command = f"polyyolo build {asked.spec.path} --calib {asked.pictures} -o {engine}"
-        yield f"{asked.options.calibration_cache} is made of {asked.pictures} by: {command}"
+        made_by = shlex.join(_build_line(asked, engine))
+        yield f"{asked.options.calibration_cache} is made of {asked.pictures} by: {made_by}"
+
+
+def _build_line(asked: Asked, engine: Path) -> Iterator[str]:
+    """Spell ``polyyolo build`` with what was asked for here."""
+    model = str(asked.spec.path)
+    yield from ("polyyolo", "build", f"./{model}" if model.startswith("-") else model)
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = str(option.name)
+        if name in BUILD and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            given = context.params[name]
+            for value in given if option.multiple else (given,):
+                yield option.opts[0] if value is True else f"{option.opts[0]}={value}"
+    yield from ("-o", str(engine), *(("--", *asked.options.extra) if asked.options.extra else ()))
 
 
 def _refuse_unfit_cache(asked: Asked) -> None:

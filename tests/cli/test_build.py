@@ -1,6 +1,8 @@
 """polyyolo build as trtexec's users would type it, against a trtexec that is played."""
 
 import json
+import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -117,6 +119,22 @@ def test_plan_tells_what_makes_the_cache_and_how_it_is_used(polyyolo, little_yol
     assert f"# little.plan.cache is made of {little_pictures} by: polyyolo build" in done.stdout
     assert "--calib=little.plan.cache" in next(line for line in lines if line.startswith("trtexec"))
     assert "--calibration-cache little.plan.cache" in next(line for line in lines if line.startswith("polygraphy"))
+
+
+def test_plan_prints_what_build_runs_with_pictures_and_the_line_that_runs_it(
+    polyyolo, little_dynamic, little_pictures, tmp_path
+):
+    model, engine = shutil.copy(little_dynamic, tmp_path / "my model.onnx"), tmp_path / "my model.plan"
+    asked = ("--calib", little_pictures, "--batch", "2", "--best", "--program", "trtexec")
+
+    planned = polyyolo("8.6.0", "plan", model, *asked, "-o", tmp_path, "--json", "--", "--noTF32")
+    told = json.loads(planned.stdout)
+    line = shlex.split(told["notes"][-1].partition(" by: ")[2])
+    built = polyyolo("8.6.0", *line[1 : line.index("--")], "--json", *line[line.index("--") :])
+
+    assert "--layerPrecisions=node_of_stem_conv:fp16" in told["commands"]["trtexec"]["argv"]
+    assert told["commands"]["trtexec"]["argv"] == json.loads(built.stdout)["argv"]
+    assert engine.is_file()
 
 
 def test_plan_wants_to_know_which_program_words_are_for(polyyolo, little_yolo):
