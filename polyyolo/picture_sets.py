@@ -76,17 +76,36 @@ def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
 
 
 def was_held_out(calibration: CalibrationSet | None, compared_on: Sequence[Path]) -> bool:
-    """Whether no picture that models are compared on was calibrated with, by name and size."""
+    """Whether no picture that models are compared on was calibrated with, by name and size.
+
+    Of pictures that were calibrated with and cannot be looked at any more, the name alone is known: one of the same
+    name may be the same, so that it is not held out either. Warnings tell of both.
+    """
     if calibration is None:
         return True
-    used = {(path.name, path.stat().st_size) for path in calibration.sources}
-    both = [path for path in compared_on if (path.name, path.stat().st_size) in used]
+    used = {(path.name, _bytes_of(path)) for path in calibration.sources}
+    both = [path for path in compared_on if (path.name, _bytes_of(path)) in used]
+    doubtful = [path for path in sorted({*compared_on} - {*both}) if (path.name, None) in used]
     if both:
         progress.warn(
             f"{len(both)} of the {len(compared_on)} pictures to compare on were calibrated with, as {both[0].name}",
             "measure on other pictures, or the result flatters the model",
         )
-    return not both
+    if doubtful:
+        progress.warn(
+            f"whether {len(doubtful)} of the {len(compared_on)} pictures to compare on were calibrated with cannot be "
+            f"told, as {doubtful[0].name}: pictures of these names were, and are not where they were then",
+            "start it from the folder that the calibration was started from, or measure on other pictures",
+        )
+    return not (both or doubtful)
+
+
+def _bytes_of(path: Path) -> int | None:
+    """The size of a file; None where it is not there any more or cannot be looked at."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def digest_of(paths: Sequence[Path], labelled: Labelled | None) -> str:

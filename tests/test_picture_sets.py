@@ -1,14 +1,17 @@
-"""What tells whether the pictures of a run are still the same."""
+"""What tells whether the pictures of a run are still the same, and whether they were kept out of the calibration."""
 
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from attrs import evolve
 
+from polyyolo import progress
 from polyyolo.decisions import decide
-from polyyolo.picture_sets import digest_of
-from polyyolo.records import Request
+from polyyolo.picture_sets import digest_of, was_held_out
+from polyyolo.records import CalibrationSet, Preprocessing, Request
 
 
 def test_the_digest_of_pictures_is_that_of_their_bytes(tmp_path):
@@ -34,3 +37,46 @@ def test_the_digest_of_labelled_pictures_follows_their_labels(little_yolo, littl
     digests = [digest_of(found.compared_on, found.labelled) for found in (before, after)]
     assert digests[0] != digests[1]
     assert before.compared_on[0].samefile(after.compared_on[0])
+
+
+def calibrated_with(*paths):
+    return CalibrationSet(paths, Preprocessing((64, 64)), batch=1, seed=0, found=len(paths), sha256="0")
+
+
+@pytest.mark.parametrize(
+    ("gone", "held_out", "said"),
+    [
+        (
+            "cal/x.png",
+            False,
+            ["whether 1 of the 2 pictures to compare on were calibrated with cannot be told, as x.png"],
+        ),
+        ("cal/z.png", True, []),
+        ("cal/" + "z" * 300, True, []),
+    ],
+)
+def test_of_calibration_pictures_that_are_gone_the_names_decide(tmp_path, gone, held_out, said):
+    """A run is verified from another folder, on another machine, or after its pictures were moved."""
+    compared_on = [tmp_path / "x.png", tmp_path / "y.png"]
+    for path in compared_on:
+        path.touch()
+
+    with progress.recording() as heard:
+        found = was_held_out(calibrated_with(Path(gone)), compared_on)
+
+    assert found is held_out
+    assert [warning.message.split(":")[0] for warning in heard.warnings] == said
+
+
+def test_pictures_that_are_there_are_told_from_those_that_may_have_been_calibrated_with(tmp_path):
+    compared_on = [tmp_path / "x.png", tmp_path / "y.png"]
+    for path in compared_on:
+        path.touch()
+
+    with progress.recording() as heard:
+        assert not was_held_out(calibrated_with(compared_on[0], Path("cal/x.png"), Path("cal/y.png")), compared_on)
+
+    assert [warning.message.split(":")[0] for warning in heard.warnings] == [
+        "1 of the 2 pictures to compare on were calibrated with, as x.png",
+        "whether 1 of the 2 pictures to compare on were calibrated with cannot be told, as y.png",
+    ]

@@ -59,6 +59,7 @@ class Premises:
     preprocessing: Preprocessing
     labelled: Labelled | None
     pictures: tuple[Path, ...]
+    held_out: bool
     benchmarks: tuple[Benchmark, ...]
     baseline: tuple[Benchmark, ...]
 
@@ -113,7 +114,9 @@ def _premises(asked: Asked) -> Premises:
     benchmarks = benchmarks_for(candidate, asked.benchmark)
     baseline = baseline_in(asked.baseline, candidate.hashes) if asked.baseline else ()
     labelled, pictures = _pictures(asked, candidate.spec)
-    return Premises(candidate, reference, preprocessing, labelled, pictures, benchmarks, baseline)
+    calibration = candidate.run.calibration if candidate.run and reference else None
+    held_out = was_held_out(calibration, pictures)
+    return Premises(candidate, reference, preprocessing, labelled, pictures, held_out, benchmarks, baseline)
 
 
 def _pictures(asked: Asked, spec: ModelSpec) -> tuple[Labelled | None, tuple[Path, ...]]:
@@ -136,7 +139,7 @@ def _measured(premises: Premises, folder: Path, kept: Kept) -> tuple[Accuracy | 
         premises.preprocessing,
         pictures=premises.pictures,
         labelled=premises.labelled,
-        held_out=was_held_out(candidate.run.calibration if candidate.run else None, premises.pictures),
+        held_out=premises.held_out,
         kept=kept,
     )
     for earlier in (folder / PICTURES).glob("[0-9][0-9]-*.jpg"):

@@ -16,10 +16,10 @@ import pytest
 from attrs import evolve
 from onnx import numpy_helper
 
-from polyyolo import files
+from polyyolo import files, pipeline
 from polyyolo.benchmarking.keeping import Kept
 from polyyolo.cli import main
-from polyyolo.records import Benchmark, Latency, Verification
+from polyyolo.records import Benchmark, Latency, Request, Verification
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,24 @@ def test_a_model_that_lost_its_sight_fails_and_exits_with_1(verify, little_yolo,
     assert left == 1
     assert out.startswith("FAIL  ruined.onnx against little.onnx")
     assert "  FAIL      box agreement with FP32" in out
+
+
+def test_a_run_is_verified_where_its_calibration_pictures_are_not(
+    verify, little_yolo, little_pictures, tmp_path, monkeypatch
+):
+    """Its report has their paths as they were given; another folder, or another machine, has none there."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(little_pictures, "pictures")
+    pipeline.engine(Request(str(little_yolo), images=Path("pictures"), toolchain="none", output=Path("run")))
+    shutil.rmtree("pictures")
+
+    _, out, _ = verify("run/model.int8.onnx", "--images", little_pictures, "--against", little_yolo, "--json")
+
+    told = json.loads(out)
+    warnings = " ".join(each["message"] for each in told["warnings"])
+    assert told["pictures"] == 24
+    assert "whether 20 of the 24 pictures to compare on were calibrated with cannot be told" in warnings
+    assert not files.read_json(tmp_path / "out" / "verification.json", Verification).fidelity.held_out
 
 
 @pytest.mark.parametrize(("words", "left"), [((), 0), (("--prove",), 5)])
