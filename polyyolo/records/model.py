@@ -46,7 +46,7 @@ class Head:
 
     Attributes:
         kind: the family.
-        classes: number of classes; 0 for ``HeadKind.NONE``.
+        classes: number of classes; 0 for ``HeadKind.NONE``. An end-to-end model tells only how many it has names for.
         outputs: output names, in the order of ``strides`` for raw maps.
         strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
         anchors: for raw maps, width and height in pixels of each anchor, one tuple a map.
@@ -61,6 +61,11 @@ class Head:
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     scale_xy: tuple[float, ...] = ()
     why: str = ""
+
+    @property
+    def labels(self) -> range:
+        """The numbers that a box's class may have: an end-to-end model writes any, as far as float32 counts."""
+        return range(1 << 24 if self.kind is HeadKind.END_TO_END else self.classes)
 
 
 @frozen

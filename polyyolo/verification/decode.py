@@ -38,7 +38,7 @@ def decode(
         )
     maps = _expected(outputs, head)
     if head.kind is HeadKind.END_TO_END:
-        return [_end_to_end(rows, confidence) for rows in maps[0]]
+        return [_end_to_end(rows, head, confidence) for rows in maps[0]]
     pictures = [[stack[index] for stack in maps] for index in range(len(maps[0]))]
     return [
         _candidates(_cells(picture, head, confidence), confidence=confidence, multi_label=multi_label)
@@ -157,7 +157,7 @@ def _finite(boxes: Boxes) -> Boxes:
     return boxes.take(np.flatnonzero(np.isfinite(boxes.xyxy).all(axis=1)))
 
 
-def _end_to_end(rows: Array, confidence: float) -> Boxes:
-    """Read rows of x1, y1, x2, y2, score, class; unused rows have score 0."""
-    rows = rows[rows[:, 4] > confidence]
+def _end_to_end(rows: Array, head: Head, confidence: float) -> Boxes:
+    """Read rows of x1, y1, x2, y2, score, class; unused rows have score 0, or a class that is none."""
+    rows = rows[(rows[:, 4] > confidence) & (rows[:, 5] >= head.labels.start) & (rows[:, 5] < head.labels.stop)]
     return _finite(Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))

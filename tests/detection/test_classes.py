@@ -9,9 +9,9 @@ from polyyolo.errors import InputError
 from polyyolo.records import Head, HeadKind, ModelSpec, TensorSpec
 
 
-def model(*names, classes=4):
+def model(*names, classes=4, kind=HeadKind.V8):
     image = TensorSpec("images", "float32", (1, 3, 64, 64))
-    return ModelSpec(Path("m.onnx"), "0", 17, (image,), (), "images", Head(HeadKind.V8, classes), names)
+    return ModelSpec(Path("m.onnx"), "0", 17, (image,), (), "images", Head(kind, classes), names)
 
 
 COCO = ("person", "bicycle", "traffic light", "3")
@@ -44,3 +44,11 @@ def test_a_model_without_names_takes_numbers(wanted):
         choose_classes([wanted], model())
 
     assert error.value.fix.endswith("(the model has none), or a number from 0 to 3")
+
+
+def test_an_end_to_end_model_takes_numbers_beyond_its_names():
+    """It does not tell how many classes it has."""
+    assert choose_classes(["b", "79"], model("a", "b", classes=2, kind=HeadKind.END_TO_END)) == (1, 79)
+    assert choose_classes(["0"], model(classes=0, kind=HeadKind.END_TO_END)) == (0,)
+    with pytest.raises(InputError, match="no class 'person'"):
+        choose_classes(["person"], model(classes=0, kind=HeadKind.END_TO_END))

@@ -69,6 +69,16 @@ def test_end_to_end_rows_are_boxes_already_and_rows_of_score_0_are_padding():
     assert one.classes.tolist() == [2]
 
 
+@pytest.mark.parametrize("label", [-1, np.nan, np.inf, -np.inf, 1e30])
+def test_end_to_end_rows_of_a_class_that_cannot_be_are_padding_too(label):
+    rows = np.zeros((1, 3, 6), np.float32)
+    rows[0, :2] = [[1, 2, 30, 40, 0.9, label], [1, 2, 30, 40, 0.6, 7]]
+
+    (boxes,) = decode({"out": rows}, END)
+
+    assert boxes.classes.tolist() == [7], "it may have more classes than names"
+
+
 @pytest.mark.parametrize(("kind", "scale"), [(HeadKind.V5_RAW, ()), (HeadKind.DARKNET_RAW, (1.05,))])
 def test_raw_maps_follow_the_rule_of_their_family_cell_by_cell(kind, scale):
     rng = np.random.default_rng(0)
