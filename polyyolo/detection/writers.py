@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from polyyolo import progress
 from polyyolo.detection.coco_ids import CocoIds
 from polyyolo.detection.shots import Seen
 from polyyolo.verification.boxes import Boxes
@@ -40,13 +41,11 @@ class JsonList:
     Args:
         path: of the file.
         before: what stands before the list, for one that is inside an object.
-        after: what stands after it.
     """
 
-    def __init__(self, path: Path, before: str = "", after: str = "") -> None:
+    def __init__(self, path: Path, before: str = "") -> None:
         self._stream = path.open("w", encoding="ascii")
         self._stream.write(f"{before}[")
-        self._after = f"\n]{after}\n"
         self._separator = "\n"
 
     def add(self, entry: Mapping[str, Any]) -> None:
@@ -54,10 +53,10 @@ class JsonList:
         self._stream.write(self._separator + json.dumps(entry))
         self._separator = ",\n"
 
-    def close(self) -> None:
-        """End the list and the file."""
+    def close(self, after: str = "") -> None:
+        """End the list and, with what stands ``after`` it, the file."""
         with self._stream:
-            self._stream.write(self._after)
+            self._stream.write(f"\n]{after}\n")
 
 
 class DetectionsJson:
@@ -194,7 +193,7 @@ class CocoResults:
     ``coco-images.json`` beside it says which picture and which class each id is, as COCO's ``images`` and
     ``categories``. Without a ground truth's ids, pictures count from 1 in their order and classes from 1 in the
     model's; with them, both are looked up there by file name and by class name, so that pycocotools' ``loadRes``
-    takes the results as they are.
+    takes the results as they are. Boxes of a class that it does not have are left out, and a warning tells so.
 
     Args:
         folder: of the results.
@@ -203,18 +202,23 @@ class CocoResults:
 
     def __init__(self, folder: Path, ids: CocoIds) -> None:
         self._folder, self._ids = folder, ids
+        self._labels = {*range(len(ids.categories))}
 
     def __enter__(self) -> "CocoResults":  # noqa: PYI034 - typing.Self came with Python 3.11
-        categories = json.dumps([{"id": key, "name": name} for key, name in self._ids.categories])
-        self._open = _Open(
-            JsonList(self._folder / COCO_RESULTS),
-            JsonList(self._folder / COCO_IMAGES, f'{{"categories": {categories}, "images": ', "}"),
-        )
+        self._open = _Open(JsonList(self._folder / COCO_RESULTS), JsonList(self._folder / COCO_IMAGES, '{"images": '))
         return self
 
     def __exit__(self, *_: object) -> None:
+        categories = {label: self._ids.category(label) for label in sorted(self._labels)}
+        told = [{"id": each[0], "name": each[1]} for each in categories.values() if each]
         self._open.results.close()
-        self._open.images.close()
+        self._open.images.close(f', "categories": {json.dumps(told)}}}')
+        if unknown := [label for label, each in categories.items() if not each]:
+            progress.warn(
+                f"the ground truth of --coco-ids has no category for {len(unknown)} of the model's classes, as "
+                f"number {unknown[0]}: their boxes are not in {COCO_RESULTS}",
+                "leave --coco-ids out to have them all",
+            )
 
     def add(self, seen: Seen) -> None:
         """Write a picture's id and its boxes."""
@@ -226,5 +230,7 @@ class CocoResults:
         for box in described(seen.found[0], ()):
             left, top, right, bottom = box["xyxy"]
             place = [left, top, round(right - left, 2), round(bottom - top, 2)]
-            category = self._ids.categories[box["class"]][0]
-            self._open.results.add({"image_id": image, "category_id": category, "bbox": place, "score": box["score"]})
+            self._labels.add(box["class"])
+            if category := self._ids.category(box["class"]):
+                entry = {"image_id": image, "category_id": category[0], "bbox": place, "score": box["score"]}
+                self._open.results.add(entry)

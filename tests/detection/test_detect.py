@@ -16,6 +16,28 @@ from polyyolo.models.spec import read_spec
 from polyyolo.verification.inference import DISPLAY, Runner, batches, find
 
 
+def end_to_end(path, names=""):
+    """A model that finds a box of class 0 and one of class 3 on every picture."""
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> ends (float[1,3,64,64] images) => (float[1,3,6] output0)
+            <float[1,3,6] rows = {5,5,40,40,0.9,0, 10,10,60,60,0.8,3, 0,0,0,0,0,0},
+            int64[1] at = {4}, int64[1] all = {3}>
+            {
+                least = ReduceMin<keepdims = 0>(images)
+                zero = Sub(least, least)
+                found = Add(rows, zero)
+                scores = Gather<axis = 2>(found, at)
+                best, order = TopK<axis = 1>(scores, all)
+                every = Concat<axis = 2>(order, order, order, order, order, order)
+                output0 = GatherElements<axis = 1>(found, every)
+            }"""
+    )
+    if names:
+        onnx.helper.set_model_props(model, {"names": names})
+    onnx.save(model, path)
+    return path
+
+
 def flat(entries):
     return [(box["class"], box["score"], *box["xyxy"]) for entry in entries for box in entry["boxes"]]
 
@@ -108,6 +130,94 @@ def test_coco_results_take_the_ids_of_a_ground_truth(detect, little_pictures, tm
     assert len(loaded.getAnnIds(imgIds=[903], catIds=[7])) == sum(
         (row["image_id"], row["category_id"]) == (903, 7) for row in rows
     )
+
+
+def test_pictures_of_the_same_name_find_their_ids_by_their_folders(detect, photo, tmp_path):
+    names = ["val/a/1.png", "val/b/1.png", "2.png", "train/2.png"]
+    truth = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names, 11)],
+        "categories": [{"id": 1, "name": "dark"}, {"id": 2, "name": "bright"}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    for name in ("a/1.png", "b/1.png", "train/2.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "in" / name), photo)
+
+    code, _, _ = detect(tmp_path / "in", "--save", "coco", "--coco-ids", tmp_path / "truth.json")
+
+    images = json.loads((tmp_path / "out" / "coco-images.json").read_text())["images"]
+    results = json.loads((tmp_path / "out" / "coco-results.json").read_text())
+    assert code == 0
+    assert [(image["id"], image["file_name"]) for image in images] == [
+        (11, "val/a/1.png"),
+        (12, "val/b/1.png"),
+        (14, "train/2.png"),
+    ]
+    assert {row["image_id"] for row in results} == {11, 12, 14}
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["x/1.png", "y/1.png"], "a/1.png may be image 1 (x/1.png) of"),
+        (["1.png", "1.png"], "a/1.png may be image 1 (1.png) of"),
+        (["val/1.png"], "may both be image 1 (val/1.png) of"),
+    ],
+)
+def test_ids_that_may_be_those_of_another_picture_are_refused(refused, photo, tmp_path, names, said):
+    truth = {"images": [{"id": number, "file_name": name} for number, name in enumerate(names, 1)], "categories": []}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "in" / name), photo)
+
+    err = refused(tmp_path / "in", "--save", "coco", "--coco-ids", tmp_path / "truth.json")
+
+    assert said in err
+    assert "put the pictures into folders that are named as in the JSON" in err
+
+
+@pytest.mark.parametrize(
+    ("names", "categories"),
+    [
+        ("", [(1, "0"), (4, "3")]),
+        ("['a', 'b']", [(1, "a"), (2, "b"), (4, "3")]),
+    ],
+)
+def test_classes_without_a_name_are_called_by_their_numbers(detected, photo, tmp_path, names, categories):
+    """An end-to-end model may have more classes than names, or no names at all."""
+    model = end_to_end(tmp_path / "ends.onnx", names)
+    cv2.imwrite(str(tmp_path / "one.png"), photo)
+
+    (entry,) = detected(tmp_path / "one.png", "--save", "pictures,json,yolo,coco", model=model)
+
+    out = tmp_path / "out"
+    coco = json.loads((out / "coco-images.json").read_text())
+    assert [box["name"] for box in entry["boxes"]] == [categories[0][1], "3"]
+    assert [row["category_id"] for row in json.loads((out / "coco-results.json").read_text())] == [1, 4]
+    assert [(each["id"], each["name"]) for each in coco["categories"]] == categories
+    assert [line.split()[0] for line in (out / "labels" / "one.txt").read_text().splitlines()] == ["0", "3"]
+    assert [box["class"] for box in detected(tmp_path / "one.png", "--classes", "3", model=model)[0]["boxes"]] == [3]
+
+
+def test_without_names_classes_are_matched_with_a_ground_truth_by_their_order(detect, photo, tmp_path):
+    truth = {
+        "images": [{"id": 5, "file_name": "one.png"}],
+        "categories": [{"id": 30, "name": "third"}, {"id": 10, "name": "first"}, {"id": 20, "name": "second"}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    cv2.imwrite(str(tmp_path / "one.png"), photo)
+
+    code, out, _ = detect(
+        *(tmp_path / "one.png", "--save", "coco", "--coco-ids", tmp_path / "truth.json", "--json"),
+        model=end_to_end(tmp_path / "ends.onnx"),
+    )
+
+    rows = json.loads((tmp_path / "out" / "coco-results.json").read_text())
+    assert code == 0
+    assert [(row["image_id"], row["category_id"]) for row in rows] == [(5, 10)]
+    (warning,) = json.loads(out)["warnings"]
+    assert "has no category for 1 of the model's classes, as number 3" in warning["message"]
 
 
 @pytest.mark.parametrize(
