@@ -23,7 +23,7 @@ def decode(
     Args:
         outputs: output name -> array of a batch; the shapes of each family are listed at ``HeadKind``.
         head: how to read them.
-        confidence: a score must be above this, 0 to 1 without the ends.
+        confidence: a score must be above this, 0 to 1.
         multi_label: every class above ``confidence`` makes a box (COCO's evaluation); else only the best one does.
 
     Returns:
@@ -106,7 +106,9 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
 
 def _levels(maps: list[Array], head: Head, confidence: float) -> Iterator[tuple[Array, Array]]:
     """Centre and size, and class scores, of each raw map's hopeful cells."""
-    logit = np.log(confidence / (1 - confidence)) if confidence > 0 else -np.inf
+    least = max(confidence, 0.0)
+    with np.errstate(divide="ignore"):  # 0 and 1 lie infinitely far out
+        logit = np.log(least) - np.log1p(-least)
     scale_xy = head.scale_xy or (1.0,) * len(maps)
     for cells, stride, sizes, scale in zip(maps, head.strides, head.anchors, scale_xy, strict=True):
         anchor, row, column = np.nonzero(cells[..., 4] > logit)

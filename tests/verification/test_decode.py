@@ -93,6 +93,16 @@ def test_raw_maps_follow_the_rule_of_their_family_cell_by_cell(kind, scale):
         np.testing.assert_allclose(np.array(found, float), np.array(wanted), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", [HeadKind.V5_RAW, HeadKind.DARKNET_RAW])
+def test_raw_maps_take_a_confidence_of_0_and_of_1(kind):
+    stack = np.random.default_rng(0).normal(0, 1.5, (1, 2 * 8, 3, 4)).astype(np.float32)
+
+    (every,) = decode({"map": stack}, raw_head(kind), confidence=0)
+    (none,) = decode({"map": stack}, raw_head(kind), confidence=1)
+
+    assert (len(every), len(none)) == (2 * 3 * 4, 0)
+
+
 def by_hand(maps, kind, scale=1.0):
     """The families' rules one cell at a time, as their papers tell them."""
     for anchor, row, column in np.ndindex(2, 3, 4):
