@@ -25,6 +25,9 @@ else:
 
 Record = TypeVar("Record")
 
+LONGEST = 255
+"""Bytes of a file's name, at most, on the file systems in use."""
+
 _converter = cattrs.Converter(forbid_extra_keys=True)
 _converter.register_unstructure_hook(Path, str)
 _converter.register_structure_hook(Path, lambda value, _: Path(value))
@@ -83,6 +86,13 @@ def _hidden(place: Path, suffix: str = "") -> Path:
     Whoever is interrupted while making it knows already what to remove: tempfile tells the name too late for that.
     """
     return place.with_name(f".{place.stem[:SHORT]}-{secrets.token_hex(4)}{suffix}")
+
+
+def fitting(stem: str, ending: str, room: int = LONGEST) -> str:
+    """Join a file's name, with ``stem`` cut between two letters where the whole would not fit into ``room`` bytes."""
+    while stem and len(os.fsencode(stem + ending)) > room:
+        stem = stem[:-1]
+    return stem + ending
 
 
 def _refuse_special(path: Path) -> None:

@@ -17,6 +17,7 @@ from polyyolo.detection.shots import Seen, Shot
 from polyyolo.detection.video import Recorder, is_video
 from polyyolo.detection.writers import DRAWING, CocoResults, DetectionsJson, Drawings, Writer, YoloText
 from polyyolo.errors import PictureError
+from polyyolo.files import fitting
 from polyyolo.images.ahead import ahead
 from polyyolo.images.reading import Picture
 from polyyolo.records import Skipped
@@ -120,7 +121,7 @@ def _writers(order: Order, footage: Footage, folder: Path) -> list[Writer]:
     }
     chosen = [writer for form, writer in writers.items() if form in order.forms]
     if draws and footage.video:
-        chosen.append(Recorder(folder / f"{footage.video.path.stem}.mp4", footage.video.rate))
+        chosen.append(Recorder(folder / fitting(footage.video.path.stem, ".mp4"), footage.video.rate))
     elif draws:
         chosen.append(Drawings(folder))
     return chosen

@@ -13,9 +13,10 @@ import numpy as np
 from attrs import frozen
 
 from polyyolo import progress
+from polyyolo.detection.naming import ROOM
 from polyyolo.detection.shots import Seen, Shot, views_of
 from polyyolo.errors import PictureError, ToolchainError
-from polyyolo.files import refuse_endless
+from polyyolo.files import fitting, refuse_endless
 from polyyolo.images.ahead import ahead, modest_opencv
 from polyyolo.images.reading import Picture, refuse_absurd
 from polyyolo.records import Preprocessing
@@ -88,7 +89,7 @@ def video_shots(video: Video, preprocessings: Sequence[Preprocessing]) -> Genera
 
 
 def _shot(path: Path, frame: int, image: Picture, preprocessings: Sequence[Preprocessing]) -> Shot:
-    return Shot(f"{path.stem}-{frame:06}", path, frame, image, views_of(image, preprocessings))
+    return Shot(fitting(path.stem, f"-{frame:06}", ROOM), path, frame, image, views_of(image, preprocessings))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from polyyolo.files import replacing
+from polyyolo.files import fitting, replacing
 from polyyolo.images.reading import Picture, read_picture
 from polyyolo.verification.agreement import Pair, match
 from polyyolo.verification.boxes import Array, Boxes
@@ -46,7 +46,7 @@ def write_pairs(
         InputError: the folder cannot be written to.
         ToolchainError: the disk is full.
     """
-    written = [folder / f"{place:02}-{pair.picture.stem}.jpg" for place, pair in enumerate(pairs, 1)]
+    written = [folder / fitting(f"{place:02}-{pair.picture.stem}", ".jpg") for place, pair in enumerate(pairs, 1)]
     for path, pair in zip(written, pairs, strict=True):
         with replacing(path) as temporary:
             temporary.write_bytes(encode(draw_pair(pair, names, titles)))

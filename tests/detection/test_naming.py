@@ -18,6 +18,8 @@ from polyyolo.detection.naming import result_names
         (["in/a.jpg", "in/A.jpg"], ["a.jpg", "A.jpg-2"]),
         (["in/a.jpg", "in/a.png", "in/a.jpg.bmp"], ["a.jpg-2", "a.png", "a.jpg"]),
         (["one/deep/a.jpg"], ["a"]),
+        (["in/" + "ö" * 125 + "a.jpg", "in/" + "ö" * 125 + "a.png"], ["ö" * 125 + "a", "ö" * 124 + "-2"]),
+        (["in/" + "a" * 255, "in/b.jpg"], ["a" * 251, "b"]),
         (["../up/a.jpg", "b.jpg"], None),
     ],
 )

@@ -1,6 +1,7 @@
 """A video in gives a video out, frame by frame, however it ends."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -62,6 +63,17 @@ def test_boxes_of_frames_in_the_other_forms(detect, clip, tmp_path):
     assert not (out / "clip.mp4").exists()
     assert sorted(path.name for path in (out / "labels").iterdir())[::23] == ["clip-000000.txt", "clip-000023.txt"]
     assert {row["image_id"] for row in json.loads((out / "coco-results.json").read_text())} == set(range(1, 25))
+
+
+def test_the_longest_name_of_a_video_leaves_room_for_those_of_its_frames(detect, clip, tmp_path):
+    """255 bytes are what a file system takes."""
+    long = shutil.copy(clip, tmp_path / ("c" * 251 + ".mp4"))
+
+    code, _, _ = detect(long, "--save", "pictures,yolo")
+
+    assert code == 0
+    assert (tmp_path / "out" / f"{'c' * 251}.mp4").is_file()
+    assert (tmp_path / "out" / "labels" / f"{'c' * 244}-000023.txt").is_file()
 
 
 def test_two_models_side_by_side_make_a_wider_video(detect, clip, little_yolo, tmp_path):

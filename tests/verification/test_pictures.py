@@ -54,6 +54,16 @@ def test_boxes_at_the_edges_and_classes_without_a_name_are_drawn_all_the_same(pi
     assert (drawn[BAR:, :SIDE] != 128).any()
 
 
+def test_a_picture_of_the_longest_name_is_drawn_into_a_file_whose_name_fits(picture, tmp_path):
+    """255 bytes are what a file system takes; letters are not cut in half."""
+    long = picture.rename(tmp_path / ("ö" * 125 + "a.png"))
+
+    (written,) = write_pairs([Pair(long, boxes(), boxes())], (), tmp_path / "drawn")
+
+    assert written.name == "01-" + "ö" * 124 + ".jpg"
+    assert written.is_file()
+
+
 def test_files_are_numbered_in_the_order_of_the_pairs(picture, tmp_path):
     pair = Pair(picture, boxes((20, 40, 100, 120)), boxes())
 
