@@ -45,10 +45,10 @@ class StepEntry:
 
     @outputs.validator
     def _stay_inside(self, _: object, outputs: Mapping[str, str]) -> None:
-        """Refuse names that lead out of the folder: files of a run are replaced and removed by name."""
+        """Refuse names of nothing inside the folder: files of a run are replaced and removed by name."""
         for place in map(PurePath, outputs):
-            if place.is_absolute() or ".." in place.parts:
-                raise ValueError(f"{place} is outside the run's folder")
+            if not place.name or place.is_absolute() or ".." in place.parts:
+                raise ValueError(f"{place} is no file in the run's folder")
 
 
 @frozen
@@ -148,6 +148,8 @@ class Workspace:
     def publish(self, *more: str) -> None:
         """Let the results take their places, and remove what an earlier run left and this one has not.
 
+        Where something else than a file took such a place meanwhile, it stays: no run left that.
+
         Args:
             *more: files in ``.partial`` that no step made, as the report.
         """
@@ -158,9 +160,10 @@ class Workspace:
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             self.path(name).replace(target)
-        stale = {each for entry in self._earlier.steps.values() for each in entry.outputs} - kept
-        for name in stale:
-            (self.folder / name).unlink(missing_ok=True)
+        earlier = {each for entry in self._earlier.steps.values() for each in entry.outputs}
+        for place in (self.folder / name for name in earlier - kept):
+            if place.is_file() or place.is_symlink():
+                place.unlink()
         shutil.rmtree(self._partial)
 
     def _refuse_blocked(self, names: Sequence[str]) -> None:

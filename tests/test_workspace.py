@@ -172,6 +172,44 @@ def test_what_a_run_no_longer_makes_is_removed_and_what_is_not_ours_stays(folder
     assert listing(folder) == {"0.txt": "one", "notes.txt": "mine"}
 
 
+@pytest.mark.parametrize("place", ["1.txt", "1.txt/deeper"])
+def test_a_folder_where_an_earlier_result_was_does_not_stop_the_results_of_a_run(folder, place):
+    """It is no run's, so it stays as well."""
+    run(folder, "one", "two")
+    (folder / "1.txt").unlink()
+    (folder / place).mkdir(parents=True)
+
+    run(folder, "new")
+
+    assert listing(folder) == {"0.txt": "new"}
+    assert (folder / place).is_dir()
+    assert not (folder / ".partial").exists()
+
+
+def test_a_file_where_the_folder_of_earlier_results_was_does_not_either(folder):
+    with Workspace.open(folder) as space:
+        space.path("pictures").mkdir()
+        write(space, "pictures/a.txt", "drawn")
+        space.publish()
+    (folder / "pictures" / "a.txt").unlink()
+    (folder / "pictures").rmdir()
+    (folder / "pictures").write_text("mine")
+
+    run(folder, "new")
+
+    assert listing(folder) == {"0.txt": "new", "pictures": "mine"}
+
+
+@pytest.mark.parametrize("name", ["", ".", "/etc/passwd", "../other"])
+def test_a_ledger_that_names_what_is_no_file_of_the_run_is_not_believed(folder, name):
+    run(folder, "one")
+    ledger = (folder / "steps.json").read_text()
+    (folder / "steps.json").write_text(ledger.replace('"0.txt"', f'"{name}"'))
+
+    assert run(folder, "new") == [True]
+    assert listing(folder) == {"0.txt": "new"}
+
+
 def test_a_folder_of_outputs_is_kept_file_by_file(folder):
     def pictures(space, *names):
         def make():

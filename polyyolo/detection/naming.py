@@ -16,8 +16,8 @@ def result_names(pictures: Sequence[Path]) -> tuple[str, ...]:
     """Name each picture's results after it, below the folder that all pictures share.
 
     ``a/1.jpg`` and ``b/1.jpg`` become ``a/1`` and ``b/1``. Where a folder holds ``1.jpg`` and ``1.png``, they become
-    ``1.jpg`` and ``1.png``. A name that is still taken, also where only the case differs, gets a number; one too long is
-    cut.
+    ``1.jpg`` and ``1.png``. A name that is still taken, also where only the case differs, gets a number, and one
+    that is too long is cut.
 
     Args:
         pictures: none twice.
