@@ -21,7 +21,7 @@ def write(canvas: Picture, text: str, place: tuple[int, int], letters: int, ink:
 
     Args:
         canvas: (H, W, 3) uint8 BGR.
-        text: one line.
+        text: becomes one line where it has breaks.
         place: left and top of the line in pixels, both on the canvas.
         letters: size of the font in pixels.
         ink: its colour.
@@ -30,6 +30,7 @@ def write(canvas: Picture, text: str, place: tuple[int, int], letters: int, ink:
         Where the text ends, in pixels from the left.
     """
     left, top = place
+    text = _one_line(text)
     width, height = size_of(text, letters)
     patch = canvas[top : top + height, left : left + width]
     if patch.size:
@@ -40,9 +41,15 @@ def write(canvas: Picture, text: str, place: tuple[int, int], letters: int, ink:
 
 
 def size_of(text: str, letters: int) -> tuple[int, int]:
-    """Width and height in pixels that a line of text takes, descenders included."""
+    """Width and height in pixels that text takes in one line, descenders included."""
+    text = _one_line(text)
     font = _font(font_file(text), letters)
     return round(font.getlength(text)), sum(font.getmetrics())
+
+
+def _one_line(text: str) -> str:
+    """Put blanks for line breaks of every kind: Pillow's layout fails on them."""
+    return " ".join(text.splitlines())
 
 
 def font_file(text: str) -> Path:

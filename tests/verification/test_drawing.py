@@ -94,6 +94,17 @@ def test_names_in_other_scripts_are_written_as_they_are(name):
     assert (written != questions).any() == bool(name)
 
 
+@pytest.mark.parametrize("broken", ["\n", "\r\n", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_a_line_break_in_a_name_is_written_as_a_blank(broken):
+    image = np.full((60, 300, 3), 128, np.uint8)
+    found = boxes((10, 20, 200, 50))
+
+    drawn = draw_boxes(image, found, (f"traffic{broken}light",))
+
+    np.testing.assert_array_equal(drawn, draw_boxes(image, found, ("traffic light",)))
+    assert lettering.size_of(f"a{broken}b", 20) == lettering.size_of("a b", 20)
+
+
 def test_letters_that_the_usual_font_lacks_come_from_another(monkeypatch, tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     able = lettering.Path(get_data_path(), "fonts", "ttf", "STIXNonUni.ttf")
