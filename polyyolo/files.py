@@ -48,14 +48,18 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, elsewhere: str = "with -o") -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; it takes ``path``'s place only if the block ends well.
+
+    Args:
+        path: of the file.
+        elsewhere: how the user names another folder.
 
     Raises:
         ToolchainError: the disk is full.
         InputError: the folder cannot be written to, or ``path`` is a folder, a pipe, a device or write-protected.
     """
-    with writable(path.parent):
+    with writable(path.parent, elsewhere=elsewhere):
         path.parent.mkdir(parents=True, exist_ok=True)
         _refuse_special(path)
         _refuse_protected(path)

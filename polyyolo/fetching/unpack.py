@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from polyyolo import files
+from polyyolo.fetching import cache
 from polyyolo.fetching.download import DownloadError
 
 
@@ -18,7 +19,7 @@ def unpack(archive: Path, member: str, target: Path, *, sha256: str, size: int) 
     Raises:
         DownloadError: the archive is damaged, or its member is missing or another one.
     """
-    with files.replacing(target) as temporary:
+    with files.replacing(target, elsewhere=cache.ELSEWHERE) as temporary:
         with _opened(archive, member, size) as inside, temporary.open("wb") as outside:
             shutil.copyfileobj(inside, outside, 1 << 20)
         if files.sha256_of(temporary) != sha256:

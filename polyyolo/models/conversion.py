@@ -47,6 +47,8 @@ def converted(source: Path, how: Conversion = USUAL, names: Sequence[str] | None
 
     Raises:
         ModelError: the files cannot be converted.
+        InputError: the cache cannot be written to.
+        ToolchainError: its disk is full.
     """
     if source.suffix == ".pt":
         return _kept([source], "checkpoint", how, names, lambda output: _checkpoint(source, output, how))
@@ -76,16 +78,23 @@ def darknet_pair(source: Path) -> tuple[Path, Path]:
 
 
 def _kept(
-    sources: Sequence[Path], package: str, how: Conversion, names: Sequence[str] | None, convert: Callable[[Path], Path]
+    sources: Sequence[Path],
+    package: str,
+    how: Conversion,
+    names: Sequence[str] | None,
+    convert: Callable[[Path], object],
 ) -> Path:
     """Convert into the cache, unless the same sources were converted in the same way before."""
     made_from = [*(files.sha256_of(path) for path in sources), _digest_of(package), attrs.asdict(how), names]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     target = cache.folder() / "converted" / key / f"{sources[0].stem}.onnx"
-    if not target.is_file():
-        with cache.holding(target):  # another process may have made it while this one waited
-            return target if target.is_file() else convert(target)
-    progress.note(f"{sources[0].name} was converted before: {target} is used again")
+    if target.is_file():
+        progress.note(f"{sources[0].name} was converted before: {target} is used again")
+        return target
+    with cache.holding(target):
+        if not target.is_file():  # another process may have made it while this one waited
+            with files.replacing(target, elsewhere=cache.ELSEWHERE) as temporary:
+                convert(temporary)
     return target
 
 

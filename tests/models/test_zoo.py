@@ -1,14 +1,18 @@
 """A model is named by a path or a name, and an ONNX comes back."""
 
+import errno
+import os
 import shutil
 import time
 import zipfile
 
+import onnx
 import onnxruntime
 import pytest
 
 from polyyolo import progress
-from polyyolo.errors import ModelError, ToolchainError
+from polyyolo.errors import InputError, ModelError, ToolchainError
+from polyyolo.fetching import cache
 from polyyolo.models.conversion import Conversion
 from polyyolo.models.spec import read_spec
 from polyyolo.models.zoo import locate
@@ -108,6 +112,28 @@ def test_other_options_or_other_bytes_are_another_conversion(models, tmp_path):
     assert read_spec(locate("a.cfg")).image_input.dims == (1, 3, 416, 320)
     (tmp_path / "a.names").write_text("\n".join(f"thing {number}" for number in range(80)))
     assert read_spec(locate("a.cfg")).names[1] == "thing 1"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "fix"),
+    [
+        (errno.ENOSPC, ToolchainError, "free some space, or choose another folder with POLYYOLO_CACHE"),
+        (errno.EACCES, InputError, "choose a folder that you may write to with POLYYOLO_CACHE"),
+    ],
+)
+def test_a_cache_that_takes_no_converted_model_is_told_with_what_names_another(models, monkeypatch, number, kind, fix):
+    """Commands that only read a model have no -o."""
+
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(onnx, "save", refuse)
+
+    with pytest.raises(kind) as refused:
+        locate(str(models / "yolov4-tiny.cfg"))
+
+    assert refused.value.fix == fix
+    assert not list(cache.folder().rglob("*.onnx"))
 
 
 def test_darknet_has_no_decoded_head(models):

@@ -9,7 +9,6 @@ from onnx import TensorProto, helper
 
 from polyyolo import __version__
 from polyyolo.errors import ModelError
-from polyyolo.files import replacing
 from polyyolo.models.checkpoint.archive import damaged, opened
 from polyyolo.models.checkpoint.graph import Canvas, Feature, Graph
 from polyyolo.models.checkpoint.heads import Head, detect
@@ -59,8 +58,7 @@ def convert(  # noqa: PLR0913 - one each for what an exporter lets one choose
     canvas = _canvas(head, Canvas(opset, size, batch, dynamic))
     with step(f"convert {path.name}"):
         model = _read(path, canvas, raw=head == "raw")
-        with replacing(output) as temporary:
-            onnx.save(model, temporary)
+        onnx.save(model, output)
     return output
 
 

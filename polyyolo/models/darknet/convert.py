@@ -7,7 +7,6 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
-from polyyolo import files
 from polyyolo.errors import ModelError
 from polyyolo.models.darknet.cfg import read_cfg
 from polyyolo.models.darknet.graph import make_graph
@@ -65,8 +64,7 @@ def convert(  # noqa: PLR0913 - each is a choice of whoever converts
     model.ir_version = min(model.ir_version, 8)  # what ONNX Runtime 1.20 and TensorRT 8 read
     helper.set_model_props(model, _metadata(network, labels))
     onnx.checker.check_model(model)
-    with files.replacing(output) as temporary:
-        onnx.save(model, str(temporary))
+    onnx.save(model, output)
     return output
 
 
