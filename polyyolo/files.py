@@ -8,6 +8,7 @@ import secrets
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +62,7 @@ def replacing(path: Path, *, elsewhere: str = "with -o") -> Iterator[Path]:
     """
     with writable(path.parent, elsewhere=elsewhere):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _refuse_special(path)
+        refuse_special(path)
         _refuse_protected(path)
         temporary = _hidden(path, path.suffix)
         try:
@@ -99,8 +100,12 @@ def fitting(stem: str, ending: str, room: int = LONGEST) -> str:
     return stem + ending
 
 
-def _refuse_special(path: Path) -> None:
-    """Refuse to put a file where a folder, a pipe or a device is: renaming would take the place of /dev/null too."""
+def refuse_special(path: Path) -> None:
+    """Refuse to put a file where a folder, a pipe or a device is: renaming would take the place of /dev/null too.
+
+    Raises:
+        InputError: ``path`` is one of these.
+    """
     if path.is_dir():
         raise InputError(f"{path} is a folder", fix="name a file")
     if path.exists() and not path.is_file():
@@ -184,6 +189,18 @@ def writable(folder: Path, *, elsewhere: str = "with -o") -> Iterator[None]:
         raise InputError(
             f"cannot write below {folder}: {error.strerror}", fix=f"choose {better} {elsewhere}"
         ) from error
+
+
+def refuse_unwritable(folder: Path, *, elsewhere: str = "with -o") -> None:
+    """Make a folder, and find out that nothing can be written there before minutes of work, not after.
+
+    Raises:
+        InputError, ToolchainError: as ``writable`` does.
+    """
+    with writable(folder, elsewhere=elsewhere):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 def refuse_file(folder: Path, *, elsewhere: str = "with -o") -> None:

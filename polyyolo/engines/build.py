@@ -12,9 +12,10 @@ from polyyolo.calibration.feed_count import require_complete
 from polyyolo.engines.calibrators import COUNT_FILE
 from polyyolo.engines.failures import end_of, failure
 from polyyolo.engines.plan_file import fault_of
+from polyyolo.engines.polygraphy import file_word
 from polyyolo.engines.running import Run, run_logged
 from polyyolo.errors import InputError, ModelError
-from polyyolo.files import remove, replacing, sha256_of
+from polyyolo.files import refuse_unwritable, remove, replacing, sha256_of
 from polyyolo.quantization.cache_fit import refuse_unfit
 from polyyolo.records import BuildPlan, Command, Engine
 
@@ -35,16 +36,18 @@ def build(plan: BuildPlan, log: Path, *, run: Run = run_logged) -> Engine:
 
     Raises:
         InputError: the model or the calibration cache is gone, the pictures for TensorRT's own calibrator failed, or
-            the folder cannot be written to.
+            the folder, or that of the timing cache, cannot be written to.
         TableError: the calibration cache is damaged, stale, or was made for another model or TensorRT.
         ToolchainError: the builder cannot be started, or the disk is full.
         ToolFailed: the builder failed, was killed, said that it succeeded and wrote no engine, or did not calibrate
             with every batch.
     """
     _check_inputs(plan)
+    if plan.timing_cache:
+        refuse_unwritable(plan.timing_cache.parent, elsewhere="with --timing-cache")
     began = time.monotonic()
     with progress.step("build"), replacing(plan.engine) as temporary, _calibrating(plan) as cache:
-        ended = run(_writing_to({**cache, plan.engine: temporary}, plan), log)
+        ended = run(_writing_to({**cache, "-o": temporary, "--saveEngine": temporary}, plan), log)
         if ended.status:
             raise failure(end_of(ended), plan.command, ended, log, room=ROOM)
         fault = fault_of(temporary, plan.toolchain.kind)

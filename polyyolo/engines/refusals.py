@@ -8,6 +8,7 @@ from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.engines.trtexec import SEVERAL_PROFILES
 from polyyolo.engines.versions import refuse_too_old, release
 from polyyolo.errors import InputError, ModelError, ProfileError, ToolchainError
+from polyyolo.files import refuse_same, refuse_special
 from polyyolo.records import Precision, Toolchain, ToolchainKind
 
 RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9")
@@ -161,8 +162,11 @@ def _capabilities(job: Job) -> None:
 
 
 def _paths(job: Job) -> None:
-    if job.engine == job.spec.path:
-        raise InputError(f"the engine would overwrite its model {job.engine}", fix="give another file with -o")
+    refuse_same(job.engine, job.spec.path)
+    timing_cache = job.options.timing_cache
+    if timing_cache:
+        refuse_special(timing_cache)
+        refuse_same(timing_cache, *filter(None, (job.spec.path, job.options.calibration_cache, job.engine)))
     if job.program is Program.POLYGRAPHY and ":" in str(job.spec.path):
         raise ModelError(
             f"Polygraphy cuts a path at its colon: {job.spec.path}", fix="rename the file or folder, or use trtexec"

@@ -108,6 +108,19 @@ def test_what_cannot_be_meant_is_one_error(polyyolo, little_yolo, tmp_path, word
     assert not (tmp_path / "yolo.plan").exists()
 
 
+@pytest.mark.parametrize("verb", ["build", "plan"])
+def test_a_timing_cache_in_the_place_of_the_pictures_is_refused(polyyolo, little_yolo, tmp_path, verb):
+    pictures = tmp_path / "x.npy"
+    np.save(pictures, np.zeros((4, 3, 64, 64), np.float32))
+    held = pictures.read_bytes()
+
+    done = polyyolo("8.6.0", verb, little_yolo, "-o", tmp_path / "out", "--calib", pictures, "--timing-cache", pictures)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{pictures} itself, which would be lost" in done.stderr
+    assert pictures.read_bytes() == held
+
+
 def test_no_model_is_one_error(polyyolo, tmp_path):
     assert "no model was named" in polyyolo("8.6.0", "build", "-o", tmp_path / "yolo.plan").stderr
 

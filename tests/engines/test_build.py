@@ -181,6 +181,25 @@ def test_a_timing_cache_that_tensorrt_refuses_is_told(planned, log, tmp_path):
     ]
 
 
+def test_the_folder_of_a_timing_cache_is_made_before_the_build(planned, log, tmp_path):
+    cache = tmp_path / "new" / "folder" / "timing"
+    body = "kept = pathlib.Path(argv[argv.index('--save-timing-cache') + 1])\nkept.write_text('times')\n"
+
+    build(planned(body + GOOD["rtx"], timing_cache=cache), log)
+
+    assert cache.read_text() == "times"
+
+
+def test_a_timing_cache_that_cannot_be_written_is_told_before_the_build(planned, log, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(InputError, match="is a file, not a folder") as error:
+        build(planned(GOOD["rtx"], timing_cache=tmp_path / "file" / "timing"), log)
+
+    assert error.value.fix == "choose a folder with --timing-cache"
+    assert not log.exists()
+
+
 @pytest.mark.parametrize(
     ("said", "fix"),
     [

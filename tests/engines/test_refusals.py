@@ -144,7 +144,19 @@ def test_no_toolchain_is_an_error_that_says_what_was_looked_for(yolo):
 
 
 def test_an_engine_never_overwrites_its_model(yolo):
-    assert "would overwrite its model" in refusal(yolo(), "8.6", engine="yolo.onnx").message
+    assert refusal(yolo(), "8.6", engine="yolo.onnx").message == "yolo.onnx is yolo.onnx itself, which would be lost"
+
+
+@pytest.mark.parametrize("lost", ["yolo.onnx", "yolo.cache", "yolo.plan"])
+def test_a_timing_cache_never_overwrites_what_is_read_or_built(yolo, lost):
+    error = refusal(yolo(quantized=False), "8.6", timing_cache=Path(f"./{lost}"), **CALIBRATED)
+
+    assert type(error) is InputError
+    assert error.message == f"{lost} is {lost} itself, which would be lost"
+
+
+def test_a_folder_is_no_timing_cache(yolo, tmp_path):
+    assert refusal(yolo(), "8.6", timing_cache=tmp_path).message == f"{tmp_path} is a folder"
 
 
 def test_a_colon_in_the_models_path_is_refused_since_polygraphy_cuts_there(yolo):
