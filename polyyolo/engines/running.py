@@ -57,7 +57,7 @@ def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     with writable(log.parent):
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w", encoding="utf-8") as stream:
+        with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(f"$ {shell_line(command)}\n")
             stream.flush()
             child = _started(command, folder)

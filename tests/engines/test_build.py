@@ -72,6 +72,12 @@ def test_all_that_the_builder_prints_is_in_the_log_below_its_command(planned, lo
     assert said == ["to out", "to err"]
 
 
+def test_a_path_that_is_no_utf_8_is_spelt_out_in_the_log(planned, log):
+    build(planned(GOOD["trtexec"], "trtexec", engine="out/caf\udce9.plan"), log)
+
+    assert "/out/.caf\\udce9-" in log.read_text()
+
+
 def test_the_builder_gets_the_environment_of_the_plan_and_not_a_left_over_switch(planned, log, monkeypatch):
     monkeypatch.setenv("POLYGRAPHY_USE_TENSORRT_RTX", "1")
     body = "print(os.environ.get('POLYGRAPHY_USE_TENSORRT_RTX'))\n"
