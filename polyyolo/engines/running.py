@@ -43,7 +43,8 @@ class Run(Protocol):
 def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended:
     """Run a command to its end; the log begins with the command itself.
 
-    An exception in between, Ctrl-C among them, ends the program first: interrupt, terminate, kill.
+    An exception in between, Ctrl-C among them, ends the program first: interrupt, terminate, kill. A second one does
+    not wait for that: it kills.
 
     Args:
         command: what runs.
@@ -93,11 +94,15 @@ def _started(command: Command, folder: Path | None) -> "subprocess.Popen[str]":
 
 
 def _stop(child: "subprocess.Popen[str]") -> None:
-    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is not None:
-            break
-        child.send_signal(asked)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(GRACE_S)
-    if child.stdout:
-        child.stdout.close()
+    try:
+        for asked in (signal.SIGINT, signal.SIGTERM):
+            if child.poll() is not None:
+                break
+            child.send_signal(asked)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE_S)
+    finally:
+        child.kill()
+        child.wait()
+        if child.stdout:
+            child.stdout.close()

@@ -313,14 +313,7 @@ def test_the_runner_can_be_another(planned, log):
 @pytest.mark.parametrize("stubborn", ["", "signal.signal(signal.SIGINT, signal.SIG_IGN)"])
 def test_ctrl_c_ends_the_builder_and_leaves_nothing(planned, log, stubborn, tmp_path):
     plan = planned(f"{stubborn}\nengine.write_bytes(b'half')\nprint(os.getpid(), flush=True)\ntime.sleep(60)")
-    script = (
-        "import pickle, sys, pathlib\nfrom polyyolo.engines import running\nfrom polyyolo.engines.build import build\n"
-        "running.GRACE_S = 0.2\n"
-        "build(pickle.load(open(sys.argv[1], 'rb')), pathlib.Path(sys.argv[2]))\n"
-    )
-    pickled = tmp_path / "plan.pickle"
-    pickled.write_bytes(pickle.dumps(plan))
-    with subprocess.Popen([sys.executable, "-c", script, pickled, log], stderr=subprocess.PIPE, text=True) as child:
+    with _building(plan, log, tmp_path, grace_s=0.2) as child:
         builder = _first_number(log)
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=20)
@@ -331,10 +324,48 @@ def test_ctrl_c_ends_the_builder_and_leaves_nothing(planned, log, stubborn, tmp_
         os.kill(builder, 0)
 
 
-def _first_number(log):
+def test_a_second_ctrl_c_kills_a_builder_that_ignores_the_first(planned, log, tmp_path):
+    asked = tmp_path / "asked"
+    plan = planned(
+        f"signal.signal(signal.SIGINT, lambda *_: pathlib.Path({str(asked)!r}).touch())\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "engine.write_bytes(b'half')\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
+    )
+    with _building(plan, log, tmp_path, grace_s=60) as child:
+        builder = _first_number(log)
+        child.send_signal(signal.SIGINT)
+        _wait_for(asked.exists)
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=20)
+
+    assert left(plan) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(builder, 0)
+
+
+def _building(plan, log, folder, grace_s):
+    """Build in a process of its own."""
+    script = (
+        "import pickle, sys, pathlib\nfrom polyyolo.engines import running\nfrom polyyolo.engines.build import build\n"
+        f"running.GRACE_S = {grace_s}\n"
+        "build(pickle.load(open(sys.argv[1], 'rb')), pathlib.Path(sys.argv[2]))\n"
+    )
+    pickled = folder / "plan.pickle"
+    pickled.write_bytes(pickle.dumps(plan))
+    return subprocess.Popen([sys.executable, "-c", script, pickled, log], stderr=subprocess.PIPE, text=True)
+
+
+def _wait_for(ready):
     for _ in range(500):
-        numbers = [line for line in log.read_text().splitlines() if line.isdigit()] if log.exists() else []
-        if numbers:
-            return int(numbers[0])
+        if ready():
+            return
         time.sleep(0.02)
-    raise AssertionError("the builder never spoke")
+    raise AssertionError("it never came")
+
+
+def _first_number(log):
+    def numbers():
+        return [int(line) for line in log.read_text().splitlines() if line.isdigit()] if log.exists() else []
+
+    _wait_for(numbers)
+    return numbers()[0]
