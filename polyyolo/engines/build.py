@@ -96,18 +96,24 @@ def _check_inputs(plan: BuildPlan) -> None:
 
 
 @contextmanager
-def _calibrating(plan: BuildPlan) -> Iterator[dict[Path, Path]]:
+def _calibrating(plan: BuildPlan) -> Iterator[dict[str, Path]]:
     """Let TensorRT's own calibrator write its cache elsewhere first; nothing where the plan has scales already."""
     if COUNT_FILE not in plan.command.env or not plan.calibration_cache:
         yield {}
         return
     remove(Path(plan.command.env[COUNT_FILE]))
     with replacing(plan.calibration_cache) as temporary:
-        yield {plan.calibration_cache: temporary}
+        yield {"--calibration-cache": temporary}
 
 
-def _writing_to(places: Mapping[Path, Path], plan: BuildPlan) -> Command:
-    """Spell the plan's command with other files; Polygraphy has them as words, trtexec behind an option."""
-    final = {str(path): str(temporary) for path, temporary in places.items()}
-    final |= {f"--saveEngine={path}": f"--saveEngine={temporary}" for path, temporary in places.items()}
-    return evolve(plan.command, argv=tuple(final.get(word, word) for word in plan.command.argv))
+def _writing_to(places: Mapping[str, Path], plan: BuildPlan) -> Command:
+    """Spell the plan's command with other files for some options: in Polygraphy's next word, behind trtexec's =."""
+
+    def placed(before: str, word: str) -> str:
+        name, equals, _ = word.partition("=")
+        if before in places:
+            return file_word(places[before])
+        return f"{name}={places[name]}" if equals and name in places else word
+
+    argv = plan.command.argv
+    return evolve(plan.command, argv=tuple(map(placed, ("", *argv), argv)))

@@ -41,9 +41,9 @@ class Feed:
     seed: int = 0
 
 
-def words(feed: Feed, cache: Path) -> tuple[str, ...]:
+def words(feed: Feed, cache: str) -> tuple[str, ...]:
     """Spell a calibration for Polygraphy; the cache is written by it."""
-    spelt = ("--data-loader-script", str(LOADER), "--calibration-cache", str(cache), "--calib-base-cls")
+    spelt = ("--data-loader-script", str(LOADER), "--calibration-cache", cache, "--calib-base-cls")
     return (*spelt, BASES[feed.calibrator], *(LEGACY if feed.calibrator == "legacy" else ()))
 
 

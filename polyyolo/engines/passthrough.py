@@ -24,6 +24,7 @@ DECIDED = {
     },
 }
 """Options that polyyolo sets or leaves out for a reason, and what to use instead."""
+POOLS = ("--memPoolSize", "--pool-limit", "--memory-pool-limit")
 
 
 def refuse(job: Job) -> None:
@@ -32,10 +33,21 @@ def refuse(job: Job) -> None:
     Raises:
         InputError: an option that is polyyolo's to decide, or that the plan has set already.
     """
-    decided = DECIDED[job.program]
-    ours = ("--memPoolSize", "--pool-limit") if job.options.workspace_mib else ()
     for word, name in zip(job.options.extra, job.options.extra_options, strict=True):
-        if name in decided:
-            raise InputError(f"{word} would change what polyyolo decides", fix=decided[name])
-        if name in ours:
+        for option, instead in DECIDED[job.program].items():
+            if _means(name, option, job.program):
+                raise InputError(f"{word} would change what polyyolo decides", fix=instead)
+        if job.options.workspace_mib and any(_means(name, option, job.program) for option in POOLS):
             raise InputError(f"{word} is set by --workspace already", fix="leave one of them out")
+
+
+def _means(name: str, option: str, program: Program) -> bool:
+    """Whether a program takes a word for an option.
+
+    Polygraphy takes the beginning of a long option for the whole, and what follows a short one for its value.
+    """
+    if program is Program.TRTEXEC:
+        return name == option
+    if option.startswith("--"):
+        return name.startswith("--") and len(name) > 2 and option.startswith(name)
+    return name.startswith(option)

@@ -1,6 +1,7 @@
 """How ``polygraphy convert`` is told to build, with TensorRT 8.5 to 11 and with TensorRT for RTX."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from polyyolo.engines import calibrators
 from polyyolo.engines.job import Job
@@ -16,19 +17,20 @@ VERBOSITY = "--profiling-verbosity"
 def command(job: Job) -> Command:
     """Spell a build for Polygraphy; the model comes first, since later options take any number of values."""
     options = job.options
-    argv = [str(job.toolchain.polygraphy_path or "polygraphy"), "convert", str(job.spec.path)]
-    argv += ["--convert-to", "trt", "-o", str(job.engine), *job.flags]
+    argv = [str(job.toolchain.polygraphy_path or "polygraphy"), "convert", file_word(job.spec.path)]
+    argv += ["--convert-to", "trt", "-o", file_word(job.engine), *job.flags]
     if job.must_say_strong:
         argv.append("--strongly-typed")
     if options.calibration_cache and options.feed:
-        argv.extend(calibrators.words(options.feed, options.calibration_cache))
+        argv.extend(calibrators.words(options.feed, file_word(options.calibration_cache)))
     elif options.calibration_cache:
-        argv += ["--calibration-cache", str(options.calibration_cache)]
+        argv += ["--calibration-cache", file_word(options.calibration_cache)]
     if options.float_layers and not {CONSTRAINTS, LAYERS} & set(options.extra_options):
         argv += [CONSTRAINTS, "obey", LAYERS, *(f"{name}:float16" for name in options.float_layers)]
     argv.extend(_shapes(job))
     if options.timing_cache:
-        argv += ["--load-timing-cache", str(options.timing_cache), "--save-timing-cache", str(options.timing_cache)]
+        timing_cache = file_word(options.timing_cache)
+        argv += ["--load-timing-cache", timing_cache, "--save-timing-cache", timing_cache]
     if options.compute_capabilities:
         argv += ["--compute-capabilities", *options.compute_capabilities]
     if options.workspace_mib:
@@ -38,6 +40,11 @@ def command(job: Job) -> Command:
     env = RTX_ENV if job.toolchain.kind is ToolchainKind.RTX else {}
     fed = calibrators.environment(options.feed) if options.feed else {}
     return Command((*argv, *options.extra), {**env, **fed})
+
+
+def file_word(path: Path) -> str:
+    """Spell a path so that Polygraphy takes none for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _shapes(job: Job) -> Iterator[str]:

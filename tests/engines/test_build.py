@@ -87,6 +87,19 @@ def test_the_builder_gets_the_environment_of_the_plan_and_not_a_left_over_switch
     assert log.read_text().splitlines()[1] == "None"
 
 
+@pytest.mark.parametrize("name", ["convert", "trt", "-yolo.plan"])
+def test_an_engine_may_have_the_name_of_one_of_polygraphys_words(planned, log, monkeypatch, tmp_path, name):
+    plan = planned(f"print(*argv)\n{GOOD['rtx']}")
+    monkeypatch.chdir(tmp_path)
+    named_so = make_plan(plan.model, plan.profile, plan.toolchain, Path(name))
+
+    build(named_so, log)
+
+    words = log.read_text().splitlines()[1].split()
+    assert words[:5] == ["convert", str(plan.model.path), "--convert-to", "trt", "-o"]
+    assert Path(name).stat().st_size == 64
+
+
 def test_a_builder_that_fails_is_told_with_command_status_last_words_and_log(planned, log):
     plan = planned("print('\\n'.join(map(str, range(50)))); print('[!] it went wrong'); sys.exit(3)")
 

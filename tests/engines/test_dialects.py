@@ -154,6 +154,18 @@ def test_a_timing_cache_is_read_and_written_again(yolo):
     )
 
 
+def test_a_name_that_begins_as_an_option_does_is_none_for_polygraphy(yolo):
+    spec, toolchain = yolo(path="-m.onnx", quantized=False), named("8.6")
+    options = BuildOptions(
+        program=POLYGRAPHY, route=Route.CALIBRATED, calibration_cache=Path("-c"), timing_cache=Path("-t")
+    )
+
+    assert make_plan(spec, default(spec), toolchain, Path("-out/yolo.plan"), options).command.argv == (
+        *("polygraphy", "convert", "./-m.onnx", "--convert-to", "trt", "-o", "./-out/yolo.plan", "--int8", "--fp16"),
+        *("--calibration-cache", "./-c", "--load-timing-cache", "./-t", "--save-timing-cache", "./-t", *DETAILED),
+    )
+
+
 def test_tensorrt_for_rtx_is_switched_on_in_the_environment_and_told_the_gpus(yolo):
     toolchain = named("1.7", kind=ToolchainKind.RTX)
     options = BuildOptions(compute_capabilities=("7.5", "8.9"))

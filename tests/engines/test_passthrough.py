@@ -45,6 +45,9 @@ def test_they_stand_behind_ours_and_untouched(argv, program, extra):
         (POLYGRAPHY, "-o", "-o"),
         (POLYGRAPHY, "--calibration-cache", "--calib"),
         (POLYGRAPHY, "--trt-opt-shapes", "--profile"),
+        (POLYGRAPHY, "--outpu", "-o"),  # Polygraphy takes the beginning of an option for the whole
+        (POLYGRAPHY, "--outp=other.plan", "-o"),
+        (POLYGRAPHY, "-oother.plan", "-o"),
     ],
 )
 def test_what_would_change_the_plan_is_refused(argv, program, word, fix):
@@ -55,10 +58,25 @@ def test_what_would_change_the_plan_is_refused(argv, program, word, fix):
 
 
 @pytest.mark.parametrize(
+    ("program", "extra"),
+    [
+        (TRTEXEC, ("--save",)),  # trtexec knows whole options alone
+        (POLYGRAPHY, ("--",)),
+        (POLYGRAPHY, ("--trt-outputs", "output0")),
+        (POLYGRAPHY, ("--data-loader-backend-module", "numpy")),
+    ],
+)
+def test_what_only_resembles_such_an_option_is_passed_on(argv, program, extra):
+    assert argv(program, *extra)[-len(extra) :] == extra
+
+
+@pytest.mark.parametrize(
     ("program", "word", "spelt"),
     [
         (TRTEXEC, "--memPoolSize=workspace:64", ("--memPoolSize=workspace:512",)),
         (POLYGRAPHY, "--pool-limit", ("--pool-limit", "workspace:512M")),
+        (POLYGRAPHY, "--pool", ("--pool-limit", "workspace:512M")),
+        (POLYGRAPHY, "--memory-pool-limit", ("--pool-limit", "workspace:512M")),
     ],
 )
 def test_a_workspace_is_spelt_for_each_program_and_not_twice(argv, program, word, spelt):
