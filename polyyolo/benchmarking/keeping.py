@@ -1,7 +1,6 @@
 """Benchmarks beside their engine: ``benchmark.json`` holds what was measured, and the report takes it from there."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,7 +8,15 @@ from pathlib import Path
 from attrs import frozen
 
 from polyyolo.errors import InputError
-from polyyolo.files import read_json, sha256_of, writable, write_json
+from polyyolo.files import (
+    read_json,
+    refuse_same,
+    refuse_special,
+    refuse_unwritable,
+    sha256_of,
+    writable,
+    write_json,
+)
 from polyyolo.records import Benchmark
 
 FILE = "benchmark.json"
@@ -27,6 +34,11 @@ class Kept:
 def log_beside(results: Path, engine: Path) -> Path:
     """Name the log of an engine beside its results: other engines may be measured into the same file meanwhile."""
     return results.with_name(f"{engine.name}.benchmark.log")
+
+
+def plot_beside(results: Path) -> Path:
+    """Name the plot of results."""
+    return results.with_suffix(".svg")
 
 
 def keep(benchmark: Benchmark, path: Path) -> None:
@@ -60,19 +72,33 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(place)
 
 
-def refuse_unwritable(path: Path) -> None:
-    """Find out that results cannot be written before minutes of measuring, not after.
+def refuse_results(path: Path, engine: Path) -> None:
+    """Find out that the results of an engine cannot be kept in a file before minutes of measuring, not after.
 
     Raises:
-        InputError: the folder cannot be written to, or ``path`` is one.
+        InputError: the folder cannot be written to; ``path`` is one, is a place of its own plot or log, or holds
+            something else than benchmarks; or the engine would be lost.
         ToolchainError: the disk is full.
     """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", fix=f"name a file with -o, as {path / FILE}")
-    with writable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+    refuse_special(path)
+    beside = (plot_beside(path), log_beside(path, engine))
+    if path in beside:
+        raise InputError(f"{path} is where a plot or a log goes", fix=f"name another file, as {path.with_name(FILE)}")
+    for place in (path, *beside):
+        refuse_same(place, engine)
+    if path.exists():
+        _refuse_foreign(path)
+    refuse_unwritable(path.parent)
+
+
+def _refuse_foreign(path: Path) -> None:
+    try:
+        read_json(path, Kept)
+    except InputError as error:
+        raise InputError(
+            f"{path} is there already and holds no benchmarks that this version of polyyolo knows",
+            fix="name another file with -o, or remove it",
+        ) from error
 
 
 def benchmarks_of(engine: Path, folder: Path | None = None) -> tuple[Benchmark, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from polyyolo.cli.console import bars, print_json, printable
+from polyyolo.cli.ranges import Finite
 from polyyolo.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from polyyolo.records import Benchmark, Latency
 
 PATH = click.Path(path_type=Path)
+HOUR_S = 3600
+"""trtexec tells times in six digits: hours later, those of one query are all the same."""
 
 
 @click.command()
@@ -26,8 +29,14 @@ PATH = click.Path(path_type=Path)
     metavar="[NAME:]1x3x640x640",
     help="shape of an input; may be repeated, one measurement each, and goes with --batch",
 )
-@click.option("--warm-up", type=click.IntRange(0), default=500, show_default=True, help="milliseconds before it counts")
-@click.option("--duration", type=click.FloatRange(0.1), default=3, show_default=True, help="seconds that count")
+@click.option(
+    "--warm-up",
+    type=click.IntRange(0, 1000 * HOUR_S),
+    default=500,
+    show_default=True,
+    help="milliseconds before it counts",
+)
+@click.option("--duration", type=Finite(0.1, HOUR_S), default=3, show_default=True, help="seconds that count")
 @click.option("--streams", type=click.IntRange(1, 64), default=1, show_default=True, help="queries at the same time")
 @click.option("--no-graph", is_flag=True, help="launch kernels one by one instead of as one CUDA graph")
 @click.option("--no-end-to-end", is_flag=True, help="leave out the second run, with the copies to the GPU and back")
@@ -43,7 +52,7 @@ PATH = click.Path(path_type=Path)
 def bench(engine: Path, output: Path | None, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
     """Measure ENGINE on this machine's GPU: latency, images/s, and whether the figures can be trusted."""
     from polyyolo.benchmarking.bench import bench as measure
-    from polyyolo.benchmarking.keeping import FILE, Kept, keep, log_beside, refuse_unwritable
+    from polyyolo.benchmarking.keeping import FILE, Kept, keep, log_beside, plot_beside, refuse_results
     from polyyolo.engines.engine_file import read_engine_file
     from polyyolo.files import plain, write_text
     from polyyolo.reports import latency_plot
@@ -51,14 +60,14 @@ def bench(engine: Path, output: Path | None, *, as_json: bool, **options: Any) -
     read_engine_file(engine)  # before a folder is made for its results
     results = output or engine.parent / FILE
     asked, found = _asked(**options), []
-    refuse_unwritable(results)
+    refuse_results(results, engine)
     with bars(quiet=as_json):
         for benchmark in measure(engine, asked, log_beside(results, engine)):
             found.append(benchmark)
             keep(benchmark, results)
         plot = latency_plot.svg(found)
         if plot:
-            write_text(results.with_suffix(".svg"), plot)
+            write_text(plot_beside(results), plot)
     if as_json:
         print_json(plain(Kept(tuple(found))))
     else:

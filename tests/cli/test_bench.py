@@ -202,6 +202,57 @@ def test_results_that_cannot_be_written_are_told_before_anything_is_measured(ref
     assert (left, "is a file, not a folder" in err) == (2, True)
 
 
+@pytest.mark.parametrize("name", ["10.16.plan", "link.json"])
+def test_results_never_take_the_place_of_the_engine(refused, engine, name):
+    (engine.parent / "link.json").symlink_to(engine)
+    held = engine.read_bytes()
+
+    left, err = refused(engine, "-o", engine.parent / name)
+
+    assert (left, "itself, which would be lost" in err) == (2, True)
+    assert engine.read_bytes() == held
+
+
+def test_a_plot_never_takes_the_place_of_the_engine(refused, engine):
+    engine = engine.rename(engine.with_name("fast.svg"))
+
+    left, err = refused(engine, "-o", engine.with_name("fast.json"))
+
+    assert (left, "itself, which would be lost" in err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["out.svg", "10.16.plan.benchmark.log"])
+def test_results_where_their_plot_or_log_goes_are_refused(refused, engine, name):
+    left, err = refused(engine, "-o", engine.parent / name)
+
+    assert (left, f"{name} is where a plot or a log goes" in err) == (2, True)
+
+
+def test_a_file_that_holds_something_else_is_not_replaced(refused, engine, tmp_path):
+    (tmp_path / "foreign.json").write_text('{"mine": 1}')
+
+    left, err = refused(engine, "-o", tmp_path / "foreign.json")
+
+    assert (left, "foreign.json is there already and holds no benchmarks" in err) == (2, True)
+    assert (tmp_path / "foreign.json").read_text() == '{"mine": 1}'
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--duration", "nan"), "'nan' is no finite number"),
+        (("--duration", "inf"), "not in the range"),
+        (("--warm-up", "99999999999999999999999"), "not in the range"),
+    ],
+)
+def test_a_time_that_nobody_can_wait_for_is_a_wrong_option(bench, engine, words, said):
+    left, out, err = bench(engine, *words)
+
+    assert (left, out) == (2, "")
+    assert f"Invalid value for '{words[0]}': " in err
+    assert said in err
+
+
 @pytest.mark.parametrize(
     ("fail", "code", "said"),
     [
