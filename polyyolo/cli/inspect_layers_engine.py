@@ -55,13 +55,16 @@ def show(path: Path, asked: Asked) -> None:
     """Print the layers of an engine, or what changed against another.
 
     Raises:
-        InputError: a file cannot be read, or is something else.
+        InputError: a file cannot be read, is something else, or would be lost to the plot.
         ToolchainError: an engine cannot be loaded here.
     """
     from polyyolo.engine_layers.changes import changes
     from polyyolo.engine_layers.findings import findings
     from polyyolo.engine_layers.reasons import missing_scales
+    from polyyolo.files import refuse_same, write_text
 
+    if asked.plot:
+        refuse_same(asked.plot, *filter(None, (path, asked.profile, asked.log, asked.against, asked.against_profile)))
     engine = _read(path, asked.profile)
     unscaled = missing_scales(asked.log) if asked.log else frozenset()
     found = findings(engine.layers, engine.times, unscaled)
@@ -69,7 +72,6 @@ def show(path: Path, asked: Asked) -> None:
         raise InputError("--against-profile needs --against", fix="name the other engine or export too")
     compared = changes(engine, _read(asked.against, asked.against_profile)) if asked.against else None
     if asked.plot:
-        from polyyolo.files import write_text
         from polyyolo.reports import layers_plot
 
         write_text(asked.plot, layers_plot.svg(found, title=path.stem))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from functools import partial
 
@@ -119,6 +120,20 @@ def test_the_plot_is_an_svg_with_a_bar_a_layer(told, files, tmp_path):
     svg = (tmp_path / "layers.svg").read_text()
     assert svg.startswith("<?xml")
     assert len(re.findall("fill: #8a8f98", svg)) == 18 + 1, "14 copies, 4 conversions, and the legend"
+
+
+@pytest.mark.parametrize("lost", ["layers", "profile", "log", "against", "against-profile"])
+def test_the_plot_never_takes_the_place_of_what_is_read(told, files, tmp_path, lost):
+    (layers, profile), place = files("s_qdq"), tmp_path / "lost.json"
+    given = {"layers": layers, "profile": profile, "log": profile, "against": layers, "against-profile": profile}
+    shutil.copy(given[lost], place)
+    first, *options = ({**given, lost: place}).items()
+
+    code, out, err = told(first[1], *(word for name, path in options for word in (f"--{name}", path)), "--plot", place)
+
+    assert (code, out) == (2, "")
+    assert f"{place} itself, which would be lost" in err
+    assert place.read_bytes() == given[lost].read_bytes()
 
 
 @pytest.mark.parametrize("front", [b"", b"\x02\0\0\0{}"], ids=["bare", "with Ultralytics' metadata"])
