@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from polyyolo.records import Run
 
 PATH = click.Path(path_type=Path)
+PAGES = (".html", ".htm")
 
 
 @click.command()
@@ -65,6 +66,8 @@ def _write_page(record: "Run", output: Path) -> list[Path]:
 
     if output.is_dir():
         raise InputError(f"{output} is a folder", fix=f"name a file: -o {output / 'report.html'}")
+    if output.suffix.lower() not in PAGES:
+        raise InputError(f"{output} is no name of a page", fix=f"end it as one: -o {output.with_suffix(PAGES[0])}")
     files.write_text(output, page.render(record, record.folder, read_manifest(record.folder)))
     return [output]
 

@@ -165,6 +165,18 @@ def test_a_folder_as_output_is_refused(polyyolo, run, tmp_path):
     assert f"fix: name a file: -o {tmp_path / 'report.html'}" in err
 
 
+@pytest.mark.parametrize("name", ["report.json", "model.onnx", "page"])
+def test_only_a_file_of_a_pages_name_becomes_one(polyyolo, run, name):
+    before = contents(run)
+
+    code, _, err = polyyolo("report", run, "-o", run / name)
+
+    assert code == 2
+    assert f"{run / name} is no name of a page" in err
+    assert f"-o {(run / name).with_suffix('.html')}" in err
+    assert contents(run) == before
+
+
 def test_a_run_that_is_being_made_is_not_written_into(polyyolo, run):
     with files.locked(run):
         code, _, err = polyyolo("report", run)
