@@ -50,10 +50,11 @@ class Edge(click.Group):
             show_error(error)
             sys.exit(error.exit_code)
         except OSError as error:
-            if error.errno not in UNUSABLE:
+            unusable = _unusable(error)
+            if not unusable:
                 raise
-            show_error(InputError(f"{error.filename} cannot be used: {error.strerror}", fix="name another place"))
-            sys.exit(InputError.exit_code)
+            show_error(unusable)
+            sys.exit(unusable.exit_code)
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted: nothing half-written was left", err=True)
             sys.exit(INTERRUPTED)
@@ -61,6 +62,15 @@ class Edge(click.Group):
             click.echo(f"stopped by {stopped}: nothing half-written was left", err=True)
             sys.exit(stopped.exit_code)
         sys.exit(code if isinstance(code, int) else 0)  # what a command gave to ctx.exit
+
+
+def _unusable(error: OSError) -> InputError | None:
+    """Tell of a place that no command can use; None where the error is another."""
+    if error.errno in UNUSABLE:
+        return InputError(f"{error.filename} cannot be used: {error.strerror}", fix="name another place")
+    if error.errno == errno.ENOENT and error.filename is None:  # only asking for the current folder names no file
+        return InputError("the current folder is there no more", fix="change into one that is, and try again")
+    return None
 
 
 @contextmanager

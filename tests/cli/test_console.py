@@ -1,5 +1,7 @@
 """The edge between polyyolo and a terminal."""
 
+from pathlib import Path
+
 import click
 import pytest
 
@@ -71,6 +73,22 @@ def test_a_bug_keeps_its_traceback():
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
         group.main(["go"])
+
+
+def test_a_current_folder_that_is_gone_is_told(outcome, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    code, _, err = outcome(Path.cwd)
+
+    assert (code, err.splitlines()[0]) == (2, "error: the current folder is there no more")
+
+
+def test_another_file_that_is_not_there_keeps_its_traceback(outcome, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        outcome((tmp_path / "none").read_text)
 
 
 def test_a_wrong_option_is_clicks_own_error(outcome):
