@@ -183,7 +183,7 @@ def _paragraph(what: str, function: Callable[..., object]) -> str:
 def _plugin() -> str:
     """List what the plugin adds: its options, and its runner."""
     parser = argparse.ArgumentParser(add_help=False)
-    images, boxes, runner = argument_groups()
+    images, boxes, runner, _ = argument_groups()
     for group in (images, boxes):
         group.add_parser_args(parser)
     rows = [

@@ -1,7 +1,8 @@
-"""The one place that opens ONNX Runtime: on the CPU, computing what the graph says."""
+"""The one place that opens ONNX Runtime: computing what the graph says, on the CPU unless others are asked for."""
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it writes to the home folder and complains where it cannot
@@ -29,26 +30,43 @@ def open_session(
     Raises:
         ModelError: ONNX Runtime cannot load it.
     """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
+    options = as_written()
     options.intra_op_num_threads = threads
     if callers > 1:
         options.intra_op_num_threads = max(1, (os.cpu_count() or 1) - callers + 1)
         options.enable_mem_pattern = False  # a pattern is one block for each run: 40 MB more for two of YOLOv5s
-    # What is done with the results needs the cores that idle threads would spin on.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return load_session(model, options)
+
+
+def as_written() -> onnxruntime.SessionOptions:
+    """Make options under which a graph is computed as it says, and nothing is logged."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    # What is done with the results needs the cores that idle threads would spin on.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Q/DQ nodes are computed as written. Fused, they become integer kernels that round and saturate differently on
     # different processors, and that ONNX Runtime 1.31 cannot build from FP16 scales.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     # Nor is one pair made of two; ONNX Runtime 1.20 fails to look for such where the types of a pair's scales differ.
     options.add_session_config_entry("session.disable_double_qdq_remover", "1")
+    return options
+
+
+def load_session(
+    model: Path | bytes, options: onnxruntime.SessionOptions, providers: Sequence[str] = ("CPUExecutionProvider",)
+) -> onnxruntime.InferenceSession:
+    """Load a model with options that ``as_written`` made; the caller may have changed what concerns speed.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load it.
+    """
     try:
         return onnxruntime.InferenceSession(
             _named(rounding(model)),
             options,
-            providers=["CPUExecutionProvider"],
+            providers=list(providers),
             # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
             disabled_optimizers=["Pad_Fusion"],
         )

@@ -2,7 +2,7 @@
 
 Polygraphy calls ``argument_groups`` (entry point ``polygraphy.run.plugins``) whatever its command is, so that nothing
 heavy is imported before one of our options is used. Scripts of ``polygraphy run --gen-script`` import ``pictures``,
-``boxes`` and ``trtexec`` by name.
+``boxes``, ``session`` and ``trtexec`` by name.
 """
 
 from typing import Any
@@ -13,5 +13,6 @@ def argument_groups() -> list[Any]:
     from polyyolo.plugin.compare_arguments import YoloCompareArgs
     from polyyolo.plugin.image_arguments import YoloImagesArgs
     from polyyolo.plugin.runner_arguments import YoloTrtexecArgs
+    from polyyolo.plugin.session_arguments import YoloSessionArgs
 
-    return [YoloImagesArgs(), YoloCompareArgs(), YoloTrtexecArgs()]
+    return [YoloImagesArgs(), YoloCompareArgs(), YoloTrtexecArgs(), YoloSessionArgs()]
