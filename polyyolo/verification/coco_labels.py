@@ -1,7 +1,7 @@
 """Labels in COCO's form: one JSON for all pictures, boxes in pixels."""
 
 import json
-import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,11 +33,11 @@ def read_coco(source: Path, names: Sequence[str], classes: int, images: Path | N
     mapping = to_model_classes(source, categories, names, classes, used=used)
     files = {image["id"]: image["file_name"] for image in data["images"]}
     truths: defaultdict[int, list[Truth]] = defaultdict(list)
-    mistakes = []
+    mistakes: list[str] = []
     for place, annotation in enumerate(data["annotations"]):
-        if mistake := _mistake(annotation, files, mapping):
-            mistakes.append(f"{source}: annotations[{place}]: {mistake}")
-        else:
+        wrong = [f"{source}: annotations[{place}]: {mistake}" for mistake in _mistakes(annotation, files, mapping)]
+        mistakes += wrong
+        if not wrong:
             truths[annotation["image_id"]].append(_truth(annotation, mapping))
     complain(mistakes, fix="correct the annotations, or export them again as COCO instances")
     pictures = _locate(source, list(files.values()), images)
@@ -68,22 +68,27 @@ def _has(row: object, fields: Mapping[str, type]) -> bool:
     return isinstance(row, dict) and all(isinstance(row.get(name), kind) for name, kind in fields.items())
 
 
-def _mistake(annotation: object, images: Mapping[int, str], mapping: Mapping[int, int]) -> str:
-    """Say what is wrong with an annotation; empty where nothing is."""
+def _mistakes(annotation: object, images: Mapping[int, str], mapping: Mapping[int, int]) -> Iterator[str]:
+    """Say what is wrong with an annotation."""
     if not isinstance(annotation, dict):
-        return "no object"
-    image, category, box = (annotation.get(key) for key in ("image_id", "category_id", "bbox"))
+        yield "no object"
+        return
+    image, category, box, area, crowd = map(annotation.get, ("image_id", "category_id", "bbox", "area", "iscrowd"))
     if not isinstance(image, int) or image not in images:
-        return f"image_id {image} is not among the {len(images)} images"
+        yield f"image_id {image} is not among the {len(images)} images"
     if not isinstance(category, int) or category not in mapping:
-        return f"category_id {category} is not among the {len(mapping)} categories"
+        yield f"category_id {category} is not among the {len(mapping)} categories"
     if not (isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box)) and min(box[2:]) >= 0):
-        return f"bbox {box} is not x, y, width, height in pixels"
-    return ""
+        yield f"bbox {box} is not x, y, width, height in pixels"
+    if area is not None and not (_is_finite(area) and area >= 0):
+        yield f"area {area!r} is not a number of pixels, 0 or more"
+    if crowd not in (None, 0, 1):
+        yield f"iscrowd {crowd!r} is not 0 or 1"
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    """Whether it is a number that a float holds; JSON's whole numbers may be longer."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _truth(annotation: Mapping[str, Any], mapping: Mapping[int, int]) -> Truth:

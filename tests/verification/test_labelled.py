@@ -213,6 +213,13 @@ def test_a_coco_json_and_its_pictures(folder, place):
     )
 
 
+@pytest.mark.parametrize("change", [{"area": None, "iscrowd": None}, {"area": 0, "iscrowd": False}])
+def test_a_coco_json_need_tell_neither_area_nor_crowd(folder, change):
+    write(folder / "labels.json", json.dumps(coco([annotation(**change)])))
+
+    assert read_labelled(folder / "labels.json", classes=3).truths[1] == (Truth(1, (4.0, 5.0, 10.0, 12.0)),)
+
+
 def test_category_ids_become_indices_by_order_where_the_model_tells_no_names(folder):
     write(folder / "labels.json", json.dumps(coco([annotation(), annotation(category_id=90)])))
 
@@ -239,7 +246,14 @@ def test_a_category_that_nothing_belongs_to_may_be_unknown_to_the_model(folder):
         ({"bbox": [1, 2, -3, 4]}, "bbox [1, 2, -3, 4] is not x, y, width, height in pixels"),
         ({"bbox": [1, 2, None, 4]}, "bbox [1, 2, None, 4] is not x, y, width, height in pixels"),
         ({"bbox": [float("nan"), 2, 3, 4]}, "bbox [nan, 2, 3, 4] is not x, y, width, height in pixels"),
+        ({"bbox": [1, 2, 10**400, 4]}, f"bbox [1, 2, {10**400}, 4] is not x, y, width, height in pixels"),
         ({"image_id": [3]}, "image_id [3] is not among the 2 images"),
+        ({"area": "abc"}, "area 'abc' is not a number of pixels, 0 or more"),
+        ({"area": [1]}, "area [1] is not a number of pixels, 0 or more"),
+        ({"area": -5}, "area -5 is not a number of pixels, 0 or more"),
+        ({"area": float("nan")}, "area nan is not a number of pixels, 0 or more"),
+        ({"iscrowd": "0"}, "iscrowd '0' is not 0 or 1"),
+        ({"iscrowd": [1]}, "iscrowd [1] is not 0 or 1"),
     ],
 )
 def test_a_wrong_annotation_is_named_by_its_place(folder, change, reason):
