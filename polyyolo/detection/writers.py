@@ -50,7 +50,7 @@ class JsonList:
 
     def add(self, entry: Mapping[str, Any]) -> None:
         """Append an entry, a line."""
-        self._stream.write(self._separator + json.dumps(entry))
+        self._stream.write(self._separator + json.dumps(entry, allow_nan=False))
         self._separator = ",\n"
 
     def close(self, after: str = "") -> None:

@@ -155,8 +155,8 @@ def _candidates(cells: tuple[Array, Array], *, confidence: float, multi_label: b
 
 
 def _finite(boxes: Boxes) -> Boxes:
-    """Drop boxes without a place: a model that overflows in float16 gives infinite ones."""
-    return boxes.take(np.flatnonzero(np.isfinite(boxes.xyxy).all(axis=1)))
+    """Drop boxes without a place or a score: a model that overflows in float16 gives infinite ones."""
+    return boxes.take(np.flatnonzero(np.isfinite(boxes.xyxy).all(axis=1) & np.isfinite(boxes.scores)))
 
 
 def _end_to_end(rows: Array, head: Head, confidence: float) -> Boxes:

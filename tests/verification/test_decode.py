@@ -142,6 +142,20 @@ def test_boxes_that_overflow_or_are_no_numbers_are_dropped():
     assert boxes.xyxy.tolist() == [[8, 8, 12, 12]]
 
 
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_boxes_with_an_infinite_score_are_dropped(multi_label):
+    """They would stand above all others, and JSON has no word for them."""
+    columns = np.zeros((1, 7, 2), np.float32)
+    columns[0, :, 0] = [100, 60, 20, 10, np.inf, 0, 0]
+    columns[0, :, 1] = [100, 60, 20, 10, 0.7, 0, 0]
+    rows = np.array([[[1, 2, 30, 40, np.inf, 2], [1, 2, 30, 40, 0.6, 2]]], np.float32)
+
+    (in_columns,) = decode({"out": columns}, V8, multi_label=multi_label)
+    (in_rows,) = decode({"out": rows}, END)
+
+    np.testing.assert_allclose([*in_columns.scores, *in_rows.scores], [0.7, 0.6])
+
+
 def test_float16_outputs_are_read_in_float32():
     rows = np.zeros((1, 1, 8), np.float16)
     rows[0, 0] = [600.5, 600.5, 3, 3, 1, 1, 0, 0]
