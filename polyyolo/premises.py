@@ -1,6 +1,5 @@
 """What a run needs to make sense, beyond each option for itself."""
 
-import math
 from pathlib import Path
 
 from polyyolo import progress
@@ -24,12 +23,11 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
         found: what builds engines here.
 
     Raises:
-        InputError: a limit is no number or can never be proven, results would take the model's place or lie below a
-            file, or weights are to be treated in a way that there is not, or that TensorRT would undo.
+        InputError: a limit can never be proven, results would take the model's place or lie below a file, or weights
+            are to be treated in a way that there is not, or that TensorRT would undo.
         ModelError: the model needs more than a picture, or is FP16 and something else was asked for.
         ToolchainError: TensorRT shall calibrate by itself, and there is none, or none that can.
     """
-    _refuse_no_numbers(request)
     refuse_lone_speedup(request.limits, request.baseline)
     _refuse_own_folder(spec, folder)
     _refuse_more_inputs(spec)
@@ -38,19 +36,6 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
     _refuse_calibrator(request, found)
     if request.labelled is not None:
         _tell_of_labels(spec)
-
-
-def _refuse_no_numbers(request: Request) -> None:
-    named = {
-        "--budget": request.budget,
-        "--max-drop": request.limits.max_drop,
-        "--min-agreement": request.limits.min_agreement,
-        "--max-latency-ms": request.limits.max_latency_ms,
-        "--min-speedup": request.limits.min_speedup,
-    }
-    for name, value in named.items():
-        if value is not None and not math.isfinite(value):
-            raise InputError(f"{name} is {value}", fix="give a number")
 
 
 def refuse_lone_speedup(limits: Limits, baseline: Path | None) -> None:

@@ -7,6 +7,7 @@ import click
 
 from polyyolo.cli.cache_text import difference_lines, fitness_lines, scale_table
 from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.ranges import Finite
 from polyyolo.records import Toolchain, ToolchainKind
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ keep_option = click.option(
 )
 budget_option = click.option(
     "--budget",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     help=f"share of the work that may be in float with stem, the head's with it  [{SHARE}]",
 )
 

@@ -7,6 +7,7 @@ import click
 
 from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.preprocessing import preprocessing_options
+from polyyolo.cli.ranges import Finite
 from polyyolo.records import HeadKind
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def forms(context: click.Context, option: click.Parameter, text: str) -> tuple[s
 @click.argument("source", type=PATH)
 @click.option("-o", "--output", type=PATH, help="folder of the results  [runs/detect/MODEL-SOURCE]")
 @click.option("--save", default="pictures,json", show_default=True, callback=forms, help=f"any of {','.join(FORMS)}")
-@click.option("--confidence", type=click.FloatRange(0, 1), default=0.25, show_default=True, help="least score of a box")
-@click.option("--iou", type=click.FloatRange(0, 1), default=0.45, show_default=True, help="overlap that NMS allows")
+@click.option("--confidence", type=Finite(0, 1), default=0.25, show_default=True, help="least score of a box")
+@click.option("--iou", type=Finite(0, 1), default=0.45, show_default=True, help="overlap that NMS allows")
 @click.option("--limit", type=click.IntRange(1), default=300, show_default=True, help="boxes a picture, at most")
 @click.option("--classes", metavar="NAME,...", callback=listed, help="only these, by name or number  [all]")
 @click.option("--against", metavar="MODEL", help="draw what this model finds beside it")

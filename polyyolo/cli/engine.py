@@ -7,6 +7,7 @@ import click
 from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.preprocessing import preprocessing_options
+from polyyolo.cli.ranges import Finite
 from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Route
 
 EXIT = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNPROVEN: 0}
@@ -59,7 +60,7 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 )
 @click.option(
     "--budget",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=0.10,
     show_default=True,
     help="share of the work that may be in float with auto or stem, the head's with it",
@@ -83,14 +84,10 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     metavar="8.9",
     help="a GPU to build for, with TensorRT for RTX; may be repeated",
 )
-@click.option(
-    "--max-drop", type=click.FloatRange(0), default=0.5, show_default=True, help="points of mAP50-95 that may be lost"
-)
-@click.option(
-    "--min-agreement", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="F1 of boxes at IoU 0.9"
-)
-@click.option("--max-latency-ms", type=click.FloatRange(0, min_open=True), help="median of the GPU's work for a query")
-@click.option("--min-speedup", type=click.FloatRange(0, min_open=True), help="how many times faster than the baseline")
+@click.option("--max-drop", type=Finite(0), default=0.5, show_default=True, help="points of mAP50-95 that may be lost")
+@click.option("--min-agreement", type=Finite(0, 1), default=0.9, show_default=True, help="F1 of boxes at IoU 0.9")
+@click.option("--max-latency-ms", type=Finite(0, min_open=True), help="median of the GPU's work for a query")
+@click.option("--min-speedup", type=Finite(0, min_open=True), help="how many times faster than the baseline")
 @click.option("--baseline", type=PATH, metavar="FILE", help="what polyyolo bench wrote of the engine to be faster than")
 @click.option("--no-measure", "measure", flag_value=False, default=True, help="do not run the engine on this GPU")
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")

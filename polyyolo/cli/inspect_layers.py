@@ -7,6 +7,7 @@ import click
 
 from polyyolo.cli.console import print_json, printable
 from polyyolo.cli.inspect_layers_engine import Asked, is_engine, show
+from polyyolo.cli.ranges import Finite
 from polyyolo.errors import InputError
 from polyyolo.records import Layer, ModelSpec, Precision
 
@@ -30,7 +31,7 @@ OF_ENGINES = ("profile", "log", "against", "against_profile", "plot")
     metavar="stem|none|NODE",
     help="model: as polyyolo engine has it; what costs the most cannot be told without pictures",
 )
-@click.option("--budget", type=click.FloatRange(0, 1), default=0.10, show_default=True, help="model: of stem")
+@click.option("--budget", type=Finite(0, 1), default=0.10, show_default=True, help="model: of stem")
 @click.option("--profile", type=PATH, help="engine: times of its layers, from trtexec --exportProfile")
 @click.option("--log", type=PATH, help="engine: log of its build, which tells of tensors without a scale")
 @click.option("--against", type=PATH, metavar="ENGINE|layers.json", help="engine: tell what is different in this one")

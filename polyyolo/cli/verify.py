@@ -8,6 +8,7 @@ import click
 from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.engine import EXIT, UNPROVEN
 from polyyolo.cli.preprocessing import preprocessing_options
+from polyyolo.cli.ranges import Finite
 from polyyolo.records import HeadKind, Limits, Outcome
 
 PATH = click.Path(path_type=Path)
@@ -23,17 +24,17 @@ USUAL = Limits()
 @click.option("--against", metavar="MODEL", help="the FP32 model that it was made from, or another to compare with")
 @click.option("--model", "onnx", metavar="ONNX", help="for an engine: what it was built from  [its run's report]")
 @click.option(
-    "--max-drop", type=click.FloatRange(0), default=USUAL.max_drop, show_default=True, help="points of mAP50-95 to lose"
+    "--max-drop", type=Finite(0), default=USUAL.max_drop, show_default=True, help="points of mAP50-95 to lose"
 )
 @click.option(
     "--min-agreement",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=USUAL.min_agreement,
     show_default=True,
     help="F1 of boxes at IoU 0.9",
 )
-@click.option("--max-latency-ms", type=click.FloatRange(0, min_open=True), help="median of the GPU's work for a query")
-@click.option("--min-speedup", type=click.FloatRange(0, min_open=True), help="how many times faster than the baseline")
+@click.option("--max-latency-ms", type=Finite(0, min_open=True), help="median of the GPU's work for a query")
+@click.option("--min-speedup", type=Finite(0, min_open=True), help="how many times faster than the baseline")
 @click.option("--benchmark", type=PATH, metavar="FILE", help="what polyyolo bench wrote  [what lies beside the engine]")
 @click.option("--baseline", type=PATH, metavar="FILE", help="likewise, of the engine that it should be faster than")
 @click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the heads' family  [by structure]")

@@ -146,9 +146,6 @@ def test_a_profile_that_does_not_fit_is_refused(refused, little_dynamic, tmp_pat
     ("words", "told"),
     [
         (("--method", "nonsense"), "there is no calibration method 'nonsense'"),
-        (("--budget", "nan"), "--budget is nan"),
-        (("--max-drop", "inf"), "--max-drop is inf"),
-        (("--min-agreement", "nan"), "--min-agreement is nan"),
         (("--profile", "nonsense"), "there is no profile 'nonsense'"),
     ],
 )
