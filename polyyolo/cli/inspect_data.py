@@ -25,29 +25,32 @@ FAILED = 1
 @click.option("--count", default=300, show_default=True, type=click.IntRange(min=1), help="pictures to choose")
 @click.option("--seed", default=0, show_default=True, help="of the choice")
 @click.option("--split", default="train", show_default=True, help="key of a data.yaml to read")
-@click.option("-o", "--output", default="contact-sheet.png", show_default=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="PNG to draw  [contact-sheet.png]")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.option("--quiet", is_flag=True, help="draw no progress")
 @preprocessing_options
 @click.pass_context
-def data(context: click.Context, /, source: Path, output: Path, **options: Any) -> None:  # noqa: ANN401 - click's
+def data(context: click.Context, /, source: Path, output: Path | None, **options: Any) -> None:  # noqa: ANN401 - click's
     """Check SOURCE (a folder, list, data.yaml or .npy) and draw what the model will really see of it.
 
     Exits with 1 when the batches have an error that would spoil a calibration.
     """
     from polyyolo.files import plain
     from polyyolo.images.preview import contact_sheet
+    from polyyolo.images.sources import SHEET, refuse_among
     from polyyolo.images.survey import survey
 
+    sheet = output or Path(SHEET)
+    refuse_among(sheet, source, split=options["split"])
     with bars(quiet=options["quiet"] or options["as_json"]) as shown:
         tensor, chosen = _chosen(source, options)
         found = survey(chosen, tensor)
-        contact_sheet(chosen, output)
+        contact_sheet(chosen, sheet)
     if options["as_json"]:
         how = plain(chosen.preprocessing)
-        print_json({**plain(found), "preprocessing": how, "sheet": str(output), "warnings": shown.warnings})
+        print_json({**plain(found), "preprocessing": how, "sheet": str(sheet), "warnings": shown.warnings})
     else:
-        click.echo("\n".join([*_lines(found, chosen), f"what the model sees: {output}"]))
+        click.echo("\n".join([*_lines(found, chosen), f"what the model sees: {sheet}"]))
     context.exit(0 if found.is_usable else FAILED)
 
 

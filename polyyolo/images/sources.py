@@ -8,21 +8,23 @@ from typing import Any
 
 import yaml
 
-from polyyolo.errors import PictureError
-from polyyolo.files import refuse_endless
+from polyyolo.errors import InputError, PictureError
+from polyyolo.files import real, refuse_endless, refuse_same
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif .gif".split()  # noqa: SIM905 - readable
 )
+SHEET = "contact-sheet.png"
+"""What ``polyyolo inspect data`` draws where no other name is given; in a folder of pictures it is none of them."""
 
 
 def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
     """Find the pictures that ``source`` stands for; none is opened yet.
 
     Args:
-        source: a folder (searched recursively, extensions in any case, hidden files left out), a picture, a ``.txt``
-            list (a path a line, relative to the list's folder or else to the current one; blank lines and ``#`` lines
-            are skipped), or a ``.yaml`` of YOLOv5's or Ultralytics' form.
+        source: a folder (searched recursively, extensions in any case, hidden files and contact sheets left out), a
+            picture, a ``.txt`` list (a path a line, relative to the list's folder or else to the current one; blank
+            lines and ``#`` lines are skipped), or a ``.yaml`` of YOLOv5's or Ultralytics' form.
         split: the key of a data.yaml to read, "train" for calibration, "val" for accuracy.
 
     Returns:
@@ -31,14 +33,50 @@ def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
     Raises:
         PictureError: there is no such source, it names no pictures, or it is of a kind that holds none.
     """
-    is_dataset = source.is_file() and source.suffix.lower() in {".yaml", ".yml"}
-    found = _in_data_yaml(source, split) if is_dataset else _in_place(source)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(picture for place in _places(source, split) for picture in _in_place(place)))
+
+
+def refuse_among(output: Path, source: Path, *, split: str) -> None:
+    """Refuse to write a picture over one of ``source``, or where it would be one of them the next time.
+
+    Args:
+        output: the file to write.
+        source: what ``find_pictures`` takes, or an .npy.
+        split: the key of a data.yaml to read.
+
+    Raises:
+        InputError: as above.
+        PictureError: as ``find_pictures`` does.
+    """
+    places = _places(source, split)
+    if output.exists():
+        refuse_same(output, source, *places, *(() if is_array(source) else find_pictures(source, split=split)))
+    folders = [real(place) for place in places if place.is_dir()]
+    if _is_seen(output.name) and _is_picture(output) and any(folder in real(output).parents for folder in folders):
+        raise InputError(
+            f"{output} lies among the pictures of {source}, and would be one of them the next time",
+            fix=f"name another folder, or call it {SHEET}, which is never taken for a picture",
+        )
 
 
 def is_array(source: Path) -> bool:
     """Tell whether ``source`` is an .npy, which holds tensors instead of picture files."""
     return source.suffix.lower() == ".npy"
+
+
+def _places(source: Path, split: str) -> tuple[Path, ...]:
+    """Name the folders, lists and pictures that a data.yaml stands for; anything else stands for itself."""
+    is_dataset = source.is_file() and source.suffix.lower() in {".yaml", ".yml"}
+    return _in_data_yaml(source, split) if is_dataset else (source,)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS
+
+
+def _is_seen(name: str) -> bool:
+    """Whether the search of a folder takes a file of that name."""
+    return not name.startswith(".") and name != SHEET
 
 
 def _in_place(source: Path) -> tuple[Path, ...]:
@@ -48,7 +86,7 @@ def _in_place(source: Path) -> tuple[Path, ...]:
         return _in_folder(source)
     if source.suffix.lower() == ".txt":
         return _in_list(source)
-    if source.suffix.lower() in EXTENSIONS:
+    if _is_picture(source):
         return (source,)
     raise PictureError(
         f"{source} is no folder, picture, .txt list or data.yaml",
@@ -58,7 +96,7 @@ def _in_place(source: Path) -> tuple[Path, ...]:
 
 def _in_folder(folder: Path) -> tuple[Path, ...]:
     files = sorted(_walk(folder))
-    pictures = tuple(path for path in files if path.suffix.lower() in EXTENSIONS)
+    pictures = tuple(filter(_is_picture, files))
     if pictures:
         return pictures
     kinds = Counter(path.suffix.lower() or "no extension" for path in files)
@@ -70,14 +108,17 @@ def _in_folder(folder: Path) -> tuple[Path, ...]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield every file below ``folder`` that is not hidden; links to folders are followed, but none twice."""
+    """Yield every file below ``folder`` that is not hidden, and no contact sheet.
+
+    Links to folders are followed, but none twice.
+    """
     seen = set()
     for root, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
-        if real not in seen:
-            yield from (Path(root, name) for name in names if not name.startswith("."))
-        seen.add(real)
+        place = os.path.realpath(root)
+        folders[:] = [] if place in seen else [name for name in folders if not name.startswith(".")]
+        if place not in seen:
+            yield from (Path(root, name) for name in names if _is_seen(name))
+        seen.add(place)
 
 
 def _in_list(source: Path) -> tuple[Path, ...]:
@@ -96,15 +137,15 @@ def _in_data_yaml(source: Path, split: str) -> tuple[Path, ...]:
         raise PictureError(
             f"{source} has no {split!r} (it has {keys})", fix=f"add a line '{split}: folder/of/images' to it"
         )
-    found: list[Path] = []
+    places = []
     for entry in entries if isinstance(entries, list) else [entries]:
         if not isinstance(entry, str | int):
             raise PictureError(
                 f"{split!r} in {source} holds a {type(entry).__name__}, no path",
                 fix="write one path, or a list of paths",
             )
-        found += _in_place(split_place(source, data, str(entry)))
-    return tuple(found)
+        places.append(split_place(source, data, str(entry)))
+    return tuple(places)
 
 
 def read_data_yaml(source: Path) -> Mapping[str, Any]:

@@ -47,6 +47,49 @@ def test_it_counts_names_and_draws(folder, tmp_path):
     assert decode((tmp_path / "sheet.png").read_bytes()).shape[1] == 4 * 204
 
 
+def test_the_sheet_is_none_of_the_pictures_the_next_time(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    first, second = inspect(".", "--quiet"), inspect(".", "--quiet")
+
+    assert (folder / "contact-sheet.png").is_file()
+    assert first.stdout == second.stdout
+    assert first.stdout.startswith("4 pictures found, 4 chosen")
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "said"),
+    [
+        (".", "0.png", "0.png is 0.png itself, which would be lost"),
+        (".", "sheet.png", "sheet.png lies among the pictures of ., and would be one of them the next time"),
+        (".", "new/sheet.png", "new/sheet.png lies among the pictures of ., and would be one of them the next time"),
+        ("data.yaml", "sheet.png", "sheet.png lies among the pictures of data.yaml"),
+        ("data.yaml", "data.yaml", "data.yaml is data.yaml itself, which would be lost"),
+        ("list.txt", "1.png", "1.png is 1.png itself, which would be lost"),
+        ("set.npy", "set.npy", "set.npy is set.npy itself, which would be lost"),
+    ],
+)
+def test_nothing_is_drawn_over_pictures_or_among_them(folder, monkeypatch, source, output, said):
+    monkeypatch.chdir(folder)
+    (folder / "list.txt").write_text("0.png\n1.png\n")
+    (folder / "data.yaml").write_text("train: .\n")
+    np.save(folder / "set.npy", np.random.default_rng(0).random((2, 3, 32, 64), np.float32))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+
+    done = inspect(source, "-o", output, "--quiet")
+
+    assert done.exit_code == 2
+    assert said in done.output
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_beside_the_pictures_of_a_list_there_is_room_for_the_sheet(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "list.txt").write_text("0.png\n1.png\n")
+
+    assert [inspect("list.txt", "-o", "sheet.png", "--quiet").exit_code for _ in range(2)] == [0, 0]
+
+
 def test_json_is_for_scripts(folder, tmp_path):
     done = inspect(folder, "--json", "--fit", "stretch", "--colour", "bgr", "--mean", "1,2,3", "-o", tmp_path / "s.png")
 

@@ -26,6 +26,12 @@ def test_a_folder_is_searched_recursively_in_any_case_and_sorted(tmp_path):
     assert names(found, tmp_path) == ["5.tif", "a.Jpeg", "b/1.png", "b/2.JPG", "c/d/3.WEBP"]
 
 
+def test_a_contact_sheet_is_no_picture_of_the_folder_that_it_lies_in(tmp_path):
+    touch(tmp_path, "1.jpg", "contact-sheet.png", "b/contact-sheet.png")
+
+    assert names(find_pictures(tmp_path), tmp_path) == ["1.jpg"]
+
+
 def test_a_link_to_a_folder_is_followed_and_a_circle_ends(tmp_path):
     touch(tmp_path, "real/1.jpg")
     (tmp_path / "set").mkdir()
