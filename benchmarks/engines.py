@@ -22,9 +22,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 from surroundings import DOCS, SHARED, publish, table
 
+from polyyolo.calibration import cache_manifest
+from polyyolo.files import sha256_of
 from polyyolo.reports import figure
 
 if TYPE_CHECKING:
@@ -203,12 +205,7 @@ def build(cell: Cell, images: Path, words: Sequence[str]) -> None:
     way, plan = WAYS[cell.way], cell.path(f"{cell.name}.plan")
     if plan.exists():
         return
-    scales: tuple[object, ...] = ()
-    if way.cache:
-        cache = cell.path(f"{way.cache}.cache")
-        if way.cache == "tensorrt" and not cache.exists():
-            _calibrate_there(cell, images, cache)
-        scales = ("--calib", cache)
+    scales = ("--calib", _cache(cell, images)) if way.cache else ()
     began = time.monotonic()
     try:
         polyyolo(
@@ -220,6 +217,26 @@ def build(cell: Cell, images: Path, words: Sequence[str]) -> None:
         return
     built = {"build_s": time.monotonic() - began, "size_mb": plan.stat().st_size / 1e6, "words": [*words]}
     keep(cell, built)
+
+
+def _cache(cell: Cell, images: Path) -> Path:
+    """Give the scales that an engine is built with, made now where they are not there yet."""
+    cache = cell.path(f"{WAYS[cell.way].cache}.cache")
+    if WAYS[cell.way].cache == "polyyolo":
+        return cache if cell.batch == 1 else _for_batch(cell, cache)
+    if not cache.exists():
+        _calibrate_there(cell, images, cache)
+    return cache
+
+
+def _for_batch(cell: Cell, cache: Path) -> Path:
+    """Let a cache belong to its model with another batch, for which the same scales hold."""
+    own = cache.with_stem(f"{cache.stem}-b{cell.batch}")
+    manifest = cache_manifest.read(cache)
+    assert manifest is not None
+    shutil.copy(cache, own)
+    cache_manifest.write(evolve(manifest, model_sha256=sha256_of(cell.onnx)), own)
+    return own
 
 
 def _calibrate_there(cell: Cell, images: Path, cache: Path) -> None:
