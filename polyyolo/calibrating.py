@@ -12,6 +12,7 @@ from polyyolo.files import sha256_of
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.sources import EXTENSIONS, is_array
+from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.quantization.cache_exchange import Header, export_cache
 from polyyolo.quantization.cache_tensors import float_layers, to_measure, typed_graph
 from polyyolo.quantization.placement import FloatBudget, Placement
@@ -38,7 +39,7 @@ def kept_in_float(spec: ModelSpec, profile: Profile) -> tuple[str, ...]:
     """Name the layers that a cache of ``write_cache`` keeps in float: the model and its size decide, no picture does.
 
     Raises:
-        ModelError: nothing in the model could run in INT8.
+        ModelError: nothing in the model could run in INT8, or it takes more than a picture.
     """
     opt = profile.optimizations[0][spec.image].opt
     return float_layers(typed_graph(spec), _placement(spec, (opt[2], opt[3])))
@@ -56,12 +57,12 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
 
     Raises:
         PictureError: pictures that cannot be used, or an .npy that does not fit the model.
-        ModelError: nothing in the model could run in INT8.
+        ModelError: nothing in the model could run in INT8, or it takes more than a picture.
     """
     opt = profile.optimizations[0][spec.image].opt
     size = (opt[2], opt[3])
-    chosen = choose(source, preprocessing_for(spec, size), count=COUNT, batch=opt[0])
     placement = _placement(spec, size)
+    chosen = choose(source, preprocessing_for(spec, size), count=COUNT, batch=opt[0])
     known = _still_valid(cache, spec, chosen, tensorrt)
     if known and known.float_layers == float_layers(typed_graph(spec), placement):
         progress.note(f"{cache} was made of this model and these pictures: it is used as it is")
@@ -84,6 +85,7 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
 
 
 def _placement(spec: ModelSpec, size: tuple[int, int]) -> Placement:
+    refuse_more_inputs(spec)
     placement = placement_of(spec, size, FloatBudget(STEM))
     if not placement.nodes:
         raise ModelError(f"{spec.path} has nothing that could run in INT8", fix="build it with --precision fp16")

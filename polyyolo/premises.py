@@ -8,7 +8,7 @@ from polyyolo.engines.refusals import name_of
 from polyyolo.errors import InputError, ModelError, ToolchainError
 from polyyolo.files import real, refuse_file
 from polyyolo.models.half import read_half
-from polyyolo.models.tensors import described
+from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.quantization.corrections.treatment import treatment_of
 from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
 
@@ -30,7 +30,7 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
     """
     refuse_lone_speedup(request.limits, request.baseline)
     _refuse_own_folder(spec, folder)
-    _refuse_more_inputs(spec)
+    refuse_more_inputs(spec)
     _refuse_half(request, spec)
     _refuse_lost_weights(request)
     _refuse_calibrator(request, found)
@@ -58,16 +58,6 @@ def _refuse_own_folder(spec: ModelSpec, folder: Path) -> None:
         raise InputError(
             f"{spec.path} lies in {folder}, where results of this run would take its place",
             fix="choose another folder with -o",
-        )
-
-
-def _refuse_more_inputs(spec: ModelSpec) -> None:
-    """Refuse what no picture tells: a run could neither calibrate nor compare."""
-    others = [tensor for tensor in spec.inputs if tensor.name != spec.image]
-    if others:
-        raise ModelError(
-            f"{spec.path} takes more than a picture: {described(others)}",
-            fix="export it without that, or with a constant in its place; polyyolo build takes it as it is",
         )
 
 

@@ -1,13 +1,14 @@
 """A calibration cache from pictures in one step."""
 
 import numpy as np
+import onnx
 import pytest
 from attrs import evolve
 
 from polyyolo.calibrating import holds_pictures, kept_in_float, write_cache
 from polyyolo.calibration import cache_file, cache_manifest
 from polyyolo.engines.profiles import default
-from polyyolo.errors import PictureError
+from polyyolo.errors import ModelError, PictureError
 from polyyolo.models.spec import read_spec
 
 
@@ -44,6 +45,16 @@ def test_an_npy_of_another_size_is_refused_before_anything_is_written(made, tmp_
         made(tmp_path / "pictures.npy")
 
     assert not (tmp_path / "yolo.cache").exists()
+
+
+def test_a_model_that_takes_more_than_a_picture_is_not_calibrated(little_yolo, little_pictures, tmp_path):
+    model = onnx.load(little_yolo)
+    model.graph.input.append(onnx.helper.make_tensor_value_info("scale", onnx.TensorProto.FLOAT, [2]))
+    onnx.save(model, tmp_path / "two.onnx")
+    spec = read_spec(tmp_path / "two.onnx")
+
+    with pytest.raises(ModelError, match=r"takes more than a picture: scale float32 \(2\)"):
+        write_cache(spec, little_pictures, default(spec), "8.6", tmp_path / "two.cache")
 
 
 def test_the_same_again_is_not_calibrated_again(made, little_pictures, tmp_path, monkeypatch):

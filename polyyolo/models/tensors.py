@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import onnx
 
 from polyyolo.errors import ModelError
-from polyyolo.records import TensorSpec
+from polyyolo.records import ModelSpec, TensorSpec
 
 PICTURE_TYPES = ("float32", "float16", "uint8")
 
@@ -41,6 +41,20 @@ def image_of(inputs: Iterable[TensorSpec]) -> TensorSpec:
         f"the model has no picture input (N, C, H, W) with 1 or 3 channels; its inputs are: {listed}",
         fix="export with one float32, float16 or uint8 input of shape (batch, 3, height, width)",
     )
+
+
+def refuse_more_inputs(spec: ModelSpec) -> None:
+    """Refuse to run a model that needs what no picture tells.
+
+    Raises:
+        ModelError: it has inputs beside that for pictures.
+    """
+    others = [tensor for tensor in spec.inputs if tensor.name != spec.image]
+    if others:
+        raise ModelError(
+            f"{spec.path} takes more than a picture: {described(others)}",
+            fix="export it without that, or with a constant in its place; polyyolo build takes it, without pictures",
+        )
 
 
 def described(tensors: Iterable[TensorSpec]) -> str:

@@ -12,6 +12,7 @@ from attrs import frozen
 from polyyolo import progress
 from polyyolo.images.letterbox import Fit
 from polyyolo.images.stream import tensors
+from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.records import Head, HeadKind, ModelSpec, Preprocessing
 from polyyolo.verification.boxes import Array, Boxes, areas
 from polyyolo.verification.decode import decode
@@ -54,11 +55,12 @@ class Runner:
         batch: pictures that the model takes at once; 1 where an ONNX leaves that open, and an engine's opt.
 
     Raises:
-        ModelError: the file cannot be loaded.
+        ModelError: the file cannot be loaded, or takes more than a picture.
         ToolchainError: it is an engine, and this machine cannot run it.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
+        refuse_more_inputs(spec)
         self.spec = spec
         batch = spec.image_input.dims[0]
         self.batch = batch if isinstance(batch, int) else 1

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from polyyolo import progress
-from polyyolo.errors import PictureError
+from polyyolo.errors import ModelError, PictureError
 from polyyolo.images.letterbox import Fit
 from polyyolo.models.spec import read_spec
 from polyyolo.records import Head, HeadKind, Preprocessing
@@ -32,6 +32,16 @@ def test_every_picture_gets_its_own_result_whatever_the_models_batch(tmp_path, b
         outputs = runner.infer(pictures)
 
     assert outputs["out"][:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_model_that_takes_more_than_a_picture_is_not_run(tmp_path):
+    spec = model(tmp_path, 1)
+    graph = onnx.load(spec.path)
+    graph.graph.input.append(onnx.helper.make_tensor_value_info("scale", onnx.TensorProto.FLOAT, [2]))
+    onnx.save(graph, spec.path)
+
+    with pytest.raises(ModelError, match=r"1\.onnx takes more than a picture: scale float32 \(2\)"):
+        Runner(read_spec(spec.path))
 
 
 def test_boxes_come_back_on_the_picture_through_the_letterbox():
