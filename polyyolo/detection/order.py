@@ -126,7 +126,7 @@ def _refuse_other_classes(order: Order) -> None:
     ours, *others = (look.spec for look in order.looks)
     for other in others:
         differ = ours.names and other.names and ours.names != other.names
-        if differ or ours.head.classes != other.head.classes:
+        if differ or not ours.head.may_share_classes(other.head):
             raise ModelError(
                 f"{other.path} has other classes ({other.head.classes}) than {ours.path} ({ours.head.classes})",
                 fix="compare models that were trained on the same classes",

@@ -67,6 +67,11 @@ class Head:
         """The numbers that a box's class may have: an end-to-end model writes any, as far as float32 counts."""
         return range(1 << 24 if self.kind is HeadKind.END_TO_END else self.classes)
 
+    def may_share_classes(self, other: "Head") -> bool:
+        """Whether boxes of both may be of the same classes: an end-to-end model without names does not tell."""
+        silent = [head for head in (self, other) if head.kind is HeadKind.END_TO_END and not head.classes]
+        return bool(silent) or self.classes == other.classes
+
 
 @frozen
 class ModelSpec:

@@ -95,7 +95,7 @@ def _refuse_nothing(chosen: Sequence[Path], view: View) -> None:
             fix="compare a model with one that was made from it",
         )
     reference, candidate = view.models
-    if view.has_boxes and reference.head.classes != candidate.head.classes:
+    if view.has_boxes and not reference.head.may_share_classes(candidate.head):
         raise ModelError(
             f"{candidate.path.name} has {candidate.head.classes} classes, and {reference.path.name} "
             f"{reference.head.classes}: their boxes cannot be compared",

@@ -356,6 +356,17 @@ def test_two_models_are_drawn_side_by_side_and_both_told(detected, little_yolo, 
     assert cv2.imread(str(tmp_path / "out" / entry["drawn"])).shape == (36 + 432, 2 * 720 + 8, 3)
 
 
+def test_an_end_to_end_model_without_names_is_drawn_beside_one_with_names(detected, refused, photo, tmp_path):
+    nameless, two = end_to_end(tmp_path / "ends.onnx"), end_to_end(tmp_path / "two.onnx", "['a', 'b']")
+    three = end_to_end(tmp_path / "three.onnx", "['a', 'b', 'c']")
+    cv2.imwrite(str(tmp_path / "one.png"), photo)
+
+    assert "has other classes (3)" in refused(tmp_path / "one.png", "--against", three, model=two)
+    (entry,) = detected(tmp_path / "one.png", "--against", nameless, model=two)
+
+    assert [box["class"] for box in entry["against"]] == [0, 3]
+
+
 def test_an_open_batch_gives_the_same_boxes(detected, little_dynamic, little_pictures):
     fixed = flat(detected(little_pictures))
     dynamic = flat(detected(little_pictures, "--size", 64, 64, model=little_dynamic))
