@@ -58,6 +58,8 @@ def _first(asked: Asked, engine: Path) -> Iterator[str]:
     if asked.pictures and not asked.calibration:
         made_by = shlex.join(_build_line(asked, engine))
         yield f"{asked.options.calibration_cache} is made of {asked.pictures} by: {made_by}"
+    elif (cache := asked.options.calibration_cache) and not asked.calibration and not cache.exists():
+        yield f"{cache} is not here: which layers it keeps in float, and whether it fits, is not known"
 
 
 def _build_line(asked: Asked, engine: Path) -> Iterator[str]:

@@ -140,7 +140,7 @@ def _half(job: Job) -> None:
     if half.scales and job.toolchain.kind is ToolchainKind.TENSORRT and release(job.toolchain) < HALF_SCALES_SINCE:
         raise ModelError(
             f"{job.spec.path} has Q/DQ scales in FP16, which {name_of(job.toolchain)} reads as FP32",
-            fix="take the quantized model from before its cast to FP16, or TensorRT 10 or newer",
+            fix="take the model from before its cast to FP16, model.int8.onnx of a run, or TensorRT 9 or newer",
         )
 
 

@@ -75,9 +75,11 @@ def _drop(fidelity: Fidelity | None, wanted: Wanted) -> Check:
         return _unproven(wanted, "no labelled pictures")
     if not fidelity.reference.map50_95:
         return _unproven(wanted, f"{wanted.reference} finds none of the labelled objects: there is nothing to lose")
-    drop, doubt = fidelity.drop_points, 2 * (fidelity.drop_error or 0.0)
+    drop = fidelity.drop_points
+    doubt = math.inf if fidelity.drop_error is None else 2 * fidelity.drop_error
+    told = "unknown" if fidelity.drop_error is None else f"{doubt:.2f}"
     got = (
-        f"{drop:+.2f} points lost (2 standard errors: {doubt:.2f}), {fidelity.candidate.map50_95:.4f} "
+        f"{drop:+.2f} points lost (2 standard errors: {told}), {fidelity.candidate.map50_95:.4f} "
         f"of {fidelity.reference.map50_95:.4f}, on {fidelity.pictures} pictures"
     )
     if drop <= wanted.limit + ROUNDING:

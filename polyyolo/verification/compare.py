@@ -18,6 +18,8 @@ from polyyolo.verification.truth import Labelled
 from polyyolo.verification.uncertainty import drop_error
 
 OVERLAPS = (0.5, 0.9)
+HARDLY = 0.02
+"""An mAP50-95 below which labels are rather of other classes or pictures than hard to find."""
 """Box agreement is told at these: the same object, and the same box."""
 
 
@@ -78,8 +80,15 @@ def _accuracies(labelled: Labelled, seen: Sequence[Sighting]) -> dict[str, Any]:
     """The fields of ``Fidelity`` that need labels."""
     sizes = [each.size for each in seen]
     reference, candidate = ([each.evaluated[side] for each in seen] for side in (0, 1))
+    scored = score(labelled, sizes, reference)
+    if scored.map50_95 < HARDLY:
+        progress.warn(
+            f"the model that is compared with reaches an mAP50-95 of {scored.map50_95:.4f} itself: hardly anything of "
+            "the labels",
+            fix="check that they are of these pictures, and of the model's classes in the model's order",
+        )
     return {
-        "reference": score(labelled, sizes, reference),
+        "reference": scored,
         "candidate": score(labelled, sizes, candidate),
         "drop_error": drop_error(labelled, sizes, reference, candidate),
     }

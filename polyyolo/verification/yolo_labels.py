@@ -11,6 +11,8 @@ from polyyolo.verification.truth import Labelled, Truth, complain, to_model_clas
 
 SLACK = 0.001
 """How far a value may lie outside 0 to 1: labelling tools round."""
+MANY = 0.5
+"""Share of pictures without labels from which on these may have been forgotten; COCO has 1% of background."""
 
 
 def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | None = None) -> Labelled:
@@ -39,6 +41,7 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
             f"none of the {len(pictures)} pictures of {source} has a label file: {files[0]} would be the first",
             fix="put YOLO labels into a folder labels beside images, with the names of the pictures",
         )
+    _warn_of_missing(source, files)
     _warn_of_strays(files, {file.parent for file in files if apart or file.parent.name == "labels"})
     mapping = to_model_classes(source, own, names, classes) if own else None
     mistakes: list[str] = []
@@ -78,6 +81,17 @@ def _label_in(folder: Path, picture: Path) -> Path:
     """Where a picture's labels are in a folder of label files, or in its folder ``labels``."""
     below = folder / "labels"
     return (below if below.is_dir() else folder) / f"{picture.stem}.txt"
+
+
+def _warn_of_missing(source: Path, files: Sequence[Path]) -> None:
+    """Tell where so many pictures have no label file that not all of them may be background."""
+    missing = [file for file in files if not file.is_file()]
+    if len(missing) >= MANY * len(files):
+        progress.warn(
+            f"{len(missing)} of the {len(files)} pictures of {source} have no label file and count as background, "
+            f"{missing[0]} would be the first",
+            fix="add their labels, or leave these pictures out where something is on them",
+        )
 
 
 def _warn_of_strays(files: Sequence[Path], folders: Collection[Path]) -> None:

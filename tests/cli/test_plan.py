@@ -78,6 +78,13 @@ def test_a_cache_without_its_manifest_is_doubted(polyyolo, shared, models):
     assert any("all that has a scale may run in INT8, the head too" in doubt for doubt in doubts)
 
 
+def test_a_cache_that_is_not_here_is_told(polyyolo, models):
+    done = polyyolo("plan", models / "yolov5s-640.onnx", "--cache", "gone.cache", "--tensorrt", "8.6")
+
+    assert done.exit_code == 0, done.output
+    assert "# gone.cache is not here: which layers it keeps in float, and whether it fits, is not known" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [

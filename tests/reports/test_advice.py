@@ -114,6 +114,29 @@ def test_a_loss_at_the_limit_is_not_worth_a_million_pictures(run):
     assert not told[-1].command
 
 
+def test_a_loss_on_so_few_pictures_that_nothing_is_known_of_chance_asks_for_more(run):
+    few = evolve(lost(run.fidelity, 1.1, None), pictures=3)
+
+    told = of(judged(run, fidelity=few), "accuracy against FP32")
+
+    assert told[-1].what.startswith("Measure on about 100 labelled pictures, in place of 3: ")
+    assert "--labelled DIR" in told[-1].command
+
+
+def test_who_calibrated_with_few_pictures_calibrates_with_as_many_as_usual(run, asked):
+    few = evolve(
+        run,
+        request=evolve(asked, count=16),
+        calibration=evolve(run.calibration, sources=run.calibration.sources[:1] * 16),
+    )
+
+    first = of(judged(few, fidelity=lost(run.fidelity, 2.0, 0.1)), "accuracy against FP32")[0]
+
+    assert first.what.startswith("Calibrate with 128 pictures or more of what the model will see, in place of 16")
+    assert "--images DIR" in first.command
+    assert "--count" not in first.command
+
+
 def test_without_labels_the_next_command_has_them(run):
     bare = evolve(run.fidelity, reference=None, candidate=None)
 

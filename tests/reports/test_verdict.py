@@ -35,7 +35,7 @@ def outcome_of(name, *given):
         (0.5001, 0.1, PASS),
         (0.45, 0.01, FAIL),
         (0.45, 0.1, UNPROVEN),
-        (0.45, None, FAIL),
+        (0.45, None, UNPROVEN),
         (-100, 0.1, FAIL),
     ],
     ids=["just reached", "within", "beyond doubt", "within doubt", "no error known", "nothing allowed"],

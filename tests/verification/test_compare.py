@@ -55,6 +55,24 @@ def test_a_model_agrees_with_itself_in_everything(tiny, few):
     assert (fidelity.drop_points, fidelity.drop_error) == (0, 0)
 
 
+def test_labels_of_which_the_model_finds_hardly_any_are_a_warning(tiny, few):
+    class Ear(progress.Silent):
+        def __init__(self):
+            self.warnings = []
+
+        def warned(self, message, fix):
+            self.warnings.append((message, fix))
+
+    other = evolve(few, truths=tuple(tuple(evolve(each, label=79 - each.label) for each in own) for own in few.truths))
+    ear = Ear()
+    with progress.listening(ear):
+        side_by_side(tiny, tiny, preprocessing_for(tiny, (416, 416)), labelled=other)
+
+    ((message, fix),) = ear.warnings
+    assert message.startswith("the model that is compared with reaches an mAP50-95 of 0.00")
+    assert "of the model's classes in the model's order" in fix
+
+
 def test_a_coarser_model_agrees_less_and_less_where_more_is_asked(tiny, coarse, few):
     comparison = side_by_side(tiny, coarse, preprocessing_for(tiny, (416, 416)), labelled=few)
 

@@ -135,6 +135,18 @@ def test_label_files_without_a_picture_are_a_warning(folder, ear):
     assert warning[0] == f"1 label files have no picture, {folder / 'labels' / 'stray.txt'} first"
 
 
+def test_labels_for_half_of_the_pictures_or_fewer_are_a_warning(folder, ear):
+    read_labelled(folder)
+    assert not ear.warnings
+
+    (folder / "labels" / "b.txt").unlink()
+    read_labelled(folder)
+
+    ((message, _),) = ear.warnings
+    assert message.startswith(f"2 of the 3 pictures of {folder} have no label file and count as background, ")
+    assert message.endswith(f"{folder / 'labels' / 'b.txt'} would be the first")
+
+
 def test_no_such_folder(tmp_path):
     with pytest.raises(LabelError, match=r"no such file or folder: .*nowhere"):
         read_labelled(tmp_path / "nowhere")

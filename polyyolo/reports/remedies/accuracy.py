@@ -56,9 +56,12 @@ def agreement(run: Run, check: Check) -> Iterator[Advice]:
 
 def _more_labelled(run: Run, check: Check, found: Fidelity) -> Advice:
     """Ask for as many pictures as make twice the standard error smaller than the distance to the limit."""
+    if found.drop_error is None:
+        what = f"Measure on about 100 labelled pictures, in place of {found.pictures}: so few do not tell of chance."
+        return with_pictures(run, check, what, "labelled")
     limit = run.request.limits.max_drop if run.request else Limits().max_drop
     distance = abs((found.drop_points or 0.0) - limit)
-    doubt = 2 * (found.drop_error or 0.0)
+    doubt = 2 * found.drop_error
     wanted = found.pictures * (doubt / distance) ** 2 if distance else math.inf
     if wanted > SETTLES_AT_MOST:
         what = "The loss is at its limit, and no reasonable number of pictures tells on which side: change --max-drop."

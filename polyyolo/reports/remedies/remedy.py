@@ -1,12 +1,12 @@
 """One thing to do, and the command for it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attrs import frozen
 
-from polyyolo.records import Check, Outcome, Run
+from polyyolo.records import Check, Outcome, Request, Run
 from polyyolo.reports.command_line import engine_line
 
 BUDGETS = (0.05, 0.10, 0.15, 0.20, 0.30, 0.50)
@@ -32,7 +32,7 @@ class Advice:
 
 def with_pictures(run: Run, check: Check, what: str, *names: str) -> Advice:
     """Advise to run again with other pictures, of which DIR is to be the folder."""
-    return Advice((check.name,), what, again(run, **dict.fromkeys(names, Path("DIR"))), frozenset(names))
+    return Advice((check.name,), what, _again_with(run, names), frozenset(names))
 
 
 def together(run: Run, advices: Sequence[Advice]) -> Advice:
@@ -40,7 +40,15 @@ def together(run: Run, advices: Sequence[Advice]) -> Advice:
     names = frozenset[str]().union(*(each.pictures for each in advices))
     checks = tuple(dict.fromkeys(name for each in advices for name in each.checks))
     what = " ".join(dict.fromkeys(each.what for each in advices))
-    return Advice(checks, what, again(run, **dict.fromkeys(sorted(names), Path("DIR"))), names)
+    return Advice(checks, what, _again_with(run, sorted(names)), names)
+
+
+def _again_with(run: Run, names: Iterable[str]) -> str:
+    """Spell the command with other pictures: as many to calibrate with as are usual, where fewer were asked for."""
+    changes: dict[str, object] = dict.fromkeys(names, Path("DIR"))
+    if run.request and "images" in changes:
+        changes["count"] = max(run.request.count, Request(run.request.model).count)
+    return again(run, **changes)
 
 
 def again(run: Run, **changes: object) -> str:
