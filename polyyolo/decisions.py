@@ -179,7 +179,7 @@ def _refuse_build(  # noqa: PLR0913 - all that decides a build
     if spec.quantized:
         progress.note(f"{spec.path.name} already holds Q/DQ nodes: it is built as it is, without calibration")
     if found.kind is ToolchainKind.NONE:
-        progress.warn(*_nothing_builds(request.route, found))
+        _tell_of_no_engine(request, found)
         if request.route is Route.QDQ:
             return
         found = toolchain.named(CACHE_READER)
@@ -191,15 +191,20 @@ def _refuse_build(  # noqa: PLR0913 - all that decides a build
     make_plan(prepared, profile, found, folder / ENGINE, _options(request))
 
 
-def _nothing_builds(route: Route, found: Toolchain) -> tuple[str, str]:
+def _tell_of_no_engine(request: Request, found: Toolchain) -> None:
+    """Note that an engine was not asked for, or warn that there will be none."""
     result, fix = {
         Route.QDQ: ("the prepared ONNX is", "pip install 'polyyolo[rtx]', or build the ONNX where TensorRT is"),
         Route.CALIBRATED: (
             "the prepared ONNX and its calibration cache are",
             "build both where TensorRT 8.5 to 10 is: polyyolo build model.onnx --cache calibration.cache",
         ),
-    }[route]
-    return f"nothing here builds engines: {result} the result" + "".join(f"; {each}" for each in found.missing), fix
+    }[request.route]
+    if request.toolchain == ToolchainKind.NONE.value:
+        progress.note(f"no engine is built, as asked: {result} the result")
+        return
+    missing = "".join(f"; {each}" for each in found.missing)
+    progress.warn(f"nothing here builds engines: {result} the result{missing}", fix)
 
 
 def _feed(request: Request, preprocessing: Preprocessing, cache: Path, count: int, batch: int) -> Feed | None:

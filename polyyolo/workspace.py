@@ -146,7 +146,7 @@ class Workspace:
         return result
 
     def publish(self, *more: str) -> None:
-        """Let the results take their places, and remove what an earlier run left and this one has not.
+        """Let the results take their places, and remove what an earlier run left and this one has not, with a note.
 
         Where something else than a file took such a place meanwhile, it stays: no run left that.
 
@@ -161,9 +161,14 @@ class Workspace:
             target.parent.mkdir(parents=True, exist_ok=True)
             self.path(name).replace(target)
         earlier = {each for entry in self._earlier.steps.values() for each in entry.outputs}
-        for place in (self.folder / name for name in earlier - kept):
-            if place.is_file() or place.is_symlink():
-                place.unlink()
+        places = {name: self.folder / name for name in earlier - kept}
+        gone = [name for name, place in places.items() if place.is_file() or place.is_symlink()]
+        for name in gone:
+            places[name].unlink()
+        if gone:
+            first = min(gone, key=lambda name: ("/" in name, name))  # an engine before a drawing
+            more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+            progress.note(f"{first}{more} of the earlier run in {self.folder} removed: this one made none")
         shutil.rmtree(self._partial)
 
     def _refuse_blocked(self, names: Sequence[str]) -> None:

@@ -15,7 +15,16 @@ from polyyolo.models.half import Half
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of, quantize
-from polyyolo.records import CalibrationTable, Limits, Precision, Preprocessing, Request, Route, ToolchainKind
+from polyyolo.records import (
+    CalibrationTable,
+    Limits,
+    Precision,
+    Preprocessing,
+    Request,
+    Route,
+    Toolchain,
+    ToolchainKind,
+)
 
 RTX = toolchain.named("1.7", kind=ToolchainKind.RTX)
 
@@ -159,13 +168,24 @@ def test_a_quantized_model_is_left_as_it_is_and_says_so(asked, quantized):
     assert "qat.onnx already holds Q/DQ nodes: it is built as it is, without calibration" in heard.said
 
 
-def test_where_nothing_builds_the_prepared_onnx_is_the_result_and_it_says_so(asked, little_yolo):
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("none", "no engine is built, as asked: the prepared ONNX is the result"),
+        ("auto", "nothing here builds engines: the prepared ONNX is the result; no TensorRT"),
+    ],
+)
+def test_where_nothing_builds_the_prepared_onnx_is_the_result_and_it_says_so(
+    asked, little_yolo, monkeypatch, wanted, said
+):
     heard = Heard()
+    none = Toolchain(ToolchainKind.NONE, missing=() if wanted == "none" else ("no TensorRT",))
+    monkeypatch.setattr(toolchain, "find", lambda _: none)
 
     with progress.listening(heard):
-        found = decide(asked)
+        found = decide(evolve(asked, toolchain=wanted))
 
-    assert any("the prepared ONNX is the result" in message for message in heard.said)
+    assert said in heard.said
     assert found.plan(read_spec(little_yolo), Path("model.plan"), Half()) is None
 
 
