@@ -167,8 +167,8 @@ class Workspace:
             places[name].unlink()
         if gone:
             first = min(gone, key=lambda name: ("/" in name, name))  # an engine before a drawing
-            more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-            progress.note(f"{first}{more} of the earlier run in {self.folder} removed: this one made none")
+            others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+            progress.note(f"{first}{others} of the earlier run in {self.folder} removed: this one made none")
         shutil.rmtree(self._partial)
 
     def _refuse_blocked(self, names: Sequence[str]) -> None:
