@@ -61,10 +61,10 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
     """
     opt = profile.optimizations[0][spec.image].opt
     size = (opt[2], opt[3])
-    placement = _placement(spec, size)
+    graph, placement = typed_graph(spec), _placement(spec, size)
     chosen = choose(source, preprocessing_for(spec, size), count=COUNT, batch=opt[0])
     known = _still_valid(cache, spec, chosen, tensorrt)
-    if known and known.float_layers == float_layers(typed_graph(spec), placement):
+    if known and known.float_layers == float_layers(graph, placement):
         progress.note(f"{cache} was made of this model and these pictures: it is used as it is")
         return known
     pictures = chosen.batches * chosen.batch
@@ -76,7 +76,7 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
         table = calibrate(
             spec,
             chosen,
-            to_measure(typed_graph(spec), placement),
+            to_measure(graph, placement),
             thresholds.DEFAULT,
             Path(folder) / "histograms.npz",
             look=look_of(spec.head),

@@ -118,6 +118,11 @@ def _refuse_protected(path: Path) -> None:
         raise InputError(f"{path} is write-protected", fix=f"name another file, or allow it: chmod u+w {path}")
 
 
+def file_word(path: Path | str) -> str:
+    """Spell a path, or a name, so that no program takes it for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
 def refuse_same(output: Path, *sources: Path) -> None:
     """Refuse to write over what is read, by whatever name or link.
 

@@ -161,15 +161,17 @@ class Workspace:
             target.parent.mkdir(parents=True, exist_ok=True)
             self.path(name).replace(target)
         earlier = {each for entry in self._earlier.steps.values() for each in entry.outputs}
-        places = {name: self.folder / name for name in earlier - kept}
-        gone = [name for name, place in places.items() if place.is_file() or place.is_symlink()]
-        for name in gone:
-            places[name].unlink()
-        if gone:
-            first = min(gone, key=lambda name: ("/" in name, name))  # an engine before a drawing
-            others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-            progress.note(f"{first}{others} of the earlier run in {self.folder} removed: this one made none")
+        places = [place for place in map(self.folder.joinpath, earlier - kept) if place.is_file() or place.is_symlink()]
+        for place in places:
+            place.unlink()
+        self._tell_of_removed([place.relative_to(self.folder) for place in places])
         shutil.rmtree(self._partial)
+
+    def _tell_of_removed(self, names: Sequence[Path]) -> None:
+        if names:
+            first = min(names, key=lambda name: (len(name.parts), name))  # an engine before a drawing
+            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            progress.note(f"{first}{others} of the earlier run in {self.folder} removed: this one made none")
 
     def _refuse_blocked(self, names: Sequence[str]) -> None:
         """Refuse to publish where that would fail half-way: a folder is where a file goes, or a file where a folder."""

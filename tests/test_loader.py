@@ -168,7 +168,7 @@ def test_mistakes_in_the_file_are_named_with_the_file(tmp_path, text, said):
 
 
 def test_a_variable_that_is_nearly_a_setting_is_a_mistake():
-    others = {"POLYYOLO_CACHE": "/tmp/cache", "POLYYOLO_LOADER": "mine.py", "COUNTS": "2"}
+    others = {"POLYYOLO_CACHE": "elsewhere", "POLYYOLO_LOADER": "mine.py", "COUNTS": "2"}
 
     with pytest.raises(InputError, match=r"^POLYYOLO_COUNTS: there is no such setting, did you mean count\?$"):
         read_options({"POLYYOLO_IMAGES": "x", "POLYYOLO_COUNTS": "2", **others}, {})

@@ -236,9 +236,9 @@ def _budget(options: dict[str, Any], spec: "ModelSpec", run: Path | None = None)
     from polyyolo.workspace import REPORT
 
     asked, share = options["keep_float"], options["budget"]
-    from_run = not asked and run is not None and (run / REPORT).is_file()
-    if share is not None and (from_run or (asked and "stem" not in asked)):
+    told = read_run(run) if not asked and run and (run / REPORT).is_file() else None
+    if share is not None and (told or (asked and "stem" not in asked)):
         raise InputError("--budget is for --keep-float stem", fix="add --keep-float stem, or leave --budget out")
-    if from_run and run:
-        return float_of(read_run(run))
+    if told:
+        return float_of(told)
     return budget_of(spec, asked or ("stem",), SHARE if share is None else share)

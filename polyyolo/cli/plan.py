@@ -64,8 +64,9 @@ def _first(asked: Asked, engine: Path) -> Iterator[str]:
 
 def _build_line(asked: Asked, engine: Path) -> Iterator[str]:
     """Spell ``polyyolo build`` with what was asked for here."""
-    model = str(asked.spec.path)
-    yield from ("polyyolo", "build", f"./{model}" if model.startswith("-") else model)
+    from polyyolo.files import file_word
+
+    yield from ("polyyolo", "build", file_word(asked.spec.path))
     context = click.get_current_context()
     for option in context.command.params:
         name = str(option.name)

@@ -12,10 +12,9 @@ from polyyolo.calibration.feed_count import require_complete
 from polyyolo.engines.calibrators import COUNT_FILE
 from polyyolo.engines.failures import end_of, failure
 from polyyolo.engines.plan_file import fault_of
-from polyyolo.engines.polygraphy import file_word
 from polyyolo.engines.running import Run, run_logged
 from polyyolo.errors import InputError, ModelError
-from polyyolo.files import refuse_unwritable, remove, replacing, sha256_of
+from polyyolo.files import file_word, refuse_unwritable, remove, replacing, sha256_of
 from polyyolo.quantization.cache_fit import refuse_unfit
 from polyyolo.records import BuildPlan, Command, Engine
 

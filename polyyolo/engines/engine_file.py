@@ -117,9 +117,8 @@ def _metadata(path: Path, size: int, start: bytes, stream: BinaryIO) -> tuple[Ma
         )
     stream.seek(LENGTH_BYTES)
     try:
-        metadata = json.loads(
-            stream.read(length), parse_constant=lambda _: None
-        )  # JSON has no NaN, but Python writes it
+        # JSON has no NaN, but Python writes it.
+        metadata = json.loads(stream.read(length), parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"the metadata in front of the plan in {path} is no JSON: {error}", fix="copy or export it again"

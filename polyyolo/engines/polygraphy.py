@@ -1,11 +1,11 @@
 """How ``polygraphy convert`` is told to build, with TensorRT 8.5 to 11 and with TensorRT for RTX."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from polyyolo.engines import calibrators
 from polyyolo.engines.job import Job
 from polyyolo.engines.profiles import dynamic_inputs
+from polyyolo.files import file_word
 from polyyolo.records import Command, ToolchainKind
 
 RTX_ENV = {"POLYGRAPHY_USE_TENSORRT_RTX": "1"}
@@ -40,11 +40,6 @@ def command(job: Job) -> Command:
     env = RTX_ENV if job.toolchain.kind is ToolchainKind.RTX else {}
     fed = calibrators.environment(options.feed) if options.feed else {}
     return Command((*argv, *options.extra), {**env, **fed})
-
-
-def file_word(path: Path) -> str:
-    """Spell a path so that Polygraphy takes none for an option."""
-    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _shapes(job: Job) -> Iterator[str]:

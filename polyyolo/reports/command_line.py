@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from polyyolo.files import file_word
 from polyyolo.records import Request
 
 SPELT = {"output": "-o", "compute_capabilities": "--compute-capability"}
@@ -24,8 +25,7 @@ def engine_line(request: Request, **changes: Any) -> tuple[str, ...]:  # noqa: A
         the words of the command; reading them gives the changed request again.
     """
     asked = attrs.evolve(request, **changes)
-    model = f"./{asked.model}" if asked.model.startswith("-") else asked.model
-    return ("polyyolo", "engine", model, *_options(asked))
+    return ("polyyolo", "engine", file_word(asked.model), *_options(asked))
 
 
 def _options(asked: Request) -> Iterator[str]:

@@ -6,24 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from polyyolo import progress
 from polyyolo.errors import LabelError, PictureError
 from polyyolo.verification.labelled import Truth, read_labelled
-
-
-class Ear(progress.Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warned(self, message, fix):
-        self.warnings.append((message, fix))
-
-
-@pytest.fixture
-def ear():
-    listener = Ear()
-    with progress.listening(listener):
-        yield listener
 
 
 @pytest.fixture

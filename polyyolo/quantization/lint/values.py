@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from polyyolo.models.rounding import HALF_SCALES
 from polyyolo.quantization.insertion import channel_axis
 from polyyolo.quantization.lint.pairs import Pair, known, type_name, zero_point_of
 from polyyolo.quantization.lint.rules import Spot
@@ -13,8 +14,7 @@ from polyyolo.quantization.opset import AXIS_OPSET
 from polyyolo.quantization.topology import is_weighted, weight_of
 
 INTEGER_OPERATORS = ("QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantize")
-# From this operator set on scales may be FP16; up to 22 a scale has the type of the values.
-HALF_OPSET = 19
+# Up to operator set 22 a scale has the type of the values.
 MIXED_OPSET = 23
 
 
@@ -101,8 +101,8 @@ def opsets(view: View) -> Iterator[Spot]:
     opset = view.graph.opset
     for pair in view.pairs:
         kind, values = type_name(pair.nodes[0].inputs[1]), type_name(pair.source)
-        if kind == "FLOAT16" and opset < HALF_OPSET:
-            yield Spot((pair.name,), f"FP16 scale in opset {opset}, allowed from {HALF_OPSET} on", mendable=False)
+        if kind == "FLOAT16" and opset < HALF_SCALES:
+            yield Spot((pair.name,), f"FP16 scale in opset {opset}, allowed from {HALF_SCALES} on", mendable=False)
         elif opset < MIXED_OPSET and {kind, values} == {"FLOAT", "FLOAT16"}:
             yield Spot((pair.name,), f"{kind} scale for {values} values", mendable=False)
         if pair.scale is not None and pair.scale.size > 1 and opset < AXIS_OPSET:
