@@ -79,7 +79,7 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
             to_measure(graph, placement),
             thresholds.DEFAULT,
             Path(folder) / "histograms.npz",
-            look=look_of(spec.head),
+            look=look_of(spec.head.at(size)),
         )
     return export_cache(table, spec, placement, cache, Header(tensorrt))
 

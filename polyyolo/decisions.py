@@ -154,7 +154,7 @@ def decide(request: Request) -> Decisions:
     return Decisions(
         request=request,
         folder=folder,
-        spec=spec,
+        spec=evolve(spec, head=spec.head.at(preprocessing.size)),
         licence=_licence(request.model, spec),
         profile=profile,
         toolchain=found,

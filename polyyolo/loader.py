@@ -14,7 +14,7 @@ wins over the file, and a relative path in the file starts at the file's folder.
     POLYYOLO_SPLIT       key of a data.yaml to read, train
     POLYYOLO_BATCH       pictures a batch where the model leaves it open, 1
     POLYYOLO_SIZE        height and width where the model leaves them open: 640, 384x1280 (height x width)
-    POLYYOLO_FIT         letterbox or stretch
+    POLYYOLO_FIT         letterbox, top-left or stretch
     POLYYOLO_PAD         grey of the letterbox, 114
     POLYYOLO_COLOUR      rgb, bgr or grey
     POLYYOLO_SCALE       factor on 0..255, 1/255

@@ -94,6 +94,7 @@ def _pairs(query: Query, bundle: Bundle, head: Head) -> Iterator[Pair]:
     """Find both sides' boxes in the tensor's own pixels: where a picture lies in it changes nothing about overlaps."""
     whole = Fit(source=bundle.preprocessing.size, scale=(1.0, 1.0), offset=(0, 0))
     fits = [whole] * len(query.pictures)
+    head = head.at(bundle.preprocessing.size)
     sides = [find(outputs, head, fits, DISPLAY) for outputs in (query.expected, query.got)]
     for name, ours, theirs in zip(query.pictures, *sides, strict=True):
         yield Pair(Path(name), ours, theirs)

@@ -10,7 +10,7 @@ from polyyolo.cli.console import bars, print_json, printable
 if TYPE_CHECKING:
     from polyyolo.records import Head, ModelSpec, TensorSpec
 
-HEADS = ("v5", "v8", "v5-raw", "darknet-raw", "end-to-end", "none")
+HEADS = ("v5", "v8", "v5-raw", "darknet-raw", "yolox", "yolox-raw", "end-to-end", "none")
 SHOWN_NAMES = 12
 SHOWN_CHARACTERS = 100
 

@@ -41,8 +41,10 @@ def preprocessing_options(command: Command) -> Callable[..., Any]:
         ),
         click.option("--scale", metavar="factor", callback=checked, help="multiply 0..255 with this  [1/255]"),
         click.option("--colour", type=click.Choice(COLOURS), help="channel order that the model wants  [rgb]"),
-        click.option("--pad", metavar="0-255", callback=checked, help="grey around a letterboxed picture  [114]"),
-        click.option("--fit", type=click.Choice(FITS), help="keep the aspect ratio, or do not  [letterbox]"),
+        click.option("--pad", metavar="0-255", callback=checked, help="grey around a padded picture  [114]"),
+        click.option(
+            "--fit", type=click.Choice(FITS), help="pad all around, right and below, or not at all  [letterbox]"
+        ),
     ):
         collecting = add(collecting)
     return collecting

@@ -42,6 +42,7 @@ class Detector:
     def __init__(self, look: Look) -> None:
         refuse_headless(look.spec)
         self._look = look
+        self._head = look.spec.head.at(look.preprocessing.size)
         self._runner = Runner(look.spec)
 
     def __enter__(self) -> "Detector":  # noqa: PYI034 - typing.Self came with Python 3.11
@@ -71,8 +72,8 @@ class Detector:
         tensors, fits = zip(*(shot.views[view] for shot in shots), strict=True)
         outputs = self._runner.infer(np.stack(tensors))
         if not self._look.classes:
-            return find(outputs, self._look.spec.head, fits, self._look.selection)
-        every = find(outputs, self._look.spec.head, fits, evolve(self._look.selection, limit=CANDIDATES))
+            return find(outputs, self._head, fits, self._look.selection)
+        every = find(outputs, self._head, fits, evolve(self._look.selection, limit=CANDIDATES))
         return [self._wanted(boxes) for boxes in every]
 
     def _wanted(self, boxes: Boxes) -> Boxes:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-FITS = ("letterbox", "stretch")
+FITS = ("letterbox", "top-left", "stretch")
 COLOURS = ("rgb", "bgr", "grey")
 
 

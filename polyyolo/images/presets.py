@@ -1,19 +1,24 @@
 """The preprocessing that a model was trained with, and what a user may change about it."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from polyyolo.errors import PictureError
 from polyyolo.images.overrides import mistakes_in
-from polyyolo.records import ModelSpec, Preprocessing, TensorSpec
+from polyyolo.records import HeadKind, ModelSpec, Preprocessing, TensorSpec
 
+_YOLOX: Mapping[str, Any] = {"fit": "top-left", "colour": "bgr", "scale": 1.0}
+_ANY_FAMILY: Mapping[str, Any] = MappingProxyType({})
+_PRESETS = {HeadKind.YOLOX: _YOLOX, HeadKind.YOLOX_RAW: _YOLOX}
 DTYPES = ("float32", "float16", "uint8")
 
 
 def preprocessing_for(spec: ModelSpec, size: tuple[int, int], **overrides: Any) -> Preprocessing:  # noqa: ANN401 - checked
     """Choose the preprocessing for a model.
 
-    Every family gets YOLOv5's letterbox with grey 114, RGB and 1/255. Darknet's models too: darknet itself stretches
+    YOLOX gets its own: grey 114 right and below, BGR and 0 to 255. Every other family gets YOLOv5's letterbox with grey
+    114, RGB and 1/255. Darknet's models too: darknet itself stretches
     unless its cfg says letter_box=1, but yolov4-tiny has 0.2737 mAP50-95 on coco128-val letterboxed to 416, and 0.2676
     stretched. Where the program around the engine stretches, ``fit="stretch"`` calibrates with what it will see.
 
@@ -32,23 +37,36 @@ def preprocessing_for(spec: ModelSpec, size: tuple[int, int], **overrides: Any) 
     ]
     if mistakes:
         raise PictureError("; ".join(mistakes), fix="choose a height and width that the model's stride divides")
-    return for_input(spec.image_input, size, **overrides)
+    return for_input(spec.image_input, size, _PRESETS.get(spec.head.kind, _ANY_FAMILY), **overrides)
 
 
-def for_input(tensor: TensorSpec, size: tuple[int, int], **overrides: Any) -> Preprocessing:  # noqa: ANN401 - checked
-    """Choose the preprocessing for a (N, C, H, W) input of which nothing else is known.
+def for_input(
+    tensor: TensorSpec,
+    size: tuple[int, int],
+    preset: Mapping[str, Any] = _ANY_FAMILY,
+    **overrides: Any,  # noqa: ANN401 - checked
+) -> Preprocessing:
+    """Choose the preprocessing for a (N, C, H, W) input.
+
+    Args:
+        tensor: the input.
+        size: (height, width) in pixels.
+        preset: what differs from YOLOv5's in the model's family.
+        **overrides: as for ``preprocessing_for``.
 
     Raises:
         PictureError: the input takes no pictures, the size is not the model's, or an override cannot be; all mistakes
         are named.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    preset: dict[str, Any] = {"colour": "grey"} if _channels(tensor) == 1 else {}
+    own = dict(preset)
+    if _channels(tensor) == 1:
+        own["colour"] = "grey"
     if tensor.dtype == "uint8":
-        preset["scale"] = 1.0
+        own["scale"] = 1.0
     mistakes = [*_input_mistakes(tensor, size), *mistakes_in(given)]
     if not mistakes:
-        chosen = Preprocessing(size=size, dtype=tensor.dtype, **{**preset, **_typed(given)})
+        chosen = Preprocessing(size=size, dtype=tensor.dtype, **{**own, **_typed(given)})
         mistakes = _clashes(tensor, chosen)
     if mistakes:
         raise PictureError(

@@ -54,7 +54,7 @@ def heading(chosen: CalibrationSet) -> str:
     """Say in one line what every tile went through."""
     how = chosen.preprocessing
     low, high = expected_range(how)
-    fit = f"letterbox {how.pad}" if how.fit == "letterbox" else how.fit
+    fit = f"{how.fit} {how.pad}" if how.pads else how.fit
     height, width = how.size
     return f"{width} wide, {height} high, {fit}, {how.colour}, {low:.4g}..{high:.4g} {how.dtype}"
 

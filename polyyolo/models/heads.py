@@ -7,6 +7,7 @@ from polyyolo.models.decoded import decoded_head, end_to_end_head
 from polyyolo.models.metadata import head_in
 from polyyolo.models.outline import Outline, outline_of
 from polyyolo.models.raw import not_decodable, raw_head
+from polyyolo.models.yolox import YOLOX, yolox_head
 from polyyolo.records import Head, HeadKind
 
 RAW = (HeadKind.V5_RAW, HeadKind.DARKNET_RAW)
@@ -31,11 +32,17 @@ def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
     wanted = head or claimed
     found = _as(wanted, outline) if wanted else None
     if found or head is None:
-        return found or end_to_end_head(outline) or decoded_head(outline) or raw_head(outline) or _none(outline)
+        return found or _told(outline)
     raise ModelError(
         f"the outputs {_listed(outline)} do not fit the head {head.value}",
         fix="leave --head out, or take another of: " + ", ".join(kind.value for kind in HeadKind if kind is not head),
     )
+
+
+def _told(outline: Outline) -> Head:
+    """Tell by structure alone."""
+    families = (end_to_end_head, yolox_head, decoded_head, raw_head)
+    return next((head for family in families if (head := family(outline))), None) or _none(outline)
 
 
 def _as(kind: HeadKind, outline: Outline) -> Head | None:
@@ -43,6 +50,8 @@ def _as(kind: HeadKind, outline: Outline) -> Head | None:
         return end_to_end_head(outline, asked=True)
     if kind in RAW:
         return raw_head(outline, asked=kind)
+    if kind in YOLOX:
+        return yolox_head(outline, asked=kind)
     return decoded_head(outline, asked=kind)
 
 

@@ -188,7 +188,7 @@ def _origin(path: Path, manifest: CacheManifest | None, spec: ModelSpec) -> Iter
     if manifest.model_sha256 != spec.sha256:
         yield _error(
             f"it is stale: made for model {manifest.model_sha256[:12]}, this one is {spec.sha256[:12]}",
-            "calibrate this model again, or name the one that it was made for; a run of polyyolo keeps it as model.onnx",
+            "calibrate this model again, or name the one that it was made for: a run keeps that as model.onnx",
         )
     if manifest.batches < manifest.promised:
         yield _error(

@@ -17,7 +17,7 @@ from polyyolo.records.engine import (
 )
 from polyyolo.records.layers import EngineLayer
 from polyyolo.records.measured import Absent, Measured
-from polyyolo.records.model import Head, HeadKind, ModelSpec, TensorSpec
+from polyyolo.records.model import Head, HeadKind, ModelSpec, TensorSpec, cells_at
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
 from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Shown, Verdict
 from polyyolo.records.run import Limits, Request, Run
@@ -60,4 +60,5 @@ __all__ = [
     "ToolchainKind",
     "Verdict",
     "Verification",
+    "cells_at",
 ]

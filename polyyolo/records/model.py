@@ -1,10 +1,10 @@
 """What a model is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 
 class HeadKind(str, Enum):
@@ -14,6 +14,8 @@ class HeadKind(str, Enum):
     V8: (B, 4 + C, N), boxes as centre and size in pixels, class scores, no objectness.
     V5_RAW: one map a stride, (B, A * (5 + C), H, W) or (B, A, H, W, 5 + C), before sigmoid; YOLOv5's box rule.
     DARKNET_RAW: the same maps with darknet's box rule (exp for the size).
+    YOLOX: V5's rows, one a cell.
+    YOLOX_RAW: the same, where a box is its centre's way from the cell's corner and the logarithm of its size, in cells.
     END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model.
     NONE: no YOLO head was recognised; outputs can be compared, boxes cannot be drawn.
     """
@@ -22,6 +24,8 @@ class HeadKind(str, Enum):
     V8 = "v8"
     V5_RAW = "v5-raw"
     DARKNET_RAW = "darknet-raw"
+    YOLOX = "yolox"
+    YOLOX_RAW = "yolox-raw"
     END_TO_END = "end-to-end"
     NONE = "none"
 
@@ -51,6 +55,7 @@ class Head:
         strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
         anchors: for raw maps, width and height in pixels of each anchor, one tuple a map.
         scale_xy: darknet's scale_x_y, one a map (1.0 for YOLOv3, 1.05 for YOLOv4-tiny); empty elsewhere.
+        cells: for YOLOX, (rows, columns) of cells of each stride, at the model's own size; empty elsewhere.
         why: how it was recognised, in one sentence.
     """
 
@@ -60,6 +65,7 @@ class Head:
     strides: tuple[int, ...] = ()
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     scale_xy: tuple[float, ...] = ()
+    cells: tuple[tuple[int, int], ...] = ()
     why: str = ""
 
     @property
@@ -67,10 +73,19 @@ class Head:
         """The numbers that a box's class may have: an end-to-end model writes any, as far as float32 counts."""
         return range(1 << 24 if self.kind is HeadKind.END_TO_END else self.classes)
 
+    def at(self, size: tuple[int, int]) -> "Head":
+        """Give the head for pictures of another size, (height, width) in pixels."""
+        return evolve(self, cells=cells_at(size, self.strides)) if self.cells else self
+
     def may_share_classes(self, other: "Head") -> bool:
         """Whether boxes of both may be of the same classes: an end-to-end model without names does not tell."""
         silent = [head for head in (self, other) if head.kind is HeadKind.END_TO_END and not head.classes]
         return bool(silent) or self.classes == other.classes
+
+
+def cells_at(size: tuple[int, int], strides: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Count the (rows, columns) of cells of each stride, for a picture of ``size`` (height, width) pixels."""
+    return tuple((size[0] // stride, size[1] // stride) for stride in strides)
 
 
 @frozen

@@ -14,7 +14,7 @@ class Preprocessing:
 
     Attributes:
         size: (height, width) in pixels.
-        fit: "letterbox" keeps the aspect ratio and pads, "stretch" does not.
+        fit: "letterbox" keeps the aspect ratio and pads all around, "top-left" pads right and below, "stretch" fills.
         pad: grey value of the padding, 0 to 255.
         colour: channel order that the model wants, "rgb" or "bgr"; "grey" for one channel.
         scale: factor that pixel values are multiplied with, usually 1/255.
@@ -31,6 +31,11 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     dtype: str = "float32"
+
+    @property
+    def pads(self) -> bool:
+        """Whether some of the tensor may be padding."""
+        return self.fit != "stretch"
 
 
 @frozen

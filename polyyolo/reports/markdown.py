@@ -86,7 +86,7 @@ def _shapes(run: Run) -> str:
 def _preprocessing(run: Run) -> str:
     what = run.preprocessing
     height, width = what.size
-    padding = f" with {what.pad}" if what.fit == "letterbox" else ""
+    padding = f" with {what.pad}" if what.pads else ""
     return f"{what.fit}{padding} to {height}x{width} (height x width), {what.colour}, scale {what.scale:.6g}"
 
 

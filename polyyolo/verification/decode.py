@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
 from polyyolo.records import Head, HeadKind
@@ -66,6 +67,8 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     values = {
         HeadKind.V5: (3, -1, 5 + head.classes),
         HeadKind.V8: (3, 1, 4 + head.classes),
+        HeadKind.YOLOX: (3, -1, 5 + head.classes),
+        HeadKind.YOLOX_RAW: (3, -1, 5 + head.classes),
         HeadKind.END_TO_END: (3, -1, 6),
     }
     rank, axis, wanted = values.get(head.kind, (5, -1, 5 + head.classes))
@@ -76,6 +79,13 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
                 f"{head.classes} classes",
                 fix="look at the model with 'polyyolo inspect model', and name its family if it was mistaken",
             )
+    cells = sum(rows * columns for rows, columns in head.cells)
+    if cells and maps[0].shape[1] != cells:
+        raise ModelError(
+            f"output {head.outputs[0]!r} has {maps[0].shape[1]} rows, and {cells} cells were told from the model: its "
+            "boxes cannot be read at another size",
+            fix="fix its size first: polyyolo surgeon shape MODEL NEW --size HEIGHTxWIDTH",
+        )
     return maps
 
 
@@ -97,9 +107,11 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
         hopeful = np.flatnonzero(maps[0][4:].max(axis=0) > confidence)
         rows = maps[0][:, hopeful].T
         return rows[:, :4], rows[:, 4:]
-    if head.kind is HeadKind.V5:
-        rows = maps[0][maps[0][:, 4] > confidence]
-        return rows[:, :4], rows[:, 5:] * rows[:, 4:5]
+    if head.kind in (HeadKind.V5, HeadKind.YOLOX, HeadKind.YOLOX_RAW):
+        hopeful = np.flatnonzero(maps[0][:, 4] > confidence)
+        rows = maps[0][hopeful]
+        boxes = _yolox_box(rows[:, :4], hopeful, head) if head.kind is HeadKind.YOLOX_RAW else rows[:, :4]
+        return boxes, rows[:, 5:] * rows[:, 4:5]
     levels = list(_levels(maps, head, confidence))
     return np.concatenate([box for box, _ in levels]), np.concatenate([scores for _, scores in levels])
 
@@ -130,6 +142,21 @@ def _darknet_box(logits: Array, grid: Array, stride: int, anchors: Array, scale:
     centre = (_sigmoid(logits[:, :2]) - 0.5) * scale + 0.5 + grid
     with np.errstate(over="ignore"):  # infinite boxes are dropped later
         return np.concatenate([centre * stride, np.exp(logits[:, 2:]) * anchors], axis=1)
+
+
+def _yolox_box(values: Array, cells: NDArray[np.intp], head: Head) -> Array:
+    """YOLOX's rule: the centre is told from its cell's corner, the size by exp, both in cells.
+
+    Args:
+        values: (N, 4).
+        cells: (N,) which of all rows these are: the cells of the first stride line by line, then those of the next.
+        head: with strides and cells.
+    """
+    corners = [np.indices(cells_of).reshape(2, -1)[::-1].T for cells_of in head.cells]
+    strides = np.repeat(head.strides, [len(each) for each in corners])[cells, None]
+    with np.errstate(over="ignore"):  # infinite boxes are dropped later
+        both = np.concatenate([values[:, :2] + np.concatenate(corners)[cells], np.exp(values[:, 2:])], axis=1)
+    return np.asarray(both * strides, np.float32)
 
 
 _V5_OR_DARKNET = {HeadKind.V5_RAW: _v5_box, HeadKind.DARKNET_RAW: _darknet_box}

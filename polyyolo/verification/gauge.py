@@ -18,7 +18,7 @@ from polyyolo.verification.noise import difference
 SEEN = 0.05
 """Class scores above this count as something seen: what detection shows, and what nearly shows."""
 
-_CELLS = frozenset({HeadKind.V5, HeadKind.V8, HeadKind.V5_RAW, HeadKind.DARKNET_RAW})
+_CELLS = frozenset(HeadKind) - {HeadKind.END_TO_END, HeadKind.NONE}
 
 
 @frozen(eq=False)

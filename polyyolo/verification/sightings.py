@@ -145,9 +145,10 @@ def _batches(view: View, pictures: Sequence[Path]) -> Generator[list[Sighting], 
 
 def _of_batch(view: View, raw: Sequence[Mapping[str, Array]], fits: Sequence[Fit]) -> list[Sighting]:
     """Give what each picture of a batch needs of the raw outputs of all models."""
-    models = list(zip(raw, view.models, strict=True)) if view.has_boxes else []
-    shown = [find(outputs, model.head, fits, DISPLAY) for outputs, model in models]
-    evaluated = [find(outputs, model.head, fits, EVALUATION) for outputs, model in models if view.evaluate]
+    heads = [model.head.at(view.preprocessing.size) for model in view.models]
+    models = list(zip(raw, heads, strict=True)) if view.has_boxes else []
+    shown = [find(outputs, head, fits, DISPLAY) for outputs, head in models]
+    evaluated = [find(outputs, head, fits, EVALUATION) for outputs, head in models if view.evaluate]
     noise = powers(view.outputs, raw[0], raw[-1], len(fits))
     return [
         Sighting(

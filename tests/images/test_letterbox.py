@@ -1,11 +1,13 @@
 """Pictures land in the tensor where YOLOv5 puts them, and boxes come back."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyyolo.images.letterbox import Fit, to_tensor
+from polyyolo.images.overrides import FITS
 from polyyolo.records import Preprocessing
 
 SIDES = st.integers(10, 500)
@@ -34,6 +36,28 @@ def test_letterbox_places_the_picture_as_yolov5_does(source, size, inside, offse
     assert fit == Fit(source, (factor, factor), offset)
     assert tensor.shape == (3, *size)
     assert np.all(tensor[:, padding] == np.float32(114) * np.float32(1 / 255))
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "inside"),
+    [
+        ((480, 640), (416, 416), (312, 416)),
+        ((427, 640), (416, 416), (277, 416)),  # 277.55 rows
+        ((640, 427), (416, 416), (416, 277)),
+        ((100, 200), (416, 640), (320, 640)),  # enlarged
+    ],
+)
+def test_top_left_places_the_picture_as_yolox_does(source, size, inside):
+    image = picture(*source)
+    factor = min(size[0] / source[0], size[1] / source[1])
+
+    tensor, fit = to_tensor(image, Preprocessing(size, fit="top-left", colour="bgr", scale=1.0))
+
+    assert fit == Fit(source, (factor, factor), (0, 0))
+    resized = cv2.resize(image, inside[::-1], interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
+    np.testing.assert_array_equal(tensor[:, : inside[0], : inside[1]], resized)
+    assert np.all(tensor[:, inside[0] :] == 114)
+    assert np.all(tensor[:, :, inside[1] :] == 114)
 
 
 def test_pixels_that_need_no_resize_are_kept_as_rgb_between_0_and_1():
@@ -90,7 +114,7 @@ def test_other_input_types_get_their_own_dtype(dtype, scale, white):
 
 
 @settings(max_examples=60, deadline=None)
-@given(SIDES, SIDES, st.sampled_from(["letterbox", "stretch"]), st.lists(st.floats(0, 1), min_size=4, max_size=4))
+@given(SIDES, SIDES, st.sampled_from(FITS), st.lists(st.floats(0, 1), min_size=4, max_size=4))
 def test_boxes_come_back_to_a_hundredth_of_a_pixel(height, width, how, fractions):
     _, fit = to_tensor(picture(height, width), Preprocessing((320, 416), fit=how))
     box = np.array(fractions) * (width, height, width, height)

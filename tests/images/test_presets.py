@@ -7,6 +7,7 @@ import pytest
 from polyyolo.errors import PictureError
 from polyyolo.images.overrides import from_text
 from polyyolo.images.presets import for_input, preprocessing_for
+from polyyolo.models.yolox import YOLOX
 from polyyolo.records import Head, HeadKind, ModelSpec, Preprocessing, TensorSpec
 
 STATIC = TensorSpec("images", "float32", (1, 3, 640, 640))
@@ -18,11 +19,26 @@ def spec(tensor: TensorSpec, kind: HeadKind = HeadKind.V8) -> ModelSpec:
     return ModelSpec(Path("m.onnx"), "0" * 64, 17, (tensor,), (), tensor.name, head)
 
 
-@pytest.mark.parametrize("kind", list(HeadKind))
-def test_every_family_is_letterboxed_with_114_as_rgb_between_0_and_1(kind):
+@pytest.mark.parametrize("kind", [kind for kind in HeadKind if kind not in YOLOX])
+def test_every_other_family_is_letterboxed_with_114_as_rgb_between_0_and_1(kind):
     chosen = preprocessing_for(spec(STATIC, kind), (640, 640))
 
     assert chosen == Preprocessing((640, 640), "letterbox", 114, "rgb", 1 / 255)
+
+
+@pytest.mark.parametrize("kind", YOLOX)
+def test_yolox_gets_bgr_pixels_as_they_are_in_the_top_left_corner_and_the_user_still_wins(kind):
+    chosen = preprocessing_for(spec(STATIC, kind), (640, 640))
+    changed = preprocessing_for(spec(STATIC, kind), (640, 640), colour="rgb", scale=1 / 255)
+
+    assert chosen == Preprocessing((640, 640), "top-left", 114, "bgr", 1.0)
+    assert changed == Preprocessing((640, 640), "top-left", 114, "rgb", 1 / 255)
+
+
+def test_a_yolox_for_grey_pictures_gets_grey():
+    tensor = TensorSpec("images", "float32", (1, 1, 640, 640))
+
+    assert preprocessing_for(spec(tensor, HeadKind.YOLOX_RAW), (640, 640)).colour == "grey"
 
 
 def test_what_the_user_gives_wins_over_the_preset_and_none_keeps_it():
@@ -55,7 +71,7 @@ def test_all_mistakes_are_named_at_once():
 
     assert error.value.message == (
         "input 'images' cannot be fed so: width 320 was asked for, but it takes 640; there is no option 'gamma'; "
-        "fit is 'crop', not one of letterbox, stretch; pad is 256, not a whole number from 0 to 255; "
+        "fit is 'crop', not one of letterbox, top-left, stretch; pad is 256, not a whole number from 0 to 255; "
         "colour is 'gbr', not one of rgb, bgr, grey; scale is 0, not a number above 0; "
         "mean is (1, 2), not one or three numbers; std is (1, 0, 1), not one or three numbers above 0"
     )

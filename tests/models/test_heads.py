@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from polyyolo.errors import ModelError
 from polyyolo.models.heads import recognise
 from polyyolo.records import HeadKind
 
@@ -88,8 +89,64 @@ def test_four_strides_are_told_by_the_number_of_boxes():
     assert recognise(network.model("out")).strides == (8, 16, 32, 64)
 
 
+def yolox(network, classes, decode=()):
+    """YOLOX's end: three convolutions a stride, sigmoid on two of them, then ``decode`` on all."""
+    flat = []
+    for stride in (8, 16, 32):
+        box = network.map(stride, 4, f"box{stride}")
+        chances = [
+            network.node("Sigmoid", [network.map(stride, count, f"{name}{stride}")], f"{name}{stride}_chance")
+            for name, count in (("object", 1), ("class", classes))
+        ]
+        joined = network.node("Concat", [box, *chances], f"joined{stride}", axis=1)
+        shape = network.constant(f"shape{stride}", [1, 5 + classes, -1], np.int64)
+        flat.append(network.node("Reshape", [joined, shape], f"flat{stride}"))
+    rows = network.node("Transpose", [network.node("Concat", flat, "joined", axis=2)], "rows", perm=[0, 2, 1])
+    for op in decode:
+        rows = network.node(op, [rows] if op == "Exp" else [rows, network.constant(op, 2)], f"{rows}_{op}")
+    return network.node("Identity", [rows], "out")
+
+
+@pytest.mark.parametrize("classes", [1, 3, 80])
+def test_yolox_is_told_whether_it_decodes_or_not(classes):
+    plain, decoded = Network(96, 320), Network(96, 320)
+
+    raw = recognise(plain.model(yolox(plain, classes)))
+    in_pixels = recognise(decoded.model(yolox(decoded, classes, ("Exp", "Mul"))))
+
+    assert (raw.kind, in_pixels.kind) == (HeadKind.YOLOX_RAW, HeadKind.YOLOX)
+    for head in (raw, in_pixels):
+        assert (head.classes, head.outputs, head.strides) == (classes, ("out",), (8, 16, 32))
+        assert head.cells == ((12, 40), (6, 20), (3, 10))
+        assert head.why.startswith(
+            f"out has 630 rows of 5 + {classes}, one for each cell of strides 8, 16, 32 at 96x320"
+        )
+
+
+def test_one_row_a_cell_without_an_exponential_is_yolov6_and_read_like_yolov5():
+    network = Network()
+
+    assert recognise(network.model(yolox(network, 80, ("Mul", "Add")))).kind is HeadKind.V5
+
+
+def test_names_that_do_not_fit_make_no_yolox():
+    network = Network()
+
+    assert recognise(network.model(yolox(network, 3), names="['cat', 'dog']")).kind is HeadKind.NONE
+
+
+def test_yolox_can_be_asked_for_where_its_structure_tells_nothing():
+    network, other = Network(), Network()
+    network.node("Identity", [network.rows((8, 16, 32), 85, 85)], "out")
+    other.node("Identity", [other.rows((8, 16, 32), 3 * 85, 85)], "out")
+
+    assert recognise(network.model("out"), head=HeadKind.YOLOX_RAW).kind is HeadKind.YOLOX_RAW
+    with pytest.raises(ModelError, match="outputs out 1x252x85 do not fit the head yolox"):
+        recognise(other.model("out"), head=HeadKind.YOLOX)
+
+
 def test_boxes_that_nothing_computed_are_no_decoded_head():
-    """YOLOX leaves its decode out by default: the shape is YOLOv5's, the numbers are not pixels."""
+    """The shape is YOLOv5's, the numbers are not pixels."""
     network = Network()
     network.node("Identity", [network.rows((8, 16, 32), 85, 85)], "out")
 

@@ -161,8 +161,8 @@ def test_the_file_of_the_model_stays_as_it_is(spec, whole, table):
 
 
 def measured(*entries):
-    """Sensitivities of one node each, from (name, noise, work)."""
-    return [Sensitivity(name, (name,), noise, work) for name, noise, work in entries]
+    """Sensitivities of one node each, from (name, noise in thousandths, work)."""
+    return [Sensitivity(name, (name,), noise / 1000, work) for name, noise, work in entries]
 
 
 def flow(found, **between):
@@ -208,6 +208,13 @@ def test_two_in_a_row_are_kept_where_only_both_are_worth_it():
         others = [evolve(each, noise=0.0) if each.tensor == alone else each for each in found[:2]]
         assert most_costly([*others, found[2]], between, 0.10) == ()
     assert set(most_costly(found, between, 0.10)) == {"a", "b"}
+
+
+def test_one_tensor_of_overwhelming_noise_does_not_make_the_others_small():
+    found = measured(("outlier", 700.0, 1), ("loud", 20.0, 1), ("quiet", 0.5, 4))
+
+    assert most_costly(found, flow(found), 0.10) == ("outlier", "loud")
+    assert most_costly(found[1:], flow(found[1:]), 0.10) == ("loud",)
 
 
 def test_more_budget_takes_what_is_worth_less():

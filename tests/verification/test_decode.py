@@ -120,6 +120,48 @@ def by_hand(maps, kind, scale=1.0):
         )
 
 
+def test_yolox_rows_are_cells_line_by_line_from_the_finest_stride_to_the_coarsest():
+    cells = ((2, 3), (1, 2))
+    head = Head(HeadKind.YOLOX_RAW, classes=2, outputs=("out",), strides=(8, 16), cells=cells)
+    values = np.random.default_rng(0).normal(0, 1, (1, 8, 7)).astype(np.float32)
+    values[..., 4:] = 0.9
+
+    (boxes,) = decode({"out": values}, head)
+
+    places = [
+        (x, y, s)
+        for (rows, columns), s in zip(cells, (8, 16), strict=True)
+        for y in range(rows)
+        for x in range(columns)
+    ]
+    for box, (x, y, stride), row in zip(boxes.xyxy, places, values[0], strict=True):
+        across, down = (row[0] + x) * stride, (row[1] + y) * stride
+        width, height = math.exp(row[2]) * stride, math.exp(row[3]) * stride
+        wanted = [across - width / 2, down - height / 2, across + width / 2, down + height / 2]
+        np.testing.assert_allclose(box, wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(boxes.scores, 0.81, rtol=1e-6)
+
+
+def test_yolox_rows_of_another_size_are_refused_with_both_counts():
+    head = Head(HeadKind.YOLOX_RAW, classes=2, outputs=("out",), strides=(8,), cells=((2, 3),))
+
+    with pytest.raises(ModelError, match="has 8 rows, and 6 cells were told from the model"):
+        decode({"out": np.zeros((1, 8, 7), np.float32)}, head)
+
+    assert decode({"out": np.zeros((1, 8, 7), np.float32)}, head.at((16, 32)))[0].scores.size == 0
+    assert V5.at((16, 32)) == V5
+
+
+def test_yolox_that_decodes_itself_is_read_like_yolov5():
+    rows = np.zeros((1, 4, 8), np.float32)
+    rows[0, 1] = [100, 60, 20, 10, 0.8, 0.1, 0.9, 0.2]
+
+    (boxes,) = decode({"out": rows}, Head(HeadKind.YOLOX, 3, ("out",), cells=((2, 2),)))
+
+    np.testing.assert_allclose(boxes.xyxy, [[90, 55, 110, 65]])
+    np.testing.assert_allclose(boxes.scores, [0.72], rtol=1e-6)
+
+
 def test_five_dimensional_maps_give_the_same_as_four_dimensional_ones():
     stack = np.random.default_rng(1).normal(0, 2, (1, 16, 3, 4)).astype(np.float32)
     by_cell = stack.reshape(1, 2, 8, 3, 4).transpose(0, 1, 3, 4, 2)
