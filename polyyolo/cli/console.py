@@ -118,8 +118,10 @@ class Lines:
         self._say(f"{step} ..." if total is None else f"{step} ({total}) ...")
 
     def advanced(self, step: str, count: int) -> None:
-        """Say how far it is, where nothing was said for a while."""
-        done, total = self._steps.get(step, (0, None))
+        """Say how far it is, where nothing was said for a while; not of what never began, as a page of an index."""
+        if step not in self._steps:
+            return
+        done, total = self._steps[step]
         self._steps[step] = (done + count, total)
         if time.monotonic() - self._said >= SECONDS_A_LINE:
             self._say(f"{step}: {done + count}" + (f" of {total}" if total else ""))

@@ -155,6 +155,14 @@ def test_a_long_step_says_how_far_it_is_every_half_minute(capsys, monkeypatch):
     assert capsys.readouterr().err.splitlines() == ["count (9) ...", "count: 2 of 9"]
 
 
+def test_what_never_began_as_a_step_has_no_line_of_its_own(capsys):
+    """A page of a package index is read without a step, and its bytes were told as ": 1"."""
+    with bars():
+        progress.advance("", 1)
+
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.usefixtures("terminal")
 def test_bars_warnings_and_notes_go_to_standard_error(capsys):
     with bars() as drawn:
