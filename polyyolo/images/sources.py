@@ -16,14 +16,20 @@ EXTENSIONS = frozenset(
 )
 SHEET = "contact-sheet.png"
 """What ``polyyolo inspect data`` draws where no other name is given; in a folder of pictures it is none of them."""
+DRAWN = (
+    frozenset({"steps.json", "report.json"}),
+    frozenset({"summary.json", "detections.json"}),
+    frozenset({"verification.json", "seen.sqlite"}),
+)
+"""What lies in the folder of a run, a detection, a verification; pictures there were drawn, and are nobody's input."""
 
 
 def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
     """Find the pictures that ``source`` stands for; none is opened yet.
 
     Args:
-        source: a folder (searched recursively, extensions in any case, hidden files and contact sheets left out), a
-            picture, a ``.txt`` list (a path a line, relative to the list's folder or else to the current one; blank
+        source: a folder (searched recursively, extensions in any case; hidden files, contact sheets and folders of
+            polyyolo's results below it left out), a picture, a ``.txt`` list (a path a line, relative to the list's folder or else to the current one; blank
             lines and ``#`` lines are skipped), or a ``.yaml`` of YOLOv5's or Ultralytics' form.
         split: the key of a data.yaml to read, "train" for calibration, "val" for accuracy.
 
@@ -108,15 +114,17 @@ def _in_folder(folder: Path) -> tuple[Path, ...]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield every file below ``folder`` that is not hidden, and no contact sheet.
+    """Yield every file below ``folder`` that is not hidden, no contact sheet, and in no folder of results.
 
     Links to folders are followed, but none twice.
     """
     seen = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         place = os.path.realpath(root)
-        folders[:] = [] if place in seen else [name for name in folders if not name.startswith(".")]
-        if place not in seen:
+        drawn = Path(root) != folder and any(files.issubset(names) for files in DRAWN)
+        skipped = drawn or place in seen
+        folders[:] = [] if skipped else [name for name in folders if not name.startswith(".")]
+        if not skipped:
             yield from (Path(root, name) for name in names if _is_seen(name))
         seen.add(place)
 

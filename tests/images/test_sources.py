@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from polyyolo import workspace
+from polyyolo.cli import verify_run
+from polyyolo.detection.result import SUMMARY
+from polyyolo.detection.writers import DETECTIONS
 from polyyolo.errors import PictureError
 from polyyolo.images.sources import find_pictures
 
@@ -30,6 +34,22 @@ def test_a_contact_sheet_is_no_picture_of_the_folder_that_it_lies_in(tmp_path):
     touch(tmp_path, "1.jpg", "contact-sheet.png", "b/contact-sheet.png")
 
     assert names(find_pictures(tmp_path), tmp_path) == ["1.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("results", "drawn"),
+    [
+        ((workspace.LEDGER, workspace.REPORT, "calibration.png"), "pictures/01-1.png"),
+        ((SUMMARY, DETECTIONS), "pictures/1.jpg"),
+        ((verify_run.RESULT, verify_run.LEDGER), f"{verify_run.PICTURES}/1.png"),
+    ],
+)
+def test_what_an_earlier_run_drew_among_the_pictures_is_none_of_them(tmp_path, results, drawn):
+    """A second run with its folder among the pictures calibrated with drawings of the first one."""
+    touch(tmp_path, "1.jpg", "b/2.jpg", f"run/{drawn}", *(f"run/{name}" for name in results))
+
+    assert names(find_pictures(tmp_path), tmp_path) == ["1.jpg", "b/2.jpg"]
+    assert f"run/{drawn}" in names(find_pictures(tmp_path / "run"), tmp_path), "whoever names the folder gets them"
 
 
 def test_a_link_to_a_folder_is_followed_and_a_circle_ends(tmp_path):
