@@ -153,6 +153,12 @@ def _in_data_yaml(source: Path, split: str) -> tuple[Path, ...]:
                 fix="write one path, or a list of paths",
             )
         places.append(split_place(source, data, str(entry)))
+    for place in places:
+        if not place.exists():
+            raise PictureError(
+                f"no such file or folder: {place}, which {source} names for {split!r}",
+                fix=f"correct {split!r}{' or ' + repr('path') if data.get('path') else ''} in it",
+            )
     return tuple(places)
 
 

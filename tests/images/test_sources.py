@@ -142,6 +142,18 @@ def test_a_data_yaml_that_leads_nowhere_says_why(tmp_path, text, reason):
     assert error.value.fix
 
 
+@pytest.mark.parametrize(("path", "keys"), [("", "'val'"), ("path: moved\n", "'val' or 'path'")])
+def test_a_data_yaml_that_leads_nowhere_is_named_with_the_keys_to_correct(tmp_path, path, keys):
+    """Whoever gave a data.yaml was told to give a data.yaml."""
+    data = tmp_path / "data.yaml"
+    data.write_text(f"{path}val: pictures\n")
+
+    with pytest.raises(PictureError, match="no such file or folder: .*pictures, which .*data.yaml names for 'val'") as no:
+        find_pictures(data, split="val")
+
+    assert no.value.fix == f"correct {keys} in it"
+
+
 def test_what_is_no_source_is_refused(tmp_path):
     touch(tmp_path, "model.onnx")
 
