@@ -11,6 +11,9 @@ from polyyolo.verification.truth import Labelled, Truth, complain, to_model_clas
 
 SLACK = 0.001
 """How far a value may lie outside 0 to 1: labelling tools round."""
+FIX = "correct the lines; polyyolo reads 'class cx cy width height', each but the class from 0 to 1"
+BEYOND = "but the model has"
+OTHERS = "where they were made with another list of classes, name the data.yaml that has it: classes are matched by name"
 MANY = 0.5
 """Share of pictures without labels from which on these may have been forgotten; COCO has 1% of background."""
 
@@ -46,9 +49,8 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
     mapping = to_model_classes(source, own, names, classes) if own else None
     mistakes: list[str] = []
     truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
-    complain(
-        mistakes, fix="correct the lines; polyyolo reads 'class cx cy width height', each but the class from 0 to 1"
-    )
+    others = any(BEYOND in each for each in mistakes)
+    complain(mistakes, f"{FIX}; {OTHERS}" if others else FIX)
     return Labelled(pictures, truths, tuple(names or own.values()), relative=True)
 
 
@@ -130,7 +132,7 @@ def _known(label: int, mapping: Mapping[int, int] | None, classes: int) -> int:
     if mapping is not None and label not in mapping:
         raise ValueError(f"class {label} is not among the {len(mapping)} names")
     if mapping is None and classes and label >= classes:
-        raise ValueError(f"class {label}, but the model has {classes} (0 to {classes - 1})")
+        raise ValueError(f"class {label}, {BEYOND} {classes} (0 to {classes - 1})")
     return label if mapping is None else mapping[label]
 
 

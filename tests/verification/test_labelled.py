@@ -83,6 +83,15 @@ def test_a_wrong_line_is_named(folder, line, reason):
     assert error.value.message == f"{folder / 'labels' / 'b.txt'}:2: {reason}"
 
 
+def test_labels_of_another_list_of_classes_are_not_to_be_corrected_line_by_line(folder):
+    write(folder / "labels" / "a.txt", "90 0.5 0.5 0.1 0.1\n")
+
+    with pytest.raises(LabelError, match="class 90, but the model has 3") as error:
+        read_labelled(folder, ("cat", "dog", "cow"))
+
+    assert "name the data.yaml that has it: classes are matched by name" in error.value.fix
+
+
 def test_all_wrong_lines_are_told_at_once_but_not_more_than_five(folder):
     write(folder / "labels" / "a.txt", "0 2 2 2 2\n" * 4)
     write(folder / "labels" / "b.txt", "0 2 2 2 2\n" * 4)
