@@ -17,6 +17,9 @@ from polyyolo.quantization.topology import identity, is_weighted
 from polyyolo.quantization.work import macs
 from polyyolo.records import CalibrationTable, ModelSpec
 
+CHOICES = ("auto", "stem", "none")
+"""What ``--keep-float`` takes besides names."""
+
 
 def placement_of(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) -> Placement:
     """Decide what of a model runs in INT8.
@@ -40,10 +43,10 @@ def refuse_unknown(spec: ModelSpec, names: Sequence[str]) -> None:
     known = {each for node in nodes for each in (node.name, identity(node))}
     for name in names:
         if name not in known:
-            close = get_close_matches(name, sorted(known), n=3, cutoff=0.3)
+            close = get_close_matches(name, [*CHOICES, *sorted(known)], n=3, cutoff=0.3)
             raise InputError(
                 f"{spec.path.name} has no convolution or matrix product called {name!r}",
-                fix=f"see polyyolo inspect layers; close to it: {', '.join(close) or 'none'}",
+                fix="polyyolo inspect layers MODEL lists the names" + (f"; did you mean {' or '.join(close)}?" if close else ""),
             )
 
 

@@ -112,6 +112,7 @@ def test_export_of_that_run_differs_in_the_header_only(polyyolo, run, tmp_path):
     ("words", "message"),
     [
         (("--keep-float", "nonsense"), "has no convolution or matrix product called 'nonsense'"),
+        (("--keep-float", "stme"), "did you mean stem"),
         (("--keep-float", "auto"), "what costs the most is measured on pictures"),
         (("--budget", "0.5"), "--budget is for --keep-float stem"),
         (("--keep-float", "none", "--budget", "0.5"), "--budget is for --keep-float stem"),
