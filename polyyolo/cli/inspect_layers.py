@@ -107,6 +107,7 @@ def _print(listed: "tuple[Layer, ...] | list[Layer]", share: float, total: int) 
     from rich.text import Text
 
     table = Table("layer", "op", "precision", "MMACs", "share", "stays in float because")
+    table.columns[0].overflow = "fold"  # a name that was cut can be given to no --keep-float
     styles = {Precision.INT8: "green", Precision.FP16: "yellow", Precision.FP32: "red"}
     for layer in listed:
         table.add_row(

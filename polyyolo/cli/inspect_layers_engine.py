@@ -114,6 +114,7 @@ def _table(found: "Findings", *, every: bool) -> Any:  # noqa: ANN401 - rich is 
     from rich.text import Text
 
     table = Table("layer", "kind", "in", "out", "us", "share", "in float because")
+    table.columns[0].overflow = "fold"  # as of a model
     for layer in found.layers if every else found.busy:
         style = STYLES.get(layer.precision, "default")
         table.add_row(

@@ -91,6 +91,19 @@ def test_names_in_brackets_are_shown_whole(told, little_yolo, tmp_path):
     assert "(Unnamed Layer* 4) [red]" in rows(told(tmp_path / "named.onnx")[1])
 
 
+def test_a_name_is_whole_on_a_narrow_screen_too(told, little_yolo, tmp_path, monkeypatch):
+    """``--keep-float`` takes names, and three of one model were cut to the same one."""
+    monkeypatch.setenv("COLUMNS", "80")
+    model = onnx.load(little_yolo)
+    name = "/model.22/cv3.0/cv3.0.1/conv/Conv_of_the_head"
+    next(node for node in model.graph.node if node.output[0] == "cv2_conv").name = name
+    onnx.save(model, tmp_path / "named.onnx")
+
+    cells = [line.strip("│").split("│")[0].strip() for line in told(tmp_path / "named.onnx")[1].splitlines()]
+
+    assert name in "".join(cells)
+
+
 def test_an_operator_in_brackets_is_shown_as_it_is(told, little_yolo, tmp_path):
     model = onnx.load(little_yolo)
     gate = next(node for node in model.graph.node if node.op_type == "Sigmoid")
