@@ -225,6 +225,16 @@ def test_a_run_without_toolchain_builds_when_it_is_left_to_look_for_one(run):
     assert of(judged(bare), "engine built")[0].command.startswith("pip install 'polyyolo[rtx]' && polyyolo engine")
 
 
+def test_a_run_without_toolchain_and_scales_builds_where_the_gpu_is(run):
+    """An FP16 run has no bundle; its own command would build nothing on the GPU either."""
+    bare = evolve(run, engine=None, plan=None, calibration=None, request=evolve(run.request, toolchain="none"))
+
+    (step,) = of(judged(bare), "speed")
+
+    assert step.what == "Make this run on a machine with the GPU that it is for."
+    assert "--toolchain" not in step.command
+
+
 def test_speed_that_is_too_low_asks_for_less_in_float(run):
     slow = evolve(run, verdict=Verdict((Check("speed", "at most 1 ms", "2 ms", Outcome.FAIL),)))
 

@@ -88,7 +88,8 @@ def _on_gpu(run: Run, check: Check, what: str, words: tuple[str, ...]) -> Advice
 
 def _packed(run: Run, check: Check) -> Advice:
     if run.calibration is None:
-        return Advice((check.name,), "Make this run on a machine with the GPU that it is for.", again(run))
+        builds = {"toolchain": "auto"} if run.request and run.request.toolchain == "none" else {}
+        return Advice((check.name,), "Make this run on a machine with the GPU that it is for.", again(run, **builds))
     packed = f"{run.folder}-bundle"
     back = shlex.join(("polyyolo", "report", str(run.folder), "--from", packed))
     what = (
