@@ -192,4 +192,4 @@ def test_skipped_pictures_reach_polygraphys_log(models, train, elsewhere):
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert "1 pictures cannot be used: half.jpg (the JPEG is cut short" in done.stdout + done.stderr
+    assert "1 picture cannot be used: half.jpg (the JPEG is cut short" in done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import shlex
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from functools import partial
@@ -83,7 +84,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
         sha256=_digest(usable),
         skipped=skipped,
     )
-    _tell_skipped(chosen)
+    _tell_skipped(chosen, source)
     if calibrates:
         _tell_few(chosen)
     _tell_repeated(chosen, usable)
@@ -170,18 +171,23 @@ def _digest(usable: list[Candidate]) -> str:
     return hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()
 
 
-def _tell_skipped(chosen: CalibrationSet) -> None:
+def _tell_skipped(chosen: CalibrationSet, source: Path) -> None:
     if chosen.skipped:
         progress.warn(
-            f"{len(chosen.skipped)} pictures cannot be used: {naming(chosen.skipped)}",
-            "polyyolo inspect data names them all; others were used in their place where there were any",
+            f"{_counted(len(chosen.skipped))} cannot be used: {naming(chosen.skipped)}",
+            "others were used in their place where there were any; all are named by polyyolo inspect data "
+            + shlex.quote(str(source)),
         )
+
+
+def _counted(pictures: int) -> str:
+    return f"{pictures} picture{'' if pictures == 1 else 's'}"
 
 
 def _tell_few(chosen: CalibrationSet) -> None:
     if chosen.pictures < ENOUGH:
         progress.warn(
-            f"only {chosen.pictures} pictures to calibrate with",
+            f"only {_counted(chosen.pictures)} to calibrate with",
             "NVIDIA and Ultralytics advise 300 to 1000 like those the model will see; on COCO 32 already come close",
         )
 

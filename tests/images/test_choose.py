@@ -19,9 +19,11 @@ class Warnings(Silent):
 
     def __init__(self):
         self.messages = []
+        self.fixes = []
 
     def warned(self, message, fix):
         self.messages.append(message)
+        self.fixes.append(fix)
         assert fix
 
 
@@ -86,6 +88,14 @@ def test_unusable_pictures_are_replaced_counted_and_named(tmp_path):
     }
     assert told.messages[0].startswith("5 pictures cannot be used: ")
     assert told.messages[0].endswith("; and 2 more")
+    assert told.fixes[0].endswith(f"; all are named by polyyolo inspect data {source}")
+
+
+def test_one_picture_is_told_as_one(tmp_path):
+    with listening(told := Warnings()):
+        choose(pictures(tmp_path, 1), SMALL, count=300, batch=1)
+
+    assert told.messages == ["only 1 picture to calibrate with"]
 
 
 def test_a_list_with_missing_entries_uses_the_others(tmp_path):
