@@ -374,3 +374,24 @@ def test_every_command_has_its_place_in_the_readme():
     names = main.list_commands(context)
 
     assert [name for name in names if f"`polyyolo {name}" not in shown] == []
+
+
+def test_every_option_that_help_shows_is_explained():
+    """``engine --help`` listed --route [qdq|calibrated] without a word."""
+    bare = [
+        f"{path} {option.opts[0]}"
+        for path, command in _commands(main, "polyyolo")
+        for option in command.params
+        if isinstance(option, click.Option) and not (option.hidden or option.help)
+    ]
+
+    assert bare == []
+
+
+def _commands(command, path):
+    """Yield a command and all below it, each with what is typed for it."""
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from _commands(command.get_command(context, name), f"{path} {name}")

@@ -33,7 +33,11 @@ OPTIONS = (
         "--route", type=click.Choice(["qdq", "calibrated"]), help="how scales come  [qdq; calibrated with --calib]"
     ),
     click.option(
-        "--toolchain", default="auto", show_default=True, type=click.Choice(["auto", "tensorrt", "rtx", "none"])
+        "--toolchain",
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "tensorrt", "rtx", "none"]),
+        help="what builds; auto takes what is here",
     ),
     click.option("--program", type=click.Choice(["trtexec", "polygraphy"]), help="what drives the builder"),
     click.option(

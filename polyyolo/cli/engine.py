@@ -20,9 +20,27 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 @images_option
 @labelled_option
 @click.option("--profile", metavar="FILE|NAME", help="shapes that the engine must accept  [the model's own]")
-@click.option("--precision", type=click.Choice([each.value for each in Precision]), default="int8", show_default=True)
-@click.option("--route", type=click.Choice([each.value for each in Route]), default="qdq", show_default=True)
-@click.option("--toolchain", type=click.Choice(["auto", "tensorrt", "rtx", "none"]), default="auto", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice([each.value for each in Precision]),
+    default="int8",
+    show_default=True,
+    help="what the engine computes in",
+)
+@click.option(
+    "--route",
+    type=click.Choice([each.value for each in Route]),
+    default="qdq",
+    show_default=True,
+    help="how scales reach TensorRT: as Q/DQ nodes in the ONNX, or as a calibration cache (up to TensorRT 10)",
+)
+@click.option(
+    "--toolchain",
+    type=click.Choice(["auto", "tensorrt", "rtx", "none"]),
+    default="auto",
+    show_default=True,
+    help="what builds; auto takes what is here, none leaves it at the prepared ONNX",
+)
 @click.option("--program", type=click.Choice(["trtexec", "polygraphy"]), help="what drives TensorRT  [what is here]")
 @click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
 @click.option(
