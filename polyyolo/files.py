@@ -297,7 +297,9 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", fix="name another file") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}", fix="correct the file, or name another") from error
 
 

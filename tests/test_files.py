@@ -262,6 +262,16 @@ def test_a_file_of_bytes_or_no_file_is_told_by_its_path(tmp_path):
             files.read_json(tmp_path / name, Note)
 
 
+def test_toml_that_is_not_there_is_no_file_to_correct(tmp_path):
+    with pytest.raises(InputError) as refused:
+        files.read_toml(tmp_path / "none.toml")
+
+    assert (refused.value.message, refused.value.fix) == (
+        f"cannot read {tmp_path}/none.toml: No such file or directory",
+        "name another file",
+    )
+
+
 def test_toml_is_read_and_mistakes_are_told_with_their_line(tmp_path):
     (tmp_path / "good.toml").write_text('[a]\nb = "c"\n')
     (tmp_path / "bad.toml").write_text('[a]\nb = "c\n')
