@@ -13,10 +13,13 @@ from polyyolo.reports.figure import GRID, INK, PAPER
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 FILE = "sensitivity.svg"
 NAMED = 6
-"""The most costly tensors are named; more names would cover each other."""
+"""So many of the most costly tensors are named, where there is room."""
+ASIDE = (((7, 4), "left"), ((7, -11), "left"), ((-7, 4), "right"), ((-7, -11), "right"))
+"""Where a name may stand: points from its mark, and which end of it is there."""
 KEPT, QUANTIZED = "#b35900", "#0a5cc2"
 INLINE = {INK: "currentColor", GRID: "var(--line)", KEPT: "var(--kept)", QUANTIZED: "var(--int8)", PAPER: "none"}
 """Colours of the plot -> those of the page, which has a light and a dark set."""
@@ -53,17 +56,28 @@ def _drawn(found: Sequence[Cost], into: "Figure") -> None:
         _scaled(axes)
     figure.dress(axes, "share of the work, %", "share of the noise, %")
     axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    into.draw_without_rendering()  # where a name ends is known once the axes have their limits
+    _named(axes, found)
 
 
 def _marked(axes: "Axes", found: Sequence[Cost]) -> None:
     for marker, colour, label, kept in (("o", QUANTIZED, "runs in INT8", False), ("D", KEPT, "stays in float", True)):
         work, noise = ([100 * getattr(each, what) for each in found if each.kept is kept] for what in ("work", "noise"))
         axes.scatter(work, noise, s=38, marker=marker, color=colour, alpha=0.85, label=label, linewidths=0)
+
+
+def _named(axes: "Axes", found: Sequence[Cost]) -> None:
+    """Name the most costly tensors, each where it covers no name of a costlier one, or not at all."""
     middle = math.sqrt(max((each.work for each in found), default=1) * min((each.work for each in found), default=1))
+    taken: list[Bbox] = []
     for each in found[:NAMED]:
-        aside, side = ((-7, 4), "right") if each.work > middle else ((7, 4), "left")
         place, text = (100 * each.work, 100 * each.noise), _short(each.tensor)
-        axes.annotate(text, place, aside, textcoords="offset points", ha=side, fontsize=8.5, color=INK)
+        for aside, side in (*ASIDE[2:], *ASIDE[:2]) if each.work > middle else ASIDE:
+            name = axes.annotate(text, place, aside, textcoords="offset points", ha=side, fontsize=8.5, color=INK)
+            if not any(name.get_window_extent().overlaps(other) for other in taken):
+                taken.append(name.get_window_extent())
+                break
+            name.remove()
 
 
 def _scaled(axes: "Axes") -> None:

@@ -44,6 +44,17 @@ def test_the_most_costly_are_named_without_what_exporters_add(measured):
     assert "share of the noise, %" in words
 
 
+def test_no_name_covers_another(measured):
+    """Tensors of the same noise and work had their names on top of each other."""
+    close = tuple(Sensitivity(f"{number}/Concat", ("body",), 0.01, 88) for number in range(6))
+    texts = ET.fromstring(svg(evolve(measured, sensitivities=close))).iter(f"{SVG}text")
+    named = {each.text: each for each in texts if (each.text or "").endswith("/Concat")}
+    lines = [("text-anchor: end" in each.get("style"), round(float(each.get("y")) / 8)) for each in named.values()]
+
+    assert len(set(lines)) == len(named) == 4, "one to each side of the marks, above and below them"
+    assert "0/Concat" in named, "the costliest has its name"
+
+
 def test_the_same_run_gives_the_same_bytes(measured):
     assert svg(measured) == svg(measured)
 
