@@ -29,8 +29,9 @@ def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
 
     Args:
         source: a folder (searched recursively, extensions in any case; hidden files, contact sheets and folders of
-            polyyolo's results below it left out), a picture, a ``.txt`` list (a path a line, relative to the list's folder or else to the current one; blank
-            lines and ``#`` lines are skipped), or a ``.yaml`` of YOLOv5's or Ultralytics' form.
+            polyyolo's results below it left out), a picture, a ``.txt`` list (a path a line, relative to the list's
+            folder or else to the current one; blank lines and ``#`` lines are skipped), or a ``.yaml`` of YOLOv5's or
+            Ultralytics' form.
         split: the key of a data.yaml to read, "train" for calibration, "val" for accuracy.
 
     Returns:

@@ -46,7 +46,8 @@ def refuse_unknown(spec: ModelSpec, names: Sequence[str]) -> None:
             close = get_close_matches(name, [*CHOICES, *sorted(known)], n=3, cutoff=0.3)
             raise InputError(
                 f"{spec.path.name} has no convolution or matrix product called {name!r}",
-                fix="polyyolo inspect layers MODEL lists the names" + (f"; did you mean {' or '.join(close)}?" if close else ""),
+                fix="polyyolo inspect layers MODEL lists the names"
+                + (f"; did you mean {' or '.join(close)}?" if close else ""),
             )
 
 

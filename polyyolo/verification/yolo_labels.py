@@ -13,7 +13,9 @@ SLACK = 0.001
 """How far a value may lie outside 0 to 1: labelling tools round."""
 FIX = "correct the lines; polyyolo reads 'class cx cy width height', each but the class from 0 to 1"
 BEYOND = "but the model has"
-OTHERS = "where they were made with another list of classes, name the data.yaml that has it: classes are matched by name"
+OTHERS = (
+    "where they were made with another list of classes, name the data.yaml that has it: classes are matched by name"
+)
 MANY = 0.5
 """Share of pictures without labels from which on these may have been forgotten; COCO has 1% of background."""
 

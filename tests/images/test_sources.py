@@ -148,7 +148,9 @@ def test_a_data_yaml_that_leads_nowhere_is_named_with_the_keys_to_correct(tmp_pa
     data = tmp_path / "data.yaml"
     data.write_text(f"{path}val: pictures\n")
 
-    with pytest.raises(PictureError, match="no such file or folder: .*pictures, which .*data.yaml names for 'val'") as no:
+    with pytest.raises(
+        PictureError, match=r"no such file or folder: .*pictures, which .*data\.yaml names for 'val'"
+    ) as no:
         find_pictures(data, split="val")
 
     assert no.value.fix == f"correct {keys} in it"
