@@ -101,6 +101,7 @@ def test_where_nothing_builds_the_model_and_its_cache_are_the_result(asked):
     ("tensorrt", "precision", "told"),
     [
         ("11.4", Precision.INT8, "has no INT8 calibrator"),
+        ("11.4", Precision.FP32, "the calibrated route is a way to INT8"),
         ("8.6", Precision.FP16, "the calibrated route is a way to INT8"),
         ("", Precision.FP16, "the calibrated route is a way to INT8"),
     ],

@@ -71,12 +71,22 @@ def _program(job: Job) -> None:
 def _calibration(job: Job) -> None:
     cache = job.options.calibration_cache
     if job.calibrated:
+        _only_int8(job)
         _calibrator(job)
         _scales(job)
     elif cache:
         raise InputError(
             f"the qdq route has its scales in the ONNX and does not read {cache}",
             fix="use --route calibrated, or leave the cache out",
+        )
+
+
+def _only_int8(job: Job) -> None:
+    asked = job.options.precision
+    if asked is not Precision.INT8:
+        raise InputError(
+            f"the calibrated route is a way to INT8, but {asked.value} was asked for",
+            fix="use --precision int8, or leave --route and the cache out",
         )
 
 
@@ -96,12 +106,6 @@ def _calibrator(job: Job) -> None:
 
 
 def _scales(job: Job) -> None:
-    asked = job.options.precision
-    if asked is not Precision.INT8:
-        raise InputError(
-            f"the calibrated route is a way to INT8, but {asked.value} was asked for",
-            fix="use --precision int8, or leave --route and the cache out",
-        )
     if job.spec.quantized:
         raise ModelError(
             f"{job.spec.path} holds Q/DQ nodes: TensorRT would ignore the calibration cache without a word",
