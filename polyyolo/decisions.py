@@ -18,6 +18,7 @@ from polyyolo.models import catalogue, zoo
 from polyyolo.models.half import Half
 from polyyolo.models.spec import read_spec
 from polyyolo.picture_sets import choose_pictures, was_held_out
+from polyyolo.quantization.quantize import WAYS
 from polyyolo.records import (
     Benchmark,
     BuildPlan,
@@ -36,8 +37,6 @@ from polyyolo.verification.labelled import Labelled, read_labelled
 ENGINE, CACHE = "model.plan", "calibration.cache"
 CACHE_READER = "8.6"
 """TensorRT that a calibration cache is written for where none is here; ``polyyolo cache export`` writes for others."""
-WAYS = ("auto", "stem", "none")
-"""How to choose what stays in float, where it is not named."""
 
 
 @frozen

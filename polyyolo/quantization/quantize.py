@@ -17,8 +17,8 @@ from polyyolo.quantization.topology import identity, is_weighted
 from polyyolo.quantization.work import macs
 from polyyolo.records import CalibrationTable, ModelSpec
 
-CHOICES = ("auto", "stem", "none")
-"""What ``--keep-float`` takes besides names."""
+WAYS = ("auto", "stem", "none")
+"""How to choose what stays in float, where it is not named."""
 
 
 def placement_of(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) -> Placement:
@@ -43,7 +43,7 @@ def refuse_unknown(spec: ModelSpec, names: Sequence[str]) -> None:
     known = {each for node in nodes for each in (node.name, identity(node))}
     for name in names:
         if name not in known:
-            close = get_close_matches(name, [*CHOICES, *sorted(known)], n=3, cutoff=0.3)
+            close = get_close_matches(name, [*WAYS, *sorted(known)], n=3, cutoff=0.3)
             raise InputError(
                 f"{spec.path.name} has no convolution or matrix product called {name!r}",
                 fix="polyyolo inspect layers MODEL lists the names"
@@ -66,7 +66,7 @@ def budget_of(spec: ModelSpec, kept: Sequence[str], share: float) -> FloatBudget
         raise InputError(
             "what costs the most is measured on pictures", fix="run polyyolo engine, or use --keep-float stem"
         )
-    names = tuple(name for name in kept if name not in {"stem", "none"})
+    names = tuple(name for name in kept if name not in WAYS)
     refuse_unknown(spec, names)
     return FloatBudget(share if "stem" in kept else 0.0, names)
 
