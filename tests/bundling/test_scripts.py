@@ -291,9 +291,8 @@ def test_a_route_that_is_not_packed_is_refused_with_those_that_are(box):
     )
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(box, fake_trtexec, number, status):
-    trtexec = fake_trtexec("10.16", fail="hang")
+def stopped(box, trtexec, number):
+    """Stop a build that hangs; gives its exit status and standard error, which ends when trtexec has let go of it."""
     environment = {"PATH": box.path, "TRTEXEC": str(trtexec)}
     with subprocess.Popen(
         ["/bin/sh", str(box.folder / "build.sh")], env=environment, cwd="/", stderr=subprocess.PIPE, text=True
@@ -304,8 +303,42 @@ def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(bo
                 break
             time.sleep(0.05)
         child.send_signal(number)
-        said = child.stderr.read()  # ends when trtexec has let go of it too
+        said = child.stderr.read()
+    return child.returncode, said
 
-    assert child.returncode == status
-    assert said == "stopped: nothing half-written was left\n"
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(box, fake_trtexec, number, status):
+    trtexec = fake_trtexec("10.16", fail="hang")
+
+    assert stopped(box, trtexec, number) == (status, "stopped: nothing half-written was left\n")
     assert {path.name for path in (box.folder / "engine").iterdir()} == {"build.log"}
+
+
+@pytest.mark.skipif(not shutil.which("setsid"), reason="no setsid is here")
+def test_a_build_that_is_stopped_ends_what_a_script_around_trtexec_started(box, fake_trtexec, tmp_path):
+    (tmp_path / "posix bin" / "setsid").symlink_to(shutil.which("setsid"))
+    around, number = tmp_path / "trtexec", tmp_path / "number"
+    real = fake_trtexec("10.16", fail="hang")
+    around.write_text(f"#!/bin/sh\n'{real}' \"$@\" &\necho $! >'{number}'\nwait\n")
+    around.chmod(0o755)
+
+    assert stopped(box, around, signal.SIGTERM)[0] == 143
+    for _ in range(100):
+        if not Path(f"/proc/{number.read_text().strip()}/cmdline").is_file():
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(int(number.read_text()), signal.SIGKILL)
+        pytest.fail("the real trtexec still runs")
+
+
+def test_a_log_that_cannot_be_written_is_refused_before_a_build(box, fake_trtexec, shell):
+    """As in the folder of an engine that root built; the earlier build's log must not pass for this one's."""
+    (box.folder / "engine" / "build.log").mkdir(parents=True)
+
+    said = box.run("build.sh", shell=shell, trtexec=fake_trtexec("10.16"))
+
+    assert said.status == 2
+    assert "error: cannot write into the folder engine\n  fix: make it writable, or remove it" in said.text
+    assert "last lines" not in said.text

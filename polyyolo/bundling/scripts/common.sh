@@ -72,7 +72,7 @@ clean_up() { # removes what is half-written
 stop() { # SIGNAL-NUMBER
   trap - INT TERM HUP EXIT
   if [ -n "$child" ]; then
-    kill "$child" 2>/dev/null
+    kill -TERM "-$child" 2>/dev/null || kill "$child" 2>/dev/null
     wait "$child" 2>/dev/null
   fi
   clean_up
@@ -93,8 +93,13 @@ logged() { # ARGUMENTS: run trtexec with them; all it prints goes to $log, its e
   printf '$ %s' "$trtexec" >>"$log"
   printf ' %s' "$@" >>"$log"
   printf '\n' >>"$log"
-  # In the background, so that a signal need not wait for it to end.
-  "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
+  # In the background, so that a signal need not wait for it to end; where setsid is there, in a group of its own, so
+  # that a trtexec which is a script around the real one ends whole.
+  if command -v setsid >/dev/null; then
+    setsid "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
+  else
+    "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
+  fi
   child=$!
   wait "$child"
   status=$?
