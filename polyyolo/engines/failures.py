@@ -103,7 +103,9 @@ KNOWN = (
     Cause(r"No module named '?tensorrt_rtx", "pip install 'polyyolo[rtx]'"),
     Cause(r"No module named '?tensorrt", "pip install 'polyyolo[tensorrt]'"),
     Cause(
-        r"Unknown option: (?P<what>\S+)", "this trtexec does not know {what}: build with its own release of TensorRT"
+        r"Unknown option: (?P<what>\S+)",
+        "this trtexec does not know {what}, or not twice: leave it out of the words behind --, or build with a "
+        "release that has it",
     ),
     Cause(
         r"No importer registered for op|Unsupported operator|UNSUPPORTED_NODE|Plugin not found",
