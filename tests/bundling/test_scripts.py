@@ -98,6 +98,27 @@ def test_bench_leaves_times_layers_and_outputs(box, fake_trtexec):
     assert re.search(r"00, output0: [4-9]\d\.\d dB, largest error 0\.\d+ \(INT8 itself is [4-7]\d", said.text)
 
 
+@pytest.mark.parametrize("fail", ["no-times", "truncated-times"])
+def test_times_that_trtexec_did_not_write_are_missed_there_and_not_when_they_come_back(box, fake_trtexec, fail):
+    box.run("build.sh", trtexec=fake_trtexec("10.16"))
+
+    said = box.run("bench.sh", trtexec=fake_trtexec("10.16", fail=fail))
+
+    assert said.status == 4
+    assert "error: trtexec did not write results.partial/times.json, or not to its end\n  fix: free some" in said.text
+    assert not list(box.folder.glob("results*"))
+
+
+def test_an_engine_is_measured_after_a_build_that_was_refused(box, fake_trtexec):
+    trtexec = fake_trtexec("11.1")
+    assert [box.run("build.sh", route, trtexec=trtexec).status for route in ("qdq", "calibrated")] == [0, 3]
+
+    said = box.run("bench.sh", trtexec=trtexec)
+
+    assert said.status == 0, said.text
+    assert notes_of(box, "results/build.txt")["route"] == "qdq"
+
+
 def test_all_scripts_work_in_every_shell(box, fake_trtexec, shell):
     trtexec = fake_trtexec("8.6.1")
     for script in ("build.sh", "bench.sh", "check.sh"):
