@@ -16,6 +16,7 @@ DISK_FULL = re.compile(
     re.IGNORECASE,
 )
 
+ROOM = "free some space"
 TAIL_LINES = 12
 """So much of what a program printed last is shown with its failure."""
 
@@ -143,6 +144,8 @@ def cause_of(lines: Sequence[str]) -> Cause | None:
 
 def fix_for(lines: Sequence[str]) -> str:
     """Find what to do about a failure whose words are known; else point to the log."""
+    if any(DISK_FULL.search(line) for line in lines):
+        return ROOM
     cause = cause_of(lines)
     return cause.fix if cause else "the log holds all that it said"
 
@@ -159,7 +162,7 @@ def failure(what: str, command: Command, ended: Ended, log: Path, *, room: str =
     """
     program = Path(command.argv[0]).name
     if any(DISK_FULL.search(line) for line in (what, *ended.lines)):
-        fix = f"free some space, or {room}" if room else "free some space"
+        fix = f"{ROOM}, or {room}" if room else ROOM
         return ToolchainError(f"{program} {what}: no space is left on the disk (log: {log})", fix=fix)
     return ToolFailed(
         f"{program} {what}",

@@ -268,6 +268,18 @@ def test_a_build_that_failed_there_is_told_with_its_last_lines(bundle, packed_ru
     assert (error.value.status, error.value.tail) == (status, "[E] OutOfMemory\n&&&& FAILED")
 
 
+def test_a_disk_that_was_full_there_is_told_so(bundle, packed_run, tmp_path):
+    folder = Path(shutil.copytree(bundle, tmp_path / "failed"))
+    (folder / "engine").mkdir()
+    (folder / "engine" / "build.log").write_text("[E] Saving engine to file failed.\n&&&& FAILED\n")
+    (folder / "engine" / "failed.txt").write_text("status=1\nmessage=trtexec ended with status 1\n")
+
+    with pytest.raises(ToolFailed) as error:
+        read_back(folder, packed_run)
+
+    assert error.value.fix == "free some space"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

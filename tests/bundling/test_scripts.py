@@ -205,6 +205,15 @@ def test_a_file_that_is_not_what_was_packed_is_named_before_anything_is_built(bo
     assert not (box.folder / "engine").exists()
 
 
+def test_without_the_list_of_checksums_nothing_is_built(box, fake_trtexec):
+    (box.folder / "SHA256SUMS").unlink()
+    said = box.run("build.sh", trtexec=fake_trtexec("10.16"))
+
+    assert said.status == 2
+    assert "error: SHA256SUMS is missing or empty\n  fix: copy the bundle again, whole" in said.text
+    assert "no sha256sum here" not in said.text
+
+
 def test_without_a_program_for_checksums_it_says_so_and_goes_on(box, fake_trtexec):
     Path(box.path, "sha256sum").unlink()
     said = box.run("build.sh", trtexec=fake_trtexec("10.16"))

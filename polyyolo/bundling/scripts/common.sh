@@ -54,6 +54,7 @@ sum_of() { # FILE; prints 64 hexadecimal digits, or nothing where no program com
 }
 
 verify() { # compares every file of the bundle with the list that was packed
+  [ -s SHA256SUMS ] || refuse 'SHA256SUMS is missing or empty' 'copy the bundle again, whole' 2
   [ -n "$(sum_of SHA256SUMS)" ] || { note 'no sha256sum here: the files of the bundle are taken as they are'; return; }
   while read -r wanted file; do
     [ -f "$file" ] || refuse "$file is missing" 'copy the bundle again, whole' 2
