@@ -281,6 +281,7 @@ def read_json(path: Path, kind: type[Record]) -> Record:
         InputError: the file cannot be read, is no JSON, or holds another record.
     """
     try:
+        refuse_endless(path)
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", fix="name another file") from error

@@ -151,6 +151,13 @@ def test_a_folder_or_a_pipe_is_not_replaced_by_a_file(tmp_path, make):
     assert not (tmp_path / "a").is_file()
 
 
+def test_a_record_is_not_read_from_a_pipe_that_nobody_writes_to(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+
+    with pytest.raises(InputError, match=r"cannot read .*a\.json: it is a pipe or a device, no file"):
+        files.read_json(tmp_path / "a.json", Note)
+
+
 def test_links_in_a_circle_end_somewhere(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")

@@ -17,6 +17,7 @@ from polyyolo.errors import InputError
 from polyyolo.records import Benchmark, Engine
 
 LOG, READINGS = "speed.log", "gpu.csv"
+WHOLE = "copy the folder back again, whole"
 CONDITIONS = (SM_CLOCK, MEMORY_CLOCK, POWER, TEMPERATURE)
 """The columns of ``READINGS``, in the order of ``generations.READINGS``."""
 
@@ -40,10 +41,14 @@ def read_benchmark(folder: Path, bundle: Bundle, engine: Engine) -> Benchmark:
 
 
 def _log(path: Path) -> str:
+    """Read what trtexec printed: the GPU, its version and its warnings are told nowhere else."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        log = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", fix="copy the folder back again, whole") from error
+        raise InputError(f"cannot read {path}: {error.strerror}", fix=WHOLE) from error
+    if not number_in_banner(log) or "&&&& PASSED" not in log:
+        raise InputError(f"{path} is no whole log of trtexec", fix=WHOLE)
+    return log
 
 
 def _command(log: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Line 1 is ``TRT-<version>-<algorithm>``; then ``<tensor>: <hex>``, the big-endia
 float32, without leading zeros. Names hold colons, spaces and brackets, so that a line is split at its last colon.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,9 +119,9 @@ def read(path: Path) -> Cache:
     scales: dict[str, float] = {}
     for number, line in lines[1:]:
         name, scale = _entry(path, number, line)
-        if scales.setdefault(name, scale) != scale and not np.isnan(scale):
+        if not same(scales.setdefault(name, scale), scale):
             raise TableError(
-                f"{path}:{number} gives {name!r} the scale {scale:g}, and an earlier line {scales[name]:g}",
+                f"{path}:{number} gives {name!r} the scale {scale:.9g}, and an earlier line {scales[name]:.9g}",
                 fix=f"keep one of the two lines, or {ANEW}",
             )
     if not text.endswith("\n") and not re.search(r": ?[0-9a-fA-F]{8}\s*$", text):
@@ -128,6 +129,11 @@ def read(path: Path) -> Cache:
     if not scales:
         raise TableError(f"{path} holds a header and not one scale", fix=ANEW)
     return Cache(int(header[1]), header[2], scales)
+
+
+def same(first: float, second: float) -> bool:
+    """Whether two scales are equal, or both no number."""
+    return first == second or (math.isnan(first) and math.isnan(second))
 
 
 def _text(path: Path) -> str:

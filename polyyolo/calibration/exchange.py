@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from polyyolo.calibration.cache_file import Cache
+from polyyolo.calibration.cache_file import Cache, same
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import InputError, TableError
 from polyyolo.files import read_json
@@ -109,7 +109,7 @@ class Difference:
 def difference(first: Cache, second: Cache) -> Difference:
     """Compare two caches tensor by tensor."""
     both = [name for name in first.scales if name in second.scales]
-    changed = [name for name in both if first.scales[name] != second.scales[name]]
+    changed = [name for name in both if not same(first.scales[name], second.scales[name])]
     changes = [_change(name, first.scales[name], second.scales[name]) for name in changed]
     headers = tuple(f"TRT-{cache.version}-{cache.algorithm}" for cache in (first, second))
     return Difference(

@@ -28,7 +28,9 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
     log = output.parent / f"{output.name}.log"
     with bars(quiet=quiet or as_json) as shown:
         asked = read(build)
-        refuse_same(output, *filter(None, (asked.spec.path, asked.options.calibration_cache)))
+        options = asked.options
+        refuse_same(output, *filter(None, (asked.spec.path, options.calibration_cache)))
+        refuse_same(log, *filter(None, (asked.spec.path, options.calibration_cache, options.timing_cache)))
         asked = with_cache(asked, output)
         make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)  # it refuses what cannot be built
         asked = with_float_layers(asked)

@@ -225,7 +225,7 @@ def _profile(build: dict[str, Any], spec: "ModelSpec") -> "Profile":
     typed = spelt(build)
     if not build["profile"]:
         return spellings.profile(typed, spec) or profiles.default(spec)
-    if typed.batch or any(typed.shapes.values()):
+    if typed.batch or any(text is not None for text in typed.shapes.values()):
         raise InputError("--profile was given, and --batch or shapes too", fix="give one of them")
     return profiles.load(build["profile"], spec)
 

@@ -117,7 +117,7 @@ def diff(first: Path, second: Path, count: int, *, as_json: bool) -> None:
 @as_json_option
 def export(source: Path, output: Path, model: str | None, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Write the ranges of a run, or of a table, as a calibration cache; head and decode are left out."""
-    from polyyolo.calibration import cache_file
+    from polyyolo.calibration import cache_file, cache_manifest
     from polyyolo.calibration.exchange import read_table
     from polyyolo.files import refuse_same
     from polyyolo.quantization import cache_exchange
@@ -126,7 +126,8 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     path = source / TABLE if source.is_dir() else source
     table = read_table(path)
     spec = _spec(model) if model else _beside(source)
-    refuse_same(output, path, spec.path)
+    for written in (output, cache_manifest.beside(output)):
+        refuse_same(written, path, spec.path)
     with bars(quiet=as_json) as shown:
         table, placement = cache_exchange.fitted(
             table, spec, _size(spec, options["size"]), _budget(options, spec, source)
@@ -162,12 +163,14 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
 @as_json_option
 def import_(source: Path, model: str, output: Path, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Take over the scales of a calibration cache, or of a Q/DQ model from anywhere, for an FP32 model."""
+    from polyyolo.calibration import cache_manifest
     from polyyolo.files import refuse_same
     from polyyolo.images.presets import preprocessing_for
     from polyyolo.quantization import cache_exchange
 
     spec = _spec(model)
-    refuse_same(output, source, spec.path)
+    of_cache = () if source.suffix.lower() == cache_exchange.ONNX else (cache_manifest.beside(source),)
+    refuse_same(output, source, spec.path, *of_cache)
     size = _size(spec, options["size"])
     with bars(quiet=as_json) as shown:
         found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))

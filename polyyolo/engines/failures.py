@@ -16,6 +16,7 @@ DISK_FULL = re.compile(
     re.IGNORECASE,
 )
 
+ROOM = "free some space"
 TAIL_LINES = 12
 """So much of what a program printed last is shown with its failure."""
 
@@ -103,7 +104,9 @@ KNOWN = (
     Cause(r"No module named '?tensorrt_rtx", "pip install 'polyyolo[rtx]'"),
     Cause(r"No module named '?tensorrt", "pip install 'polyyolo[tensorrt]'"),
     Cause(
-        r"Unknown option: (?P<what>\S+)", "this trtexec does not know {what}: build with its own release of TensorRT"
+        r"Unknown option: (?P<what>\S+)",
+        "this trtexec does not know {what}, or not twice: leave it out of the words behind --, or build with a "
+        "release that has it",
     ),
     Cause(
         r"No importer registered for op|Unsupported operator|UNSUPPORTED_NODE|Plugin not found",
@@ -141,6 +144,8 @@ def cause_of(lines: Sequence[str]) -> Cause | None:
 
 def fix_for(lines: Sequence[str]) -> str:
     """Find what to do about a failure whose words are known; else point to the log."""
+    if any(DISK_FULL.search(line) for line in lines):
+        return ROOM
     cause = cause_of(lines)
     return cause.fix if cause else "the log holds all that it said"
 
@@ -157,7 +162,7 @@ def failure(what: str, command: Command, ended: Ended, log: Path, *, room: str =
     """
     program = Path(command.argv[0]).name
     if any(DISK_FULL.search(line) for line in (what, *ended.lines)):
-        fix = f"free some space, or {room}" if room else "free some space"
+        fix = f"{ROOM}, or {room}" if room else ROOM
         return ToolchainError(f"{program} {what}: no space is left on the disk (log: {log})", fix=fix)
     return ToolFailed(
         f"{program} {what}",

@@ -24,7 +24,7 @@ DECIDED = {
     },
 }
 """Options that polyyolo sets or leaves out for a reason, and what to use instead."""
-POOLS = ("--memPoolSize", "--pool-limit", "--memory-pool-limit")
+POOLS = ("--memPoolSize", "--workspace", "--pool-limit", "--memory-pool-limit")
 
 
 def refuse(job: Job) -> None:

@@ -51,7 +51,7 @@ def _in_order(draft: Draft, where: str, mistakes: Mistakes) -> bool:
     for axis, (low, mid, high) in disordered:
         mistakes.add(
             f"{where}: {_axis(axis, draft)} goes {low} -> {mid} -> {high}",
-            "TensorRT needs 1 <= min <= opt <= max on every axis: raise max, or lower min and opt",
+            "put them in order: TensorRT needs 1 <= min <= opt <= max on every axis",
         )
     for axis, longest in enumerate(draft.max):
         if longest > LONGEST:

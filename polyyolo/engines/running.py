@@ -44,7 +44,8 @@ def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended
     """Run a command to its end; the log begins with the command itself.
 
     An exception in between, Ctrl-C among them, ends the program first: interrupt, terminate, kill. A second one does
-    not wait for that: it kills.
+    not wait for that: it kills. All that the program started is ended with it: a trtexec may be a script that calls
+    the real one.
 
     Args:
         command: what runs.
@@ -68,8 +69,12 @@ def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended
                     stream.flush()
                     lines.append(line.rstrip())
                 status = child.wait()
-            finally:
+            except BaseException:
                 _stop(child)
+                raise
+            finally:
+                if child.stdout:
+                    child.stdout.close()
     return Ended(status, tuple(lines))
 
 
@@ -86,6 +91,7 @@ def _started(command: Command, folder: Path | None) -> "subprocess.Popen[str]":
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,  # a group of its own, which _stop ends as one
         )
     except OSError as error:
         raise ToolchainError(
@@ -98,11 +104,15 @@ def _stop(child: "subprocess.Popen[str]") -> None:
         for asked in (signal.SIGINT, signal.SIGTERM):
             if child.poll() is not None:
                 break
-            child.send_signal(asked)
+            _signal(child, asked)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(GRACE_S)
     finally:
-        child.kill()
+        _signal(child, signal.SIGKILL)
         child.wait()
-        if child.stdout:
-            child.stdout.close()
+
+
+def _signal(child: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    """Reach a program and all that it started; nobody is left, and that is well too."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, number)

@@ -72,7 +72,7 @@ def profile(spelt: Spelt, spec: ModelSpec) -> Profile | None:
     Raises:
         ProfileError: shapes that cannot be read, or a batch that the model does not take.
     """
-    given = {bound: text for bound, text in spelt.shapes.items() if text}
+    given = {bound: text for bound, text in spelt.shapes.items() if text is not None}
     if given and spelt.batch:
         raise ProfileError("--batch and shapes were given", fix="put the batch into the shapes")
     if given:
@@ -115,11 +115,14 @@ def _shaped(given: Mapping[str, str]) -> Profile:
 
 def _shapes(bound: str, text: str) -> dict[str, tuple[int, ...]]:
     try:
-        found = dict(read_shapes(text))
+        pairs = read_shapes(text)
     except ValueError:
-        found = {"": ()}
+        pairs = (("", ()),)
+    found = dict(pairs)
     if "" in found:
         raise ProfileError(
             f"--{bound}Shapes={text} cannot be read", fix="write it as images:1x3x640x640, inputs apart by commas"
         )
+    if len(found) < len(pairs):
+        raise ProfileError(f"--{bound}Shapes={text} names an input twice", fix="give each input one shape")
     return found

@@ -46,9 +46,10 @@ class ShapeRange:
             )
         for axis, (low, mid, high) in enumerate(zip(self.min, self.opt, self.max, strict=True)):
             if not 1 <= low <= mid <= high:
+                ordered = " -> ".join(map(str, sorted(max(size, 1) for size in (low, mid, high))))
                 raise ProfileError(
                     f"axis {axis} goes {low} -> {mid} -> {high}, but TensorRT needs 1 <= min <= opt <= max",
-                    fix=f"raise max to {max(low, mid, high)}, or lower min and opt",
+                    fix=f"put them in order, as {ordered}",
                 )
 
 

@@ -268,12 +268,30 @@ def test_a_build_that_failed_there_is_told_with_its_last_lines(bundle, packed_ru
     assert (error.value.status, error.value.tail) == (status, "[E] OutOfMemory\n&&&& FAILED")
 
 
+def test_a_disk_that_was_full_there_is_told_so(bundle, packed_run, tmp_path):
+    folder = Path(shutil.copytree(bundle, tmp_path / "failed"))
+    (folder / "engine").mkdir()
+    (folder / "engine" / "build.log").write_text("[E] Saving engine to file failed.\n&&&& FAILED\n")
+    (folder / "engine" / "failed.txt").write_text("status=1\nmessage=trtexec ended with status 1\n")
+
+    with pytest.raises(ToolFailed) as error:
+        read_back(folder, packed_run)
+
+    assert error.value.fix == "free some space"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("results/times.json", "[", "cannot read the times in"),
         ("results/times.json", '[{"computeMs": 1, "latencyMs": 1, "startH2dMs": 0, "endD2hMs": 0}]', "take 0 ms from"),
         ("results/speed.log", None, "cannot read .*speed.log"),
+        ("results/speed.log", "", "speed.log is no whole log of trtexec"),
+        (
+            "results/speed.log",
+            "&&&& RUNNING TensorRT.trtexec [TensorRT v110100]",
+            "speed.log is no whole log of trtexec",
+        ),
         ("results/build.txt", "number=110100\n", "does not tell route, seconds, bytes, sha256"),
         ("results/build.txt", "number=x\nroute=qdq\nseconds=1\nbytes=1\nsha256=\n", "number=x"),
         ("results/build.txt", "number=8600\nroute=qdq\nseconds=nan\nbytes=1\nsha256=\n", "understood: seconds=nan"),

@@ -98,6 +98,27 @@ def test_bench_leaves_times_layers_and_outputs(box, fake_trtexec):
     assert re.search(r"00, output0: [4-9]\d\.\d dB, largest error 0\.\d+ \(INT8 itself is [4-7]\d", said.text)
 
 
+@pytest.mark.parametrize("fail", ["no-times", "truncated-times"])
+def test_times_that_trtexec_did_not_write_are_missed_there_and_not_when_they_come_back(box, fake_trtexec, fail):
+    box.run("build.sh", trtexec=fake_trtexec("10.16"))
+
+    said = box.run("bench.sh", trtexec=fake_trtexec("10.16", fail=fail))
+
+    assert said.status == 4
+    assert "error: trtexec did not write results.partial/times.json, or not to its end\n  fix: free some" in said.text
+    assert not list(box.folder.glob("results*"))
+
+
+def test_an_engine_is_measured_after_a_build_that_was_refused(box, fake_trtexec):
+    trtexec = fake_trtexec("11.1")
+    assert [box.run("build.sh", route, trtexec=trtexec).status for route in ("qdq", "calibrated")] == [0, 3]
+
+    said = box.run("bench.sh", trtexec=trtexec)
+
+    assert said.status == 0, said.text
+    assert notes_of(box, "results/build.txt")["route"] == "qdq"
+
+
 def test_all_scripts_work_in_every_shell(box, fake_trtexec, shell):
     trtexec = fake_trtexec("8.6.1")
     for script in ("build.sh", "bench.sh", "check.sh"):
@@ -182,6 +203,15 @@ def test_a_file_that_is_not_what_was_packed_is_named_before_anything_is_built(bo
     assert said.status == 2
     assert f"error: models/model.fp16.onnx {told[harm]}" in said.text
     assert not (box.folder / "engine").exists()
+
+
+def test_without_the_list_of_checksums_nothing_is_built(box, fake_trtexec):
+    (box.folder / "SHA256SUMS").unlink()
+    said = box.run("build.sh", trtexec=fake_trtexec("10.16"))
+
+    assert said.status == 2
+    assert "error: SHA256SUMS is missing or empty\n  fix: copy the bundle again, whole" in said.text
+    assert "no sha256sum here" not in said.text
 
 
 def test_without_a_program_for_checksums_it_says_so_and_goes_on(box, fake_trtexec):
@@ -291,9 +321,8 @@ def test_a_route_that_is_not_packed_is_refused_with_those_that_are(box):
     )
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(box, fake_trtexec, number, status):
-    trtexec = fake_trtexec("10.16", fail="hang")
+def stopped(box, trtexec, number):
+    """Stop a build that hangs; gives its exit status and standard error, which ends when trtexec has let go of it."""
     environment = {"PATH": box.path, "TRTEXEC": str(trtexec)}
     with subprocess.Popen(
         ["/bin/sh", str(box.folder / "build.sh")], env=environment, cwd="/", stderr=subprocess.PIPE, text=True
@@ -304,8 +333,42 @@ def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(bo
                 break
             time.sleep(0.05)
         child.send_signal(number)
-        said = child.stderr.read()  # ends when trtexec has let go of it too
+        said = child.stderr.read()
+    return child.returncode, said
 
-    assert child.returncode == status
-    assert said == "stopped: nothing half-written was left\n"
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(box, fake_trtexec, number, status):
+    trtexec = fake_trtexec("10.16", fail="hang")
+
+    assert stopped(box, trtexec, number) == (status, "stopped: nothing half-written was left\n")
     assert {path.name for path in (box.folder / "engine").iterdir()} == {"build.log"}
+
+
+@pytest.mark.skipif(not shutil.which("setsid"), reason="no setsid is here")
+def test_a_build_that_is_stopped_ends_what_a_script_around_trtexec_started(box, fake_trtexec, tmp_path):
+    (tmp_path / "posix bin" / "setsid").symlink_to(shutil.which("setsid"))
+    around, number = tmp_path / "trtexec", tmp_path / "number"
+    real = fake_trtexec("10.16", fail="hang")
+    around.write_text(f"#!/bin/sh\n'{real}' \"$@\" &\necho $! >'{number}'\nwait\n")
+    around.chmod(0o755)
+
+    assert stopped(box, around, signal.SIGTERM)[0] == 143
+    for _ in range(100):
+        if not Path(f"/proc/{number.read_text().strip()}/cmdline").is_file():
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(int(number.read_text()), signal.SIGKILL)
+        pytest.fail("the real trtexec still runs")
+
+
+def test_a_log_that_cannot_be_written_is_refused_before_a_build(box, fake_trtexec, shell):
+    """As in the folder of an engine that root built; the earlier build's log must not pass for this one's."""
+    (box.folder / "engine" / "build.log").mkdir(parents=True)
+
+    said = box.run("build.sh", shell=shell, trtexec=fake_trtexec("10.16"))
+
+    assert said.status == 2
+    assert "error: cannot write into the folder engine\n  fix: make it writable, or remove it" in said.text
+    assert "last lines" not in said.text

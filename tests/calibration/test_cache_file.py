@@ -88,7 +88,11 @@ def test_windows_line_ends_blank_lines_and_a_byte_order_mark_are_taken(written):
         (HEADER + "images: 3c010a14a\n", ":2 is 'images: 3c010a14a', not a tensor's name"),
         (HEADER + "images: 0.0078\n", ":2 is 'images: 0.0078', not a tensor's name"),
         (HEADER + ": 3c010a14\n", ":2 is ': 3c010a14', not a tensor's name"),
-        (HEADER + "a: 3c010a14\n\nb: 3d8\na: 3c010a15\n", ":5 gives 'a' the scale 0.00787594"),
+        (
+            HEADER + "a: 3c010a14\n\nb: 3d8\na: 3c010a15\n",
+            ":5 gives 'a' the scale 0.0078759389, and an earlier line 0.00787593797",
+        ),
+        (HEADER + "a: 3c010a14\na: 7fc00000\n", ":3 gives 'a' the scale nan, and an earlier line 0.0078"),
         (HEADER + "a: 3c010a14\nb: 3d8", "ends in the middle of line 3: it was cut off"),
         (HEADER + "a: 3c010a14\n/model.0/co", ":3 is '/model.0/co', not a tensor's name"),
         ("images 0.99\n/model.0/conv -1.5e-03\n", "is ONNX Runtime's calibration.cache"),
@@ -100,6 +104,10 @@ def test_what_is_no_cache_is_refused_with_its_reason(written, content, told):
 
 def test_the_same_line_twice_says_nothing_new_and_is_taken(written):
     assert cache_file.read(written(HEADER + 2 * "images: 3c010a14\n")).scales.keys() == {"images"}
+
+
+def test_a_scale_that_is_no_number_may_stand_there_twice_too(written):
+    assert cache_file.read(written(HEADER + 2 * "images: 7fc00000\n")).scales.keys() == {"images"}
 
 
 def test_a_whole_last_line_without_its_end_is_taken(written):

@@ -93,3 +93,9 @@ def test_a_damaged_table_is_refused(spec, tmp_path, damage, told):
 
     with pytest.raises(TableError, match=told):
         read_table(path)
+
+
+def test_a_scale_that_is_no_number_differs_from_numbers_alone():
+    found = difference(cache(a=math.nan, b=math.nan), cache(a=math.nan, b=1.0))
+
+    assert (found.same, [change.tensor for change in found.changes]) == (1, ["b"])

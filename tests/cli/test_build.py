@@ -121,6 +121,19 @@ def test_a_timing_cache_in_the_place_of_the_pictures_is_refused(polyyolo, little
     assert pictures.read_bytes() == held
 
 
+@pytest.mark.parametrize("words", [("yolo.log",), ("yolo.onnx", "--timing-cache", "yolo.log")])
+def test_the_log_is_not_written_over_what_is_read(polyyolo, little_yolo, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    for name in {words[0], "yolo.log"}:
+        shutil.copyfile(little_yolo, name)
+
+    done = polyyolo("8.6.0", "build", *words, "-o", "yolo")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "yolo.log itself, which would be lost" in done.stderr
+    assert (tmp_path / "yolo.log").read_bytes() == little_yolo.read_bytes()
+
+
 def test_no_model_is_one_error(polyyolo, tmp_path):
     assert "no model was named" in polyyolo("8.6.0", "build", "-o", tmp_path / "yolo.plan").stderr
 

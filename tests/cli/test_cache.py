@@ -1,6 +1,7 @@
 """polyyolo cache, as it is typed."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -162,6 +163,33 @@ def test_a_cache_becomes_a_table_a_qdq_model_and_a_cache_again(polyyolo, fixture
     assert (told["tensors"], told["missing"]) == (49, ["/model.23/cv3/act/Mul_output_0"])
     assert "197 scales for TensorRT 8.6" in exported.stdout
     assert polyyolo("check", again, "--model", yolov5s, "--tensorrt", "8.6").exit_code == 0
+
+
+def test_a_manifest_is_not_written_over_the_table_that_is_read(polyyolo, run, tmp_path):
+    """The manifest of a cache named calibration is calibration.json, which is the table in a run's folder."""
+    copy = shutil.copytree(run, tmp_path / "run")
+    table = (copy / "calibration.json").read_bytes()
+
+    done = polyyolo("export", copy, "--tensorrt", "8.6", "-o", copy / "calibration")
+
+    assert (done.exit_code, done.stderr.partition("\n")[0]) == (
+        2,
+        f"error: {copy / 'calibration.json'} is {copy / 'calibration.json'} itself, which would be lost",
+    )
+    assert (copy / "calibration.json").read_bytes() == table
+
+
+def test_a_table_is_not_written_over_the_manifest_of_the_cache_that_is_read(polyyolo, run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    manifest = copy / "calibration.cache.json"
+
+    done = polyyolo("import", copy / "calibration.cache", "--model", copy / "model.onnx", "-o", manifest)
+
+    assert (done.exit_code, done.stderr.partition("\n")[0]) == (
+        2,
+        f"error: {manifest} is {manifest} itself, which would be lost",
+    )
+    assert polyyolo("check", copy / "calibration.cache", "--model", copy / "model.onnx").exit_code == 0
 
 
 def test_bad_input_is_one_error_with_its_fix(polyyolo, fixture, yolov5s, run, tmp_path):

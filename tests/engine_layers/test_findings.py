@@ -53,6 +53,13 @@ def test_the_profile_of_another_engine_is_refused(engine, layers, times):
         findings(engine(layers).layers, engine(times).times)
 
 
+def test_a_profile_without_one_time_is_not_said_to_be_of_another_engine(engine):
+    qdq = engine("s_qdq")
+
+    with pytest.raises(InputError, match="the profile has no time of any layer"):
+        findings(qdq.layers, dict.fromkeys(qdq.times))
+
+
 def test_names_of_several_profiles_are_matched(exported):
     layers = read_layers(exported(entry("a", {"x": INT8}, {"y": INT8})))
 

@@ -229,7 +229,7 @@ def test_a_timing_cache_that_cannot_be_written_is_told_before_the_build(planned,
         ("[E] Error Code 2: OutOfMemory (Requested size was 1 bytes.)", "lower max in the profile"),
         ("ModuleNotFoundError: No module named 'tensorrt_rtx'", "pip install 'polyyolo[rtx]'"),
         ("ModuleNotFoundError: No module named 'tensorrt'", "pip install 'polyyolo[tensorrt]'"),
-        ("[E] Unknown option: --stronglyTyped ", "this trtexec does not know --stronglyTyped"),
+        ("[E] Unknown option: --stronglyTyped ", "leave it out of the words behind --, or build with"),
         ("No importer registered for op: NonZeroMax", "polyyolo surgeon simplify"),
         ('[E] Cannot find input tensor with name "input" in the network', "polyyolo inspect model"),
         ("something never seen", "the log holds all that it said"),
@@ -337,6 +337,19 @@ def test_ctrl_c_ends_the_builder_and_leaves_nothing(planned, log, stubborn, tmp_
         os.kill(builder, 0)
 
 
+def test_ctrl_c_ends_what_a_script_around_the_builder_started_too(planned, log, tmp_path):
+    """A trtexec on PATH may be a shell script that calls the real one, which no signal to the script reaches."""
+    inner = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    plan = planned(f"import subprocess\nsubprocess.Popen([sys.executable, '-c', {inner!r}])\ntime.sleep(60)")
+    with _building(plan, log, tmp_path, grace_s=0.2) as child:
+        builder = _first_number(log)
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=20)
+
+    _wait_for(lambda: not _runs(builder))
+    assert left(plan) == []
+
+
 def test_a_second_ctrl_c_kills_a_builder_that_ignores_the_first(planned, log, tmp_path):
     asked = tmp_path / "asked"
     plan = planned(
@@ -366,6 +379,12 @@ def _building(plan, log, folder, grace_s):
     pickled = folder / "plan.pickle"
     pickled.write_bytes(pickle.dumps(plan))
     return subprocess.Popen([sys.executable, "-c", script, pickled, log], stderr=subprocess.PIPE, text=True)
+
+
+def _runs(number):
+    """Whether a process does something yet: one that ended stays in the table until its parent asks for it."""
+    status = Path(f"/proc/{number}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def _wait_for(ready):

@@ -74,6 +74,7 @@ def test_what_only_resembles_such_an_option_is_passed_on(argv, program, extra):
     ("program", "word", "spelt"),
     [
         (TRTEXEC, "--memPoolSize=workspace:64", ("--memPoolSize=workspace:512",)),
+        (TRTEXEC, "--workspace=64", ("--memPoolSize=workspace:512",)),
         (POLYGRAPHY, "--pool-limit", ("--pool-limit", "workspace:512M")),
         (POLYGRAPHY, "--pool", ("--pool-limit", "workspace:512M")),
         (POLYGRAPHY, "--memory-pool-limit", ("--pool-limit", "workspace:512M")),

@@ -99,6 +99,8 @@ def test_the_usual_shapes_alone_stand_for_all_three(yolo):
         ({"opt": "images:1x3", "min": "x:1", "max": "y:1"}, None, "name different inputs"),
         ({"opt": "images"}, None, "--optShapes=images cannot be read"),
         ({"opt": "images:1x-3"}, None, "cannot be read"),
+        ({"opt": ""}, None, "--optShapes= cannot be read"),
+        ({"opt": "images:1x3,images:2x3"}, None, "names an input twice"),
         ({"opt": "1x3x640x640"}, None, "cannot be read"),
         ({"opt": "images:1x3"}, 4, "--batch and shapes were given"),
         ({"opt": "images:2x3", "min": "images:4x3", "max": "images:8x3"}, None, "min <= opt <= max"),
@@ -107,3 +109,11 @@ def test_the_usual_shapes_alone_stand_for_all_three(yolo):
 def test_shapes_that_make_no_sense_are_refused(yolo, shapes, batch, told):
     with pytest.raises(ProfileError, match=told):
         spellings.profile(Spelt(shapes=shapes, batch=batch), yolo(OPEN))
+
+
+@pytest.mark.parametrize(("bounds", "ordered"), [((8, 4, 8), "4 -> 8 -> 8"), ((0, 0, 0), "1 -> 1 -> 1")])
+def test_bounds_that_are_not_in_order_are_told_in_order(bounds, ordered):
+    with pytest.raises(ProfileError) as error:
+        ShapeRange(*((size,) for size in bounds))
+
+    assert error.value.fix == f"put them in order, as {ordered}"

@@ -35,6 +35,11 @@ hold "$fresh"
 mkdir -p "$fresh/outputs" || refuse 'cannot make folders here' 'copy the bundle to where you may write' 2
 cp engine/build.txt "$fresh/build.txt" && cp engine/build.log "$fresh/build.log" || exit 3
 
+exported() { # FILE: stop where trtexec said PASSED and did not write it to its last bracket
+  [ "$(tail -n 1 "$1" 2>/dev/null | tr -cd ']')" = ']' ] && return
+  refuse "trtexec did not write $1, or not to its end" 'free some disk space, then sh bench.sh' 4
+}
+
 measured() { # WHAT FUNCTION: run one of the generated functions, and stop where trtexec fails
   log=$fresh/$1.log
   "$2" "$route" "$number" logged
@@ -48,6 +53,7 @@ printf 'measuring speed, layers and outputs, which takes seconds; logs: results/
 watch
 measured speed speed_with
 unwatch
+exported "$fresh/times.json"
 measured layers layers_with
 for index in $references; do
   measured outputs outputs_with

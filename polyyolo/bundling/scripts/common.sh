@@ -54,6 +54,7 @@ sum_of() { # FILE; prints 64 hexadecimal digits, or nothing where no program com
 }
 
 verify() { # compares every file of the bundle with the list that was packed
+  [ -s SHA256SUMS ] || refuse 'SHA256SUMS is missing or empty' 'copy the bundle again, whole' 2
   [ -n "$(sum_of SHA256SUMS)" ] || { note 'no sha256sum here: the files of the bundle are taken as they are'; return; }
   while read -r wanted file; do
     [ -f "$file" ] || refuse "$file is missing" 'copy the bundle again, whole' 2
@@ -72,7 +73,7 @@ clean_up() { # removes what is half-written
 stop() { # SIGNAL-NUMBER
   trap - INT TERM HUP EXIT
   if [ -n "$child" ]; then
-    kill "$child" 2>/dev/null
+    kill -TERM "-$child" 2>/dev/null || kill "$child" 2>/dev/null
     wait "$child" 2>/dev/null
   fi
   clean_up
@@ -93,8 +94,13 @@ logged() { # ARGUMENTS: run trtexec with them; all it prints goes to $log, its e
   printf '$ %s' "$trtexec" >>"$log"
   printf ' %s' "$@" >>"$log"
   printf '\n' >>"$log"
-  # In the background, so that a signal need not wait for it to end.
-  "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
+  # In the background, so that a signal need not wait for it to end; where setsid is there, in a group of its own, so
+  # that a trtexec which is a script around the real one ends whole.
+  if command -v setsid >/dev/null; then
+    setsid "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
+  else
+    "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
+  fi
   child=$!
   wait "$child"
   status=$?
