@@ -55,14 +55,17 @@ def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:
     if scores < 1 or boxes < 2 or not (grid or named) or _belongs_to_other(outline, kind, features, grid):
         return None
     strides, anchors = grid or ((), 0)
-    classes, extras = _classes(outline, scores)
+    classes = _classes(outline, scores)
+    extras = scores - classes
+    unread = f"; the last {extras} are no classes (masks, keypoints or angles) and are not read" if extras else ""
     layout = f"{boxes} rows of 5 + {scores}" if kind is HeadKind.V5 else f"{boxes} columns of 4 + {scores}"
     return Head(
         kind=kind,
         classes=classes,
         outputs=(name,),
         strides=_strides(outline, strides),
-        why=f"{name} has {layout}, {_origin(outline, strides, anchors)}{extras}",
+        extras=extras,
+        why=f"{name} has {layout}, {_origin(outline, strides, anchors)}{unread}",
     )
 
 
@@ -83,16 +86,12 @@ def _origin(outline: Outline, strides: tuple[int, ...], anchors: int) -> str:
     return f"one for each of {anchors} anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
 
 
-def _classes(outline: Outline, scores: int) -> tuple[int, str]:
-    """Split the features after the box into classes and what a mask or keypoint model adds."""
+def _classes(outline: Outline, scores: int) -> int:
+    """Count the classes among the features after the box, to which a mask or keypoint model adds its own."""
     masks = _mask_channels(outline)
     if 0 < len(outline.names) < scores:
-        classes = len(outline.names)
-    elif 0 < masks < scores:
-        classes = scores - masks
-    else:
-        return scores, ""
-    return classes, f"; the last {scores - classes} are no classes (masks, keypoints or angles) and are not read"
+        return len(outline.names)
+    return scores - masks if 0 < masks < scores else scores
 
 
 def _mask_channels(outline: Outline) -> int:

@@ -89,6 +89,18 @@ def test_four_strides_are_told_by_the_number_of_boxes():
     assert recognise(network.model("out")).strides == (8, 16, 32, 64)
 
 
+@pytest.mark.parametrize("strides", [(4, 8, 16, 32), (8, 16), (8,)])
+def test_one_box_a_cell_is_told_before_four_of_coarser_cells(strides):
+    """Strides 4 to 32 have four times as many cells as 8 to 64: YOLOv8-p2 is no model of four anchors."""
+    network = Network(640, 640)
+    scaled = network.node("Mul", [network.rows(strides, 9, 9), network.constant("two", 2)], "scaled")
+    network.node("Transpose", [scaled], "out", perm=[0, 2, 1])
+
+    head = recognise(network.model("out"))
+
+    assert (head.kind, head.classes, head.strides) == (HeadKind.V8, 5, strides)
+
+
 def yolox(network, classes, decode=()):
     """YOLOX's end: three convolutions a stride, sigmoid on two of them, then ``decode`` on all."""
     flat = []
@@ -181,7 +193,7 @@ def test_mask_coefficients_are_not_taken_for_classes():
 
     head = recognise(network.model("out", "prototypes"))
 
-    assert (head.kind, head.classes, head.outputs) == (HeadKind.V5, 3, ("out",))
+    assert (head.kind, head.classes, head.extras, head.outputs) == (HeadKind.V5, 3, 32, ("out",))
     assert "the last 32 are no classes" in head.why
 
 
