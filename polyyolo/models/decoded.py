@@ -22,11 +22,16 @@ def end_to_end_head(outline: Outline, *, asked: bool = False) -> Head | None:
 
 
 def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
-    """Find an output with one row (YOLOv5) or one column (YOLOv8) a cell and anchor."""
+    """Find an output with one row (YOLOv5) or one column (YOLOv8) a cell and anchor.
+
+    The longer axis is tried as that of the boxes first: 24 features of a pose model for pictures of 64 x 64 are also 6
+    anchors in each of 4 cells of stride 32.
+    """
     for name, shape in outline.shapes.items():
         if len(shape) != 3 or not (asked or outline.trails[name].decodes):
             continue
-        for kind in (asked,) if asked else (HeadKind.V5, HeadKind.V8):
+        likely = (HeadKind.V5, HeadKind.V8) if shape[1] >= shape[2] else (HeadKind.V8, HeadKind.V5)
+        for kind in (asked,) if asked else likely:
             head = _read(outline, name, kind)
             if head:
                 return head
@@ -34,9 +39,13 @@ def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | N
 
 
 def transposed_v8(outline: Outline) -> str | None:
-    """Find an output that is YOLOv8's with its last two axes swapped, which nothing here decodes."""
+    """Find an output that is YOLOv8's with its last two axes swapped, which nothing here decodes.
+
+    RT-DETR has such rows too, as many as it has queries, and boxes that are no pixels.
+    """
     for name, shape in outline.shapes.items():
-        if outline.names and len(shape) == 3 and shape[2] == 4 + len(outline.names):
+        named = bool(outline.names) and len(shape) == 3 and shape[2] == 4 + len(outline.names)
+        if named and grid_of(shape[1], outline.size):
             return name
     return None
 

@@ -136,7 +136,7 @@ def test_yolox_is_told_whether_it_decodes_or_not(classes):
 
 
 def test_one_row_a_cell_without_an_exponential_is_yolov6_and_read_like_yolov5():
-    network = Network()
+    network = Network(96, 320)
 
     assert recognise(network.model(yolox(network, 80, ("Mul", "Add")))).kind is HeadKind.V5
 
@@ -173,6 +173,27 @@ def test_yolov8_with_its_axes_swapped_is_told_but_not_taken_for_yolov5():
 
     assert head.kind is HeadKind.NONE
     assert "swap its last two axes" in head.why
+
+
+def test_as_many_rows_as_no_grid_has_are_not_called_yolov8s():
+    """RT-DETR's 300 rows have four numbers and the scores, too; swapping their axes would make boxes of a pixel."""
+    network = Network(96, 320)
+    network.node("Mul", [network.rows((8, 32), 84, 84), network.constant("two", 2)], "out")
+
+    head = recognise(network.model("out", names=str({index: f"c{index}" for index in range(80)})))
+
+    assert (head.kind, head.why) == (HeadKind.NONE, "no YOLO head: the outputs are out 1x510x84")
+
+
+def test_features_of_a_small_picture_are_not_taken_for_boxes():
+    """24 features are also 6 anchors in each of 4 cells of stride 32."""
+    network = Network()
+    scaled = network.node("Mul", [network.rows((8, 16, 32), 24, 24), network.constant("two", 2)], "scaled")
+    network.node("Transpose", [scaled], "out", perm=[0, 2, 1])
+
+    head = recognise(network.model("out", names="['cat', 'dog']"))
+
+    assert (head.kind, head.classes, head.extras, head.strides) == (HeadKind.V8, 2, 18, (8, 16, 32))
 
 
 def test_a_row_count_that_fits_no_grid_is_a_head_only_where_the_class_names_fit():
