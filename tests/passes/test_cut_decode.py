@@ -95,7 +95,7 @@ def test_a_model_without_head_has_nothing_to_cut():
 def test_no_convolution_is_left_out_where_constants_are_joined_with_them(infer, noise):
     """YOLOv6 writes an objectness of 1 between boxes and scores; the scores alone are joined before that."""
     convs = "\n".join(
-        f"{name}{stride} = Conv<kernel_shape = [{stride}, {stride}], strides = [{stride}, {stride}]>(x, w{name}{stride})"
+        f"{name}{stride} = Conv<kernel_shape = {[stride] * 2}, strides = {[stride] * 2}>(x, w{name}{stride})"
         f" flat_{name}{stride} = Reshape({name}{stride}, {name}_rows)"
         for stride in (8, 16)
         for name in ("class", "box")

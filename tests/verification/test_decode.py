@@ -51,7 +51,7 @@ def test_v8_has_no_objectness_and_its_boxes_stand_in_columns():
 @pytest.mark.parametrize(("head", "values"), [(V5, [100, 60, 20, 10, 1]), (V8, [100, 60, 20, 10])])
 def test_what_follows_the_class_scores_is_not_taken_for_scores(head, values):
     """Keypoints are pixels, far above any score."""
-    rows = np.array([[values + [0.1, 0.2, 0.7, 300, 200, 1]]], np.float32)
+    rows = np.array([[[*values, 0.1, 0.2, 0.7, 300, 200, 1]]], np.float32)
     output = rows if head is V5 else rows.transpose(0, 2, 1)
 
     (boxes,) = decode({"out": output}, evolve(head, extras=3), multi_label=True)
