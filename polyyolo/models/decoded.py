@@ -54,12 +54,13 @@ def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:
     """Read ``name`` as a decoded head of ``kind``; None where its shape does not allow it.
 
     The number of boxes must fit the strides; where it does not (a picture size of odd cells, boxes already
-    thinned out), the number of class names must fit the features.
+    thinned out), the number of class names must fit the features. What the model chose, as RT-DETR its 300 queries,
+    fits no strides but by chance: 3 anchors in each of 100 cells of stride 32.
     """
     _, rows, columns = outline.shapes[name]
     boxes, features = (rows, columns) if kind is HeadKind.V5 else (columns, rows)
     scores = features - BOX[kind]
-    grid = grid_of(boxes, outline.size)
+    grid = None if outline.trails[name].selects else grid_of(boxes, outline.size)
     named = bool(outline.names) and scores == len(outline.names)
     if scores < 1 or boxes < 2 or not (grid or named) or _belongs_to_other(outline, kind, features, grid):
         return None

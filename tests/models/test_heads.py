@@ -185,6 +185,23 @@ def test_as_many_rows_as_no_grid_has_are_not_called_yolov8s():
     assert (head.kind, head.why) == (HeadKind.NONE, "no YOLO head: the outputs are out 1x510x84")
 
 
+def test_rows_that_the_model_chose_are_no_cells():
+    """RT-DETR for pictures of 64 x 64 with 12 queries: as many as 3 anchors in each of 4 cells."""
+    network = Network()
+    rows = network.rows((8, 16, 32), 9, 9)
+    best = network.node("ReduceMax", [rows], "best", axes=[2], keepdims=0)
+    count = network.constant("count", [12], np.int64)
+    network.nodes.append(onnx.helper.make_node("TopK", [best, count], ["top", "index"], axis=1))
+    picked = network.node("Unsqueeze", ["index", network.constant("last", [2], np.int64)], "picked")
+    nine = network.node("Expand", [picked, network.constant("nine", [1, 12, 9], np.int64)], "nine_of_each")
+    chosen = network.node("GatherElements", [rows, nine], "chosen", axis=1)
+    network.node("Mul", [chosen, network.constant("two", 2)], "out")
+
+    head = recognise(network.model("out"))
+
+    assert (head.kind, head.why) == (HeadKind.NONE, "no YOLO head: the outputs are out 1x12x9")
+
+
 def test_features_of_a_small_picture_are_not_taken_for_boxes():
     """24 features are also 6 anchors in each of 4 cells of stride 32."""
     network = Network()
