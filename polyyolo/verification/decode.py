@@ -157,7 +157,7 @@ def _yolox_box(values: Array, cells: NDArray[np.intp], head: Head) -> Array:
     strides = np.repeat(head.strides, [len(each) for each in corners])[cells, None]
     with np.errstate(over="ignore"):  # infinite boxes are dropped later
         both = np.concatenate([values[:, :2] + np.concatenate(corners)[cells], np.exp(values[:, 2:])], axis=1)
-    return np.asarray(both * strides, np.float32)
+        return np.asarray(both * strides, np.float32)
 
 
 _V5_OR_DARKNET = {HeadKind.V5_RAW: _v5_box, HeadKind.DARKNET_RAW: _darknet_box}

@@ -199,6 +199,18 @@ def test_boxes_that_overflow_or_are_no_numbers_are_dropped():
     assert boxes.xyxy.tolist() == [[8, 8, 12, 12]]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("logarithm", [88, 800])
+def test_yolox_boxes_larger_than_any_number_are_dropped_without_a_warning(logarithm):
+    """e^88 is a number, 8 times that is none in float32."""
+    head = Head(HeadKind.YOLOX_RAW, classes=1, outputs=("out",), strides=(8,), cells=((1, 2),))
+    rows = np.array([[[0, 0, logarithm, 0, 1, 1], [0, 0, 0, 0, 1, 1]]], np.float32)
+
+    (boxes,) = decode({"out": rows}, head)
+
+    assert boxes.xyxy.tolist() == [[4, -4, 12, 4]]
+
+
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_boxes_with_an_infinite_score_are_dropped(multi_label):
     """They would stand above all others, and JSON has no word for them."""
