@@ -185,6 +185,20 @@ def test_as_many_rows_as_no_grid_has_are_not_called_yolov8s():
     assert (head.kind, head.why) == (HeadKind.NONE, "no YOLO head: the outputs are out 1x510x84")
 
 
+@pytest.mark.parametrize("boxes", [[1, 252, 4], [1, 252, 1, 4], [1, 4, 252]])
+def test_scores_with_boxes_in_another_output_are_no_rows_of_yolov5(boxes):
+    """YOLOv4 from PyTorch multiplies objectness with 80 scores, as many numbers as YOLOv5 has for 75 classes."""
+    network = Network()
+    rows = network.rows((8, 16, 32), 3 * 80, 80)
+    network.node("Mul", [rows, network.constant("two", 2)], "confs")
+    network.node("Expand", [network.constant("one", 1), network.constant("shape", boxes, np.int64)], "boxes")
+
+    head = recognise(network.model("boxes", "confs"))
+
+    assert (head.kind, head.classes) == (HeadKind.NONE, 0)
+    assert head.why.startswith("the boxes are in boxes and their scores in confs; export one output (B, 4 + C, N)")
+
+
 def test_rows_that_the_model_chose_are_no_cells():
     """RT-DETR for pictures of 64 x 64 with 12 queries: as many as 3 anchors in each of 4 cells."""
     network = Network()
