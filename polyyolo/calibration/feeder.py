@@ -35,6 +35,7 @@ class FeedOptions:
         seed: of the choice.
         split: the key of a data.yaml to read.
         tensor: name of the model's input, where nobody tells it.
+        preset: what differs from YOLOv5's preprocessing in the model's family.
         overrides: fit, pad, colour, scale, mean, std that differ from the preset.
         count_file: JSON file to write the number of batches to, promised and yielded.
         calibrates: whether scales come from them; else models are compared.
@@ -47,6 +48,7 @@ class FeedOptions:
     seed: int = 0
     split: str = "train"
     tensor: str = "images"
+    preset: Mapping[str, Any] = field(factory=dict)
     overrides: Mapping[str, Any] = field(factory=dict)
     count_file: Path | None = None
     calibrates: bool = True
@@ -104,7 +106,7 @@ class Feeder:
         """
         tensor = self.tensor()
         batch, size = self._batch(tensor), self._size(tensor)
-        preprocessing = for_input(tensor, size, **self.options.overrides)
+        preprocessing = for_input(tensor, size, self.options.preset, **self.options.overrides)
         return attrs.evolve(self._chosen, preprocessing=preprocessing, batch=batch)
 
     def tensor(self) -> TensorSpec:
@@ -138,7 +140,8 @@ class Feeder:
         if is_array(options.source):
             dims = entry_shape(options.source)
             size = dims[1], dims[2]
-        preprocessing = for_input(TensorSpec(options.tensor, "float32", ("batch", *dims)), size, **options.overrides)
+        tensor = TensorSpec(options.tensor, "float32", ("batch", *dims))
+        preprocessing = for_input(tensor, size, options.preset, **options.overrides)
         return choose(
             options.source,
             preprocessing,

@@ -1,5 +1,7 @@
 """Heads whose boxes come out in pixels: decoded YOLOv5, YOLOv8 and later, and those with NMS inside."""
 
+import math
+
 from polyyolo.models.metadata import largest_stride_in, strides_in
 from polyyolo.models.outline import GRIDS, Outline, grid_of
 from polyyolo.records import Head, HeadKind
@@ -22,11 +24,17 @@ def end_to_end_head(outline: Outline, *, asked: bool = False) -> Head | None:
 
 
 def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
-    """Find an output with one row (YOLOv5) or one column (YOLOv8) a cell and anchor."""
+    """Find an output with one row (YOLOv5) or one column (YOLOv8) a cell and anchor.
+
+    The longer axis is tried as that of the boxes first: 24 features of a pose model for pictures of 64 x 64 are also 6
+    anchors in each of 4 cells of stride 32.
+    """
+    apart = boxes_and_scores(outline)
     for name, shape in outline.shapes.items():
-        if len(shape) != 3 or not (asked or outline.trails[name].decodes):
+        if len(shape) != 3 or not (asked or (outline.trails[name].decodes and name not in apart)):
             continue
-        for kind in (asked,) if asked else (HeadKind.V5, HeadKind.V8):
+        likely = (HeadKind.V5, HeadKind.V8) if shape[1] >= shape[2] else (HeadKind.V8, HeadKind.V5)
+        for kind in (asked,) if asked else likely:
             head = _read(outline, name, kind)
             if head:
                 return head
@@ -34,35 +42,56 @@ def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | N
 
 
 def transposed_v8(outline: Outline) -> str | None:
-    """Find an output that is YOLOv8's with its last two axes swapped, which nothing here decodes."""
+    """Find an output that is YOLOv8's with its last two axes swapped, which nothing here decodes.
+
+    RT-DETR has such rows too, as many as it has queries, and boxes that are no pixels.
+    """
     for name, shape in outline.shapes.items():
-        if outline.names and len(shape) == 3 and shape[2] == 4 + len(outline.names):
+        named = bool(outline.names) and len(shape) == 3 and shape[2] == 4 + len(outline.names)
+        if named and grid_of(shape[1], outline.size):
             return name
     return None
+
+
+def boxes_and_scores(outline: Outline) -> tuple[str, ...]:
+    """Find two outputs of which one has four numbers for each row or column of the other: boxes, and their scores.
+
+    YOLO-NAS has (B, N, 4) and (B, N, C), YOLOv4 from PyTorch (B, N, 1, 4) and (B, N, C).
+    """
+    for scores, cells in outline.shapes.items():
+        for boxes, shape in outline.shapes.items():
+            count = math.prod(shape[1:])
+            if boxes != scores and len(cells) == 3 and 4 in shape[1:] and count in (4 * cells[1], 4 * cells[2]):
+                return boxes, scores
+    return ()
 
 
 def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:
     """Read ``name`` as a decoded head of ``kind``; None where its shape does not allow it.
 
     The number of boxes must fit the strides; where it does not (a picture size of odd cells, boxes already
-    thinned out), the number of class names must fit the features.
+    thinned out), the number of class names must fit the features. What the model chose, as RT-DETR its 300 queries,
+    fits no strides but by chance: 3 anchors in each of 100 cells of stride 32.
     """
     _, rows, columns = outline.shapes[name]
     boxes, features = (rows, columns) if kind is HeadKind.V5 else (columns, rows)
     scores = features - BOX[kind]
-    grid = grid_of(boxes, outline.size)
+    grid = None if outline.trails[name].selects else grid_of(boxes, outline.size)
     named = bool(outline.names) and scores == len(outline.names)
     if scores < 1 or boxes < 2 or not (grid or named) or _belongs_to_other(outline, kind, features, grid):
         return None
     strides, anchors = grid or ((), 0)
-    classes, extras = _classes(outline, scores)
+    classes = _classes(outline, scores)
+    extras = scores - classes
+    unread = f"; the last {extras} are no classes (masks, keypoints or angles) and are not read" if extras else ""
     layout = f"{boxes} rows of 5 + {scores}" if kind is HeadKind.V5 else f"{boxes} columns of 4 + {scores}"
     return Head(
         kind=kind,
         classes=classes,
         outputs=(name,),
         strides=_strides(outline, strides),
-        why=f"{name} has {layout}, {_origin(outline, strides, anchors)}{extras}",
+        extras=extras,
+        why=f"{name} has {layout}, {_origin(outline, strides, anchors)}{unread}",
     )
 
 
@@ -83,16 +112,12 @@ def _origin(outline: Outline, strides: tuple[int, ...], anchors: int) -> str:
     return f"one for each of {anchors} anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
 
 
-def _classes(outline: Outline, scores: int) -> tuple[int, str]:
-    """Split the features after the box into classes and what a mask or keypoint model adds."""
+def _classes(outline: Outline, scores: int) -> int:
+    """Count the classes among the features after the box, to which a mask or keypoint model adds its own."""
     masks = _mask_channels(outline)
     if 0 < len(outline.names) < scores:
-        classes = len(outline.names)
-    elif 0 < masks < scores:
-        classes = scores - masks
-    else:
-        return scores, ""
-    return classes, f"; the last {scores - classes} are no classes (masks, keypoints or angles) and are not read"
+        return len(outline.names)
+    return scores - masks if 0 < masks < scores else scores
 
 
 def _mask_channels(outline: Outline) -> int:

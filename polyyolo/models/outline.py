@@ -68,13 +68,13 @@ def outline_of(model: onnx.ModelProto) -> Outline:
 def grid_of(cells: int, size: tuple[int, int]) -> tuple[tuple[int, ...], int] | None:
     """Find the strides and the anchors a cell whose grids have ``cells`` boxes in all; None where none do.
 
-    25,200 boxes at 640x640 are strides 8, 16, 32 with 3 anchors a cell; 8,400 are the same with one.
+    25,200 boxes at 640x640 are strides 8, 16, 32 with 3 anchors a cell; 8,400 are the same with one. 34,000 are strides
+    4 to 32 with one, not 8 to 64 with four: the usual number of anchors is looked for first.
     """
     height, width = size
-    for strides in GRIDS:
-        total = sum((height // stride) * (width // stride) for stride in strides)
-        for anchors in ANCHORS_A_CELL:
-            if total * anchors == cells:
+    for anchors in ANCHORS_A_CELL:
+        for strides in GRIDS:
+            if sum((height // stride) * (width // stride) for stride in strides) * anchors == cells:
                 return strides, anchors
     return None
 

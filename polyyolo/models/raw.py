@@ -3,13 +3,18 @@
 from attrs import frozen
 
 from polyyolo.models import anchors as published
-from polyyolo.models.decoded import transposed_v8
+from polyyolo.models.decoded import boxes_and_scores, transposed_v8
 from polyyolo.models.metadata import Anchors, anchors_in, head_in, scale_xy_in, strides_in
 from polyyolo.models.outline import Outline, stride_of
 from polyyolo.records import Head, HeadKind
 
 MOST_ANCHORS = 9
 MOVES = frozenset({"Reshape", "Transpose", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"})
+
+_APART = (
+    "the boxes are in {} and their scores in {}; export one output (B, 4 + C, N), centre and size in pixels before the "
+    "scores, to have them decoded"
+)
 
 
 @frozen
@@ -63,7 +68,8 @@ def not_decodable(outline: Outline) -> str:
     if swapped:
         return f"{swapped} is YOLOv8's output with boxes before features; swap its last two axes to have it decoded"
     if maps is None:
-        return ""
+        apart = boxes_and_scores(outline)
+        return _APART.format(*apart) if apart else ""
     if not _untouched(outline, maps):
         return (
             f"{len(maps.outputs)} maps of {maps.channels} channels that more than one convolution, or more than that, "

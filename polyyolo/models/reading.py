@@ -13,6 +13,8 @@ from polyyolo.files import sha256_of
 from polyyolo.models.strangers import refuse_engine, refuse_text
 
 OLDEST_OPSET = 11
+FREE_CONSTANTS_IR = 4
+"""The first format version in which constants need not be listed among the inputs."""
 SMALL_BYTES = 1024
 """What onnx leaves inside a model, unless told otherwise, when it writes weights into another file."""
 PLAIN_CONSTANTS = {
@@ -28,7 +30,8 @@ EXPORT_AGAIN = "export the model again, or copy the file again and compare its s
 def load(path: Path) -> onnx.ModelProto:
     """Read a model with all of its weights, and have the ONNX checker look at it.
 
-    Plain numbers of Constant nodes become tensors: GraphSurgeon and onnxslim would take them for float64.
+    Plain numbers of Constant nodes become tensors: GraphSurgeon and onnxslim would take them for float64. Constants are
+    not listed as inputs, which old exporters had to do: GraphSurgeon takes them off that list, too.
 
     Raises:
         ModelError: no such file, not an ONNX, cut off, damaged, weights missing, or an opset below 11.
@@ -52,6 +55,7 @@ def load(path: Path) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is no valid ONNX: {_first_line(error)}", fix=EXPORT_AGAIN) from error
     _make_tensors(model)
+    _unlist_constants(model)
     return model
 
 
@@ -110,6 +114,15 @@ def _make_tensors(model: onnx.ModelProto) -> None:
                 values = np.array(onnx.helper.get_attribute_value(plain), PLAIN_CONSTANTS[plain.name])
                 tensor = onnx.numpy_helper.from_array(values, node.output[0])
                 plain.CopyFrom(onnx.helper.make_attribute("value", tensor))
+
+
+def _unlist_constants(model: onnx.ModelProto) -> None:
+    """Take constants off the list of inputs, and raise the format version to one that allows this."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    fed = [value for value in model.graph.input if value.name not in constants]
+    del model.graph.input[:]
+    model.graph.input.extend(fed)
+    model.ir_version = max(model.ir_version, FREE_CONSTANTS_IR)
 
 
 def _parse(path: Path) -> onnx.ModelProto:

@@ -14,6 +14,7 @@ from polyyolo.models.reading import load, small_outside
 from polyyolo.models.rounding import rounding
 
 CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+UNKNOWN = re.compile(r"([\w.:]+)\(-?\d+\) is not a registered function/op")
 
 
 def open_session(
@@ -72,9 +73,12 @@ def load_session(
         )
     except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
         named = model if isinstance(model, Path) else "the model"
+        plugin = UNKNOWN.search(str(error))
         raise ModelError(
             f"ONNX Runtime cannot load {named}: {CODE.sub('', str(error))}",
-            fix="export the model again, or upgrade onnxruntime",
+            fix=f"export without {plugin[1]}, as without NMS; polyyolo build takes it where it is TensorRT's plugin"
+            if plugin
+            else "export the model again, or upgrade onnxruntime",
         ) from error
 
 

@@ -102,14 +102,16 @@ def _level(stride: int, names: Sequence[str], maps: Mapping[str, Array]) -> Leve
 
 
 def _boxes_first(trail: Trail) -> list[str]:
-    """Order the convolutions' outputs as the Concat that joins boxes and scores has them, else as the graph does."""
+    """Order the convolutions' outputs as the Concat that joins boxes and scores has them, else as the graph does.
+
+    That Concat brings together all of them, each once, and maybe constants, as YOLOv6's objectness of 1.
+    """
+    every = [node.output[0] for node in trail.convs]
     for node in trail.between:
-        if node.op_type != "Concat":
-            continue
-        branches = [_convs_behind(name, trail) for name in node.input]
-        if all(branches) and sum(map(len, branches)) == len(set().union(*branches)):
-            return [name for branch in branches for name in branch]
-    return [node.output[0] for node in trail.convs]
+        joined = [conv for name in node.input if node.op_type == "Concat" for conv in _convs_behind(name, trail)]
+        if sorted(joined) == sorted(every):
+            return joined
+    return every
 
 
 def _convs_behind(tensor: str, trail: Trail) -> list[str]:

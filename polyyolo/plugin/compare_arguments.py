@@ -56,8 +56,7 @@ class YoloCompareArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
         add(
             "--yolo-model",
             metavar="ONNX",
-            help="The ONNX that tells --yolo-compare and --yolo-trtexec about an engine's boxes and inputs. "
-            "Defaults to the model itself",
+            help="The ONNX that tells about an engine's boxes, inputs and pictures. Defaults to the model itself",
         )
 
     def parse_impl(self, args: argparse.Namespace) -> None:

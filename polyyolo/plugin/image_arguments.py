@@ -7,6 +7,7 @@ from polygraphy.tools.args import DataLoaderArgs, ModelArgs
 from polygraphy.tools.args.base import BaseArgs
 from polygraphy.tools.script import make_invocable
 
+from polyyolo.plugin.compare_arguments import YoloCompareArgs
 from polyyolo.plugin.values import above_zero, refuse
 
 
@@ -21,6 +22,7 @@ class YoloImagesArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
 
         - ModelArgs
         - DataLoaderArgs
+        - YoloCompareArgs
     """  # noqa: D212 - Polygraphy makes the heading of --help from the first line
 
     def add_parser_args_impl(self) -> None:
@@ -59,11 +61,16 @@ class YoloImagesArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
     def add_to_script_impl(self, script: Any, user_input_metadata_str: object = None) -> Any:  # noqa: ANN401, ARG002 - Polygraphy's signature
         """Put pictures into the script, in the place of random numbers."""
         script.add_import(imports=["pictures"], frm="polyyolo.plugin.pictures")
-        return script.set_data_loader(make_invocable("pictures", self.images, **self.settings))
+        return script.set_data_loader(make_invocable("pictures", self.images, model=self._model(), **self.settings))
 
     def feeds_random_numbers(self) -> bool:
         """Answer Polygraphy's question."""
         return False
+
+    def _model(self) -> str | None:
+        """Name the ONNX that tells the family, where there is one."""
+        told: str | None = self.arg_groups[YoloCompareArgs].onnx or self.arg_groups[ModelArgs].path
+        return told if told and told.endswith(".onnx") else None
 
     def _settings(self, args: argparse.Namespace) -> dict[str, str]:
         """Name what Polygraphy's own options say of pictures: shapes of the input, and the seed."""

@@ -39,6 +39,8 @@ QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 REWRITING = QUANTIZING | {"Cast"}
 WIDEST_ON_PICTURE = 3
 """Cells of a kernel's longer side up to which a convolution of the picture has an INT8 kernel for few channels."""
+BOX_BY_BOX = (4, 4)
+"""Shape of a matrix that makes four numbers of a box's four."""
 _RESHAPERS = frozenset(
     {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Identity", "Cast"}
 )
@@ -125,9 +127,16 @@ def _constant_behind(tensor: gs.Tensor) -> gs.Constant | None:
 
 
 def is_decode(node: gs.Node) -> bool:
-    """Whether a weighted node is part of the decode: YOLOv8's DFL convolution takes the mean of a Softmax."""
+    """Whether a weighted node is part of the decode.
+
+    YOLOv8's DFL convolution takes the mean of a Softmax, and YOLOv7's NMS multiplies centre and size with 4 x 4 numbers
+    that make corners of them.
+    """
     if not is_weighted(node):
         return False
+    weight = weight_of(node)
+    if node.op in ("MatMul", "Gemm") and weight is not None and tuple(weight.shape) == BOX_BY_BOX:
+        return True
     made_by = producer(data_of(node))
     while made_by is not None and made_by.op in _RESHAPERS:
         made_by = producer(activations(made_by)[0]) if activations(made_by) else None

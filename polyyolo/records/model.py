@@ -55,6 +55,7 @@ class Head:
         strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
         anchors: for raw maps, width and height in pixels of each anchor, one tuple a map.
         scale_xy: darknet's scale_x_y, one a map (1.0 for YOLOv3, 1.05 for YOLOv4-tiny); empty elsewhere.
+        extras: numbers of a box behind its class scores that are none: mask coefficients, keypoints, an angle.
         cells: for YOLOX, (rows, columns) of cells of each stride, at the model's own size; empty elsewhere.
         why: how it was recognised, in one sentence.
     """
@@ -65,6 +66,7 @@ class Head:
     strides: tuple[int, ...] = ()
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     scale_xy: tuple[float, ...] = ()
+    extras: int = 0
     cells: tuple[tuple[int, int], ...] = ()
     why: str = ""
 

@@ -65,8 +65,8 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     if head.kind in (HeadKind.V5_RAW, HeadKind.DARKNET_RAW):
         maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
     values = {
-        HeadKind.V5: (3, -1, 5 + head.classes),
-        HeadKind.V8: (3, 1, 4 + head.classes),
+        HeadKind.V5: (3, -1, 5 + head.classes + head.extras),
+        HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
         HeadKind.YOLOX: (3, -1, 5 + head.classes),
         HeadKind.YOLOX_RAW: (3, -1, 5 + head.classes),
         HeadKind.END_TO_END: (3, -1, 6),
@@ -104,14 +104,15 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
         (N, 4) centre and size in pixels, and (N, C) class scores.
     """
     if head.kind is HeadKind.V8:
-        hopeful = np.flatnonzero(maps[0][4:].max(axis=0) > confidence)
-        rows = maps[0][:, hopeful].T
+        columns = maps[0][: 4 + head.classes]
+        hopeful = np.flatnonzero(columns[4:].max(axis=0) > confidence)
+        rows = columns[:, hopeful].T
         return rows[:, :4], rows[:, 4:]
     if head.kind in (HeadKind.V5, HeadKind.YOLOX, HeadKind.YOLOX_RAW):
         hopeful = np.flatnonzero(maps[0][:, 4] > confidence)
         rows = maps[0][hopeful]
         boxes = _yolox_box(rows[:, :4], hopeful, head) if head.kind is HeadKind.YOLOX_RAW else rows[:, :4]
-        return boxes, rows[:, 5:] * rows[:, 4:5]
+        return boxes, rows[:, 5 : 5 + head.classes] * rows[:, 4:5]
     levels = list(_levels(maps, head, confidence))
     return np.concatenate([box for box, _ in levels]), np.concatenate([scores for _, scores in levels])
 
@@ -156,7 +157,7 @@ def _yolox_box(values: Array, cells: NDArray[np.intp], head: Head) -> Array:
     strides = np.repeat(head.strides, [len(each) for each in corners])[cells, None]
     with np.errstate(over="ignore"):  # infinite boxes are dropped later
         both = np.concatenate([values[:, :2] + np.concatenate(corners)[cells], np.exp(values[:, 2:])], axis=1)
-    return np.asarray(both * strides, np.float32)
+        return np.asarray(both * strides, np.float32)
 
 
 _V5_OR_DARKNET = {HeadKind.V5_RAW: _v5_box, HeadKind.DARKNET_RAW: _darknet_box}

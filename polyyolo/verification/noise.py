@@ -41,7 +41,8 @@ def difference(first: Array, second: Array) -> Array:
         float64, of the longer one's length along each axis.
     """
     if first.shape == second.shape:
-        return np.subtract(first, second, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # infinite in both: no number, as the ratio says
+            return np.subtract(first, second, dtype=np.float64)
     found = np.zeros(np.maximum(first.shape, second.shape))
     found[tuple(map(slice, first.shape))] = first
     found[tuple(map(slice, second.shape))] -= second

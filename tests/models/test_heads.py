@@ -89,6 +89,18 @@ def test_four_strides_are_told_by_the_number_of_boxes():
     assert recognise(network.model("out")).strides == (8, 16, 32, 64)
 
 
+@pytest.mark.parametrize("strides", [(4, 8, 16, 32), (8, 16), (8,)])
+def test_one_box_a_cell_is_told_before_four_of_coarser_cells(strides):
+    """Strides 4 to 32 have four times as many cells as 8 to 64: YOLOv8-p2 is no model of four anchors."""
+    network = Network(640, 640)
+    scaled = network.node("Mul", [network.rows(strides, 9, 9), network.constant("two", 2)], "scaled")
+    network.node("Transpose", [scaled], "out", perm=[0, 2, 1])
+
+    head = recognise(network.model("out"))
+
+    assert (head.kind, head.classes, head.strides) == (HeadKind.V8, 5, strides)
+
+
 def yolox(network, classes, decode=()):
     """YOLOX's end: three convolutions a stride, sigmoid on two of them, then ``decode`` on all."""
     flat = []
@@ -124,7 +136,7 @@ def test_yolox_is_told_whether_it_decodes_or_not(classes):
 
 
 def test_one_row_a_cell_without_an_exponential_is_yolov6_and_read_like_yolov5():
-    network = Network()
+    network = Network(96, 320)
 
     assert recognise(network.model(yolox(network, 80, ("Mul", "Add")))).kind is HeadKind.V5
 
@@ -163,6 +175,58 @@ def test_yolov8_with_its_axes_swapped_is_told_but_not_taken_for_yolov5():
     assert "swap its last two axes" in head.why
 
 
+def test_as_many_rows_as_no_grid_has_are_not_called_yolov8s():
+    """RT-DETR's 300 rows have four numbers and the scores, too; swapping their axes would make boxes of a pixel."""
+    network = Network(96, 320)
+    network.node("Mul", [network.rows((8, 32), 84, 84), network.constant("two", 2)], "out")
+
+    head = recognise(network.model("out", names=str({index: f"c{index}" for index in range(80)})))
+
+    assert (head.kind, head.why) == (HeadKind.NONE, "no YOLO head: the outputs are out 1x510x84")
+
+
+@pytest.mark.parametrize("boxes", [[1, 252, 4], [1, 252, 1, 4], [1, 4, 252]])
+def test_scores_with_boxes_in_another_output_are_no_rows_of_yolov5(boxes):
+    """YOLOv4 from PyTorch multiplies objectness with 80 scores, as many numbers as YOLOv5 has for 75 classes."""
+    network = Network()
+    rows = network.rows((8, 16, 32), 3 * 80, 80)
+    network.node("Mul", [rows, network.constant("two", 2)], "confs")
+    network.node("Expand", [network.constant("one", 1), network.constant("shape", boxes, np.int64)], "boxes")
+
+    head = recognise(network.model("boxes", "confs"))
+
+    assert (head.kind, head.classes) == (HeadKind.NONE, 0)
+    assert head.why.startswith("the boxes are in boxes and their scores in confs; export one output (B, 4 + C, N)")
+
+
+def test_rows_that_the_model_chose_are_no_cells():
+    """RT-DETR for pictures of 64 x 64 with 12 queries: as many as 3 anchors in each of 4 cells."""
+    network = Network()
+    rows = network.rows((8, 16, 32), 9, 9)
+    best = network.node("ReduceMax", [rows], "best", axes=[2], keepdims=0)
+    count = network.constant("count", [12], np.int64)
+    network.nodes.append(onnx.helper.make_node("TopK", [best, count], ["top", "index"], axis=1))
+    picked = network.node("Unsqueeze", ["index", network.constant("last", [2], np.int64)], "picked")
+    nine = network.node("Expand", [picked, network.constant("nine", [1, 12, 9], np.int64)], "nine_of_each")
+    chosen = network.node("GatherElements", [rows, nine], "chosen", axis=1)
+    network.node("Mul", [chosen, network.constant("two", 2)], "out")
+
+    head = recognise(network.model("out"))
+
+    assert (head.kind, head.why) == (HeadKind.NONE, "no YOLO head: the outputs are out 1x12x9")
+
+
+def test_features_of_a_small_picture_are_not_taken_for_boxes():
+    """24 features are also 6 anchors in each of 4 cells of stride 32."""
+    network = Network()
+    scaled = network.node("Mul", [network.rows((8, 16, 32), 24, 24), network.constant("two", 2)], "scaled")
+    network.node("Transpose", [scaled], "out", perm=[0, 2, 1])
+
+    head = recognise(network.model("out", names="['cat', 'dog']"))
+
+    assert (head.kind, head.classes, head.extras, head.strides) == (HeadKind.V8, 2, 18, (8, 16, 32))
+
+
 def test_a_row_count_that_fits_no_grid_is_a_head_only_where_the_class_names_fit():
     network = Network()
     network.node("Mul", [network.rows((8, 32), 3 * 7, 7), network.constant("two", 2)], "out")
@@ -181,7 +245,7 @@ def test_mask_coefficients_are_not_taken_for_classes():
 
     head = recognise(network.model("out", "prototypes"))
 
-    assert (head.kind, head.classes, head.outputs) == (HeadKind.V5, 3, ("out",))
+    assert (head.kind, head.classes, head.extras, head.outputs) == (HeadKind.V5, 3, 32, ("out",))
     assert "the last 32 are no classes" in head.why
 
 

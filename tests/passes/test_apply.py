@@ -1,5 +1,6 @@
 """Passes one after the other over a file: written whole, read again, with what happened to it."""
 
+import onnx
 import pytest
 
 from polyyolo.errors import InputError, ModelError
@@ -37,6 +38,22 @@ def test_what_a_pass_did_is_told_to_whoever_listens(models, tmp_path):
         apply(read_spec(models / "yolov4-tiny-416.onnx"), [Step("leakyrelu-to-relu")], tmp_path / "out.onnx")
 
     assert notes.lines == ["leakyrelu-to-relu: 19 LeakyRelu became Relu"]
+
+
+def test_a_model_whose_weights_are_listed_as_inputs_goes_through_every_pass(little_yolo, tmp_path):
+    """Format version 3 wants them there, and GraphSurgeon takes them off the list."""
+    model = onnx.load(little_yolo)
+    model.ir_version = 3
+    model.graph.input.extend(
+        onnx.helper.make_tensor_value_info(weights.name, weights.data_type, weights.dims)
+        for weights in model.graph.initializer
+    )
+    onnx.save(model, tmp_path / "old.onnx")
+
+    made = apply(read_spec(tmp_path / "old.onnx"), [Step("shape", {"batch": 2})], tmp_path / "out.onnx")
+
+    assert [each.name for each in made.inputs] == ["images"]
+    assert [value.name for value in onnx.load(made.path).graph.input] == ["images"]
 
 
 def test_a_model_can_be_replaced_by_what_it_becomes(models, tmp_path):

@@ -90,3 +90,32 @@ def test_a_model_without_head_has_nothing_to_cut():
 
     with pytest.raises(ModelError, match="no decode to cut"):
         cut_decode.run(model)
+
+
+def test_no_convolution_is_left_out_where_constants_are_joined_with_them(infer, noise):
+    """YOLOv6 writes an objectness of 1 between boxes and scores; the scores alone are joined before that."""
+    convs = "\n".join(
+        f"{name}{stride} = Conv<kernel_shape = {[stride] * 2}, strides = {[stride] * 2}>(x, w{name}{stride})"
+        f" flat_{name}{stride} = Reshape({name}{stride}, {name}_rows)"
+        for stride in (8, 16)
+        for name in ("class", "box")
+    )
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,64,64] x) => (float[1,80,7] y) {{ {convs}
+        scores = Concat<axis = 2>(flat_class8, flat_class16)  boxes = Concat<axis = 2>(flat_box8, flat_box16)
+        pixels = Mul(boxes, eight)  all = Concat<axis = 1>(pixels, ones, scores)
+        y = Transpose<perm = [0, 2, 1]>(all) }}"""
+    )
+    generator = np.random.default_rng(0)
+    constants = {"eight": np.float32(8), "ones": np.ones((1, 1, 80), np.float32)}
+    for name, channels in (("class", 2), ("box", 4)):
+        constants[f"{name}_rows"] = np.array([1, channels, -1])
+        for stride in (8, 16):
+            constants[f"w{name}{stride}"] = generator.normal(0, 1, (channels, 3, stride, stride)).astype(np.float32)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    batch = noise(model, 1, (64, 64))
+
+    maps, rows = infer(cut_decode.run(model).model, batch), infer(model, batch)["y"][0]
+
+    assert {name: value.shape for name, value in maps.items()} == {"head8": (1, 6, 8, 8), "head16": (1, 6, 4, 4)}
+    np.testing.assert_allclose(maps["head8"][0].reshape(6, -1).T * ([8] * 4 + [1] * 2), rows[:64, [0, 1, 2, 3, 5, 6]])

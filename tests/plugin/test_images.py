@@ -13,6 +13,7 @@ from polyyolo.images.letterbox import to_tensor
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.reading import read_picture
 from polyyolo.models.spec import read_spec
+from polyyolo.records import HeadKind
 
 
 def test_the_model_is_fed_the_pictures_with_its_own_preprocessing(
@@ -27,6 +28,68 @@ def test_the_model_is_fed_the_pictures_with_its_own_preprocessing(
     assert "to calibrate with" not in ran.text
     (fed,) = load_json(str(tmp_path / "fed.json"))
     np.testing.assert_array_equal(fed["images"], expected[None])
+
+
+def yolox(path):
+    """The least that is told for YOLOX: three convolutions a stride, a sigmoid, rows of 5 + 3."""
+    nodes, weights, rows = [], [onnx.numpy_helper.from_array(np.array([1, 8, -1]), "rows")], []
+    for stride in (8, 16, 32):
+        parts = []
+        for name, channels in (("box", 4), ("object", 1), ("class", 3)):
+            parts.append(f"{name}{stride}")
+            weight = np.ones((channels, 3, stride, stride), np.float32)
+            weights.append(onnx.numpy_helper.from_array(weight, f"{name}{stride}.w"))
+            nodes.append(
+                onnx.helper.make_node("Conv", ["images", f"{name}{stride}.w"], parts[-1:], strides=[stride] * 2)
+            )
+        nodes += [
+            onnx.helper.make_node("Concat", parts, [f"map{stride}"], axis=1),
+            onnx.helper.make_node("Sigmoid", [f"map{stride}"], [f"chance{stride}"]),
+            onnx.helper.make_node("Reshape", [f"chance{stride}", "rows"], [f"rows{stride}"]),
+        ]
+        rows.append(f"rows{stride}")
+    nodes += [
+        onnx.helper.make_node("Concat", rows, ["all"], axis=2),
+        onnx.helper.make_node("Transpose", ["all"], ["output"], perm=[0, 2, 1]),
+    ]
+    image, output = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims)
+        for name, dims in (("images", [1, 3, 64, 64]), ("output", [1, 84, 8]))
+    )
+    graph = onnx.helper.make_graph(nodes, "yolox", [image], [output], weights)
+    opset = onnx.helper.make_opsetid("", 17)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    return path
+
+
+def test_yolox_is_fed_as_it_was_trained_and_settings_win_over_that(polygraphy_run, little_pictures, tmp_path):
+    model, picture = yolox(tmp_path / "yolox.onnx"), little_pictures / "00.png"
+    spec = read_spec(model)
+    assert spec.head.kind is HeadKind.YOLOX_RAW
+
+    for colour, name in (("bgr", "own"), ("rgb", "asked")):
+        asked = {"POLYYOLO_COLOUR": "rgb"} if name == "asked" else {}
+        ran = polygraphy_run(model, "--onnxrt", "--yolo-images", picture, "--save-inputs", f"{name}.json", **asked)
+        assert ran.status == 0, ran.text
+        (fed,) = load_json(str(tmp_path / f"{name}.json"))
+        expected, _ = to_tensor(read_picture(picture), preprocessing_for(spec, (64, 64), colour=colour))
+        np.testing.assert_array_equal(fed["images"], expected[None])
+        assert fed["images"].max() > 1
+
+
+def test_a_model_that_only_polygraphy_can_read_is_fed_like_yolov5_with_a_warning(
+    polygraphy_run, little_pictures, tmp_path
+):
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 9]> g (float[1,3,64,64] x) => (float[1,3,64,64] y) { y = Relu(x) }'
+    )
+    onnx.save(model, tmp_path / "old.onnx")
+
+    ran = polygraphy_run(tmp_path / "old.onnx", "--onnxrt", "--yolo-images", little_pictures, "--yolo-count", 2)
+
+    assert ran.status == 0, ran.text
+    assert "uses ONNX opset 9" in ran.text
+    assert "the pictures are fed as YOLOv5's" in ran.text
 
 
 def test_open_axes_take_polygraphys_own_input_shapes(polygraphy_run, little_dynamic, little_pictures, tmp_path):

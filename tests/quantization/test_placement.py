@@ -110,6 +110,18 @@ def test_head_convolutions_are_found_on_every_output(fragment, placed):
     assert found.nodes == ("a", "c", "e")
 
 
+@pytest.mark.parametrize("product", ["MatMul(pixels, box)", "Gemm(pixels, box)"])
+def test_a_matrix_that_makes_corners_of_boxes_is_no_head(fragment, placed, product):
+    """YOLOv7 with NMS inside: the convolution before it is the head, which would be INT8 else, and its pixels FP16."""
+    body = f"""a = Conv(x, w1)  b = Relu(a)  h = Conv(b, w2)  s = Sigmoid(h)  scaled = Mul(s, side)
+               pixels = Reshape(scaled, rows)  y = {product}"""
+    constants = {"rows": np.array([-1, 4]), "side": np.float32(640)}
+
+    found = placed(fragment(body, constants=constants, w1=SQUARE, w2=(4, 8, 1, 1), box=(4, 4)))
+
+    assert (found.in_float, found.tensors) == ({"h": HEAD, "y": DECODE}, ("x",))
+
+
 def test_the_head_is_quantized_where_nothing_keeps_it_in_float(fragment, placed):
     model = fragment("a = Conv(x, w1)  b = Sigmoid(a)  c = Mul(a, b)  y = Conv(c, w2)", w1=SQUARE, w2=SQUARE)
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from polyyolo.errors import ModelError
 from polyyolo.images.presets import preprocessing_for
@@ -45,6 +46,20 @@ def test_v8_has_no_objectness_and_its_boxes_stand_in_columns():
     np.testing.assert_allclose(boxes.xyxy, [[90, 55, 110, 65]])
     np.testing.assert_allclose(boxes.scores, [0.7])
     assert boxes.classes.tolist() == [2]
+
+
+@pytest.mark.parametrize(("head", "values"), [(V5, [100, 60, 20, 10, 1]), (V8, [100, 60, 20, 10])])
+def test_what_follows_the_class_scores_is_not_taken_for_scores(head, values):
+    """Keypoints are pixels, far above any score."""
+    rows = np.array([[[*values, 0.1, 0.2, 0.7, 300, 200, 1]]], np.float32)
+    output = rows if head is V5 else rows.transpose(0, 2, 1)
+
+    (boxes,) = decode({"out": output}, evolve(head, extras=3), multi_label=True)
+    with pytest.raises(ModelError, match="3 classes"):
+        decode({"out": output}, head)
+
+    np.testing.assert_allclose(boxes.xyxy, [[90, 55, 110, 65]])
+    assert (boxes.classes.tolist(), boxes.scores.round(3).tolist()) == ([2], [np.float32(0.7).round(3)])
 
 
 def test_multi_label_makes_a_box_of_every_class_above_the_confidence():
@@ -182,6 +197,18 @@ def test_boxes_that_overflow_or_are_no_numbers_are_dropped():
     (boxes,) = decode({"out": rows}, V5)
 
     assert boxes.xyxy.tolist() == [[8, 8, 12, 12]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("logarithm", [88, 800])
+def test_yolox_boxes_larger_than_any_number_are_dropped_without_a_warning(logarithm):
+    """e^88 is a number, 8 times that is none in float32."""
+    head = Head(HeadKind.YOLOX_RAW, classes=1, outputs=("out",), strides=(8,), cells=((1, 2),))
+    rows = np.array([[[0, 0, logarithm, 0, 1, 1], [0, 0, 0, 0, 1, 1]]], np.float32)
+
+    (boxes,) = decode({"out": rows}, head)
+
+    assert boxes.xyxy.tolist() == [[4, -4, 12, 4]]
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

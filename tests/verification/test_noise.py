@@ -44,8 +44,12 @@ def test_sums_stay_exact_in_float64():
 
 @pytest.mark.parametrize(
     ("signal", "other", "wanted"),
-    [(1.0, 1.0, 200), (0.0, 0.0, 200), (0.0, 1.0, -200), (1.0, np.nan, -200), (1.0, np.inf, -200)],
+    [
+        *[(1.0, 1.0, 200), (0.0, 0.0, 200)],
+        *[(0.0, 1.0, -200), (1.0, np.nan, -200), (1.0, np.inf, -200), (np.inf, np.inf, -200)],
+    ],
 )
+@pytest.mark.filterwarnings("error")
 def test_equal_outputs_are_200_and_broken_ones_minus_200(signal, other, wanted):
     assert measured(np.full((2, 4), signal), np.full((2, 4), other)) == wanted
 
