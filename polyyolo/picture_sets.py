@@ -53,6 +53,10 @@ def choose_pictures(
     if not (quantizes or kept_back):
         return None, ()
     count = max(batch, min(request.count, len(found) - kept_back))
+    if quantizes and count < request.count and kept_back:
+        progress.note(
+            f"{kept_back} of {len(found)} pictures are not calibrated with, to compare the models on: none are labelled"
+        )
     with nullcontext() if quantizes else progress.listening(progress.Silent()):
         chosen = choose(source, preprocessing, count=count, batch=batch if quantizes else 1, seed=request.seed)
     used = {*chosen.sources, *(skipped.path for skipped in chosen.skipped)}

@@ -64,8 +64,11 @@ def test_deciding_writes_nothing(asked, tmp_path):
 
 
 def test_a_fifth_of_the_pictures_is_kept_for_the_comparison_and_never_calibrated_with(asked, little_pictures):
-    found = decide(asked)
+    heard = Heard()
+    with progress.listening(heard):
+        found = decide(asked)
 
+    assert "4 of 24 pictures are not calibrated with, to compare the models on: none are labelled" in heard.said
     assert len(found.calibration.sources) == 20
     assert len(found.held) == 4
     assert set(found.calibration.sources) | set(found.held) == set(little_pictures.iterdir())
@@ -73,8 +76,11 @@ def test_a_fifth_of_the_pictures_is_kept_for_the_comparison_and_never_calibrated
 
 
 def test_with_labelled_pictures_all_others_calibrate(asked, little_labelled):
-    found = decide(evolve(asked, labelled=little_labelled))
+    heard = Heard()
+    with progress.listening(heard):
+        found = decide(evolve(asked, labelled=little_labelled))
 
+    assert not any("not calibrated with" in each for each in heard.said)
     assert len(found.calibration.sources) == 24
     assert found.held == ()
     assert len(found.compared_on) == 8

@@ -149,7 +149,7 @@ def test_with_labels_the_engine_may_lose_a_tenth_of_a_point_to_what_was_predicte
 
     assert check.wanted == "at most 0.1 points of mAP50-95 less than ONNX Runtime predicts"
     assert check.outcome is Outcome.PASS
-    assert check.got.startswith("+0.00 points lost (2 standard errors: 0.00)")
+    assert check.got.startswith("0.00 points lost (2 standard errors: 0.00)")
 
 
 def test_an_engine_that_sees_something_else_fails_however_fast_it_is(asked, gpu):

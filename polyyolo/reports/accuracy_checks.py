@@ -78,8 +78,9 @@ def _drop(fidelity: Fidelity | None, wanted: Wanted) -> Check:
     drop = fidelity.drop_points
     doubt = math.inf if fidelity.drop_error is None else 2 * fidelity.drop_error
     told = "unknown" if fidelity.drop_error is None else f"{doubt:.2f}"
+    change = "gained" if drop < 0 else "lost"
     got = (
-        f"{drop:+.2f} points lost (2 standard errors: {told}), {fidelity.candidate.map50_95:.4f} "
+        f"{abs(drop):.2f} points {change} (2 standard errors: {told}), {fidelity.candidate.map50_95:.4f} "
         f"of {fidelity.reference.map50_95:.4f}, on {fidelity.pictures} pictures"
     )
     if drop <= wanted.limit + ROUNDING:

@@ -44,14 +44,17 @@ def test_half_a_point_lost_is_held_against_the_limit_and_its_doubt(fidelity, lim
     check = outcome_of("accuracy", None, evolve(fidelity, drop_error=error), Limits(max_drop=limit))
 
     assert check.outcome is outcome
-    assert "+0.50 points lost" in check.got
+    assert check.got.startswith("0.50 points lost")
     assert ("too few pictures" in check.got) == (outcome is UNPROVEN)
 
 
 def test_a_gain_is_no_loss(fidelity):
     better = evolve(fidelity, candidate=Accuracy(0.46, 0.64, 128))
 
-    assert outcome_of("accuracy", None, better, Limits(0.0)).outcome is PASS
+    check = outcome_of("accuracy", None, better, Limits(0.0))
+
+    assert check.outcome is PASS
+    assert check.got.startswith("1.07 points gained")
 
 
 def test_without_labels_no_accuracy_is_proven(fidelity):
