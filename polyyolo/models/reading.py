@@ -36,7 +36,7 @@ def load(path: Path) -> onnx.ModelProto:
     Raises:
         ModelError: no such file, not an ONNX, cut off, damaged, weights missing, or an opset below 11.
     """
-    model = _parse(path)
+    model = parse(path)
     opset = opset_of(model)
     if opset < OLDEST_OPSET:
         raise ModelError(
@@ -59,13 +59,42 @@ def load(path: Path) -> onnx.ModelProto:
     return model
 
 
+def parse(path: Path) -> onnx.ModelProto:
+    """Read a model of any operator set as the file has it, without weights that lie in others; nothing is checked.
+
+    Raises:
+        ModelError: no such file, or not an ONNX.
+    """
+    if not path.is_file():
+        what = "is a folder, not a model" if path.is_dir() else "does not exist"
+        raise ModelError(f"{path} {what}", fix="name an .onnx file")
+    try:
+        refuse_engine(path)
+        model = onnx.load_model(path, format="protobuf", load_external_data=False)
+    except PermissionError as error:
+        raise ModelError(f"{path} may not be read: {error.strerror}", fix="give yourself read permission") from error
+    except ModelError:
+        raise
+    except Exception as error:  # protobuf's own DecodeError has no base but Exception
+        refuse_text(path)
+        size = path.stat().st_size
+        raise ModelError(
+            f"{path} ({size:,} bytes) is not an ONNX, or was cut off: {_first_line(error)}", fix=EXPORT_AGAIN
+        ) from error
+    if not model.graph.node or not model.opset_import:
+        raise ModelError(
+            f"{path} ({path.stat().st_size:,} bytes) is not an ONNX: there is no graph in it", fix=EXPORT_AGAIN
+        )
+    return model
+
+
 def sha256_of_model(path: Path) -> str:
     """Hash the file; where weights lie in other files, hash the hashes of all of them, in the order of their names.
 
     Raises:
         ModelError: as ``load``.
     """
-    locations = sorted({ExternalDataInfo(tensor).location for tensor in external_tensors(_parse(path))})
+    locations = sorted({ExternalDataInfo(tensor).location for tensor in external_tensors(parse(path))})
     if not locations:
         return sha256_of(path)
     parts = [path, *(path.parent / location for location in locations)]
@@ -102,7 +131,7 @@ def small_outside(path: Path) -> bool:
     Raises:
         ModelError: the file is no ONNX.
     """
-    return any((_bytes_of(tensor) or 0) < SMALL_BYTES for tensor in external_tensors(_parse(path)))
+    return any((_bytes_of(tensor) or 0) < SMALL_BYTES for tensor in external_tensors(parse(path)))
 
 
 def _make_tensors(model: onnx.ModelProto) -> None:
@@ -123,30 +152,6 @@ def _unlist_constants(model: onnx.ModelProto) -> None:
     del model.graph.input[:]
     model.graph.input.extend(fed)
     model.ir_version = max(model.ir_version, FREE_CONSTANTS_IR)
-
-
-def _parse(path: Path) -> onnx.ModelProto:
-    if not path.is_file():
-        what = "is a folder, not a model" if path.is_dir() else "does not exist"
-        raise ModelError(f"{path} {what}", fix="name an .onnx file")
-    try:
-        refuse_engine(path)
-        model = onnx.load_model(path, format="protobuf", load_external_data=False)
-    except PermissionError as error:
-        raise ModelError(f"{path} may not be read: {error.strerror}", fix="give yourself read permission") from error
-    except ModelError:
-        raise
-    except Exception as error:  # protobuf's own DecodeError has no base but Exception
-        refuse_text(path)
-        size = path.stat().st_size
-        raise ModelError(
-            f"{path} ({size:,} bytes) is not an ONNX, or was cut off: {_first_line(error)}", fix=EXPORT_AGAIN
-        ) from error
-    if not model.graph.node or not model.opset_import:
-        raise ModelError(
-            f"{path} ({path.stat().st_size:,} bytes) is not an ONNX: there is no graph in it", fix=EXPORT_AGAIN
-        )
-    return model
 
 
 def _fetch(tensor: onnx.TensorProto, path: Path) -> None:

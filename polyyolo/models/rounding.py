@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from polyyolo.models.reading import graphs_of, load, opset_of
+from polyyolo.models.reading import graphs_of, load, opset_of, parse
 
 HALF_SCALES = 19
 """From this operator set on, QuantizeLinear and DequantizeLinear take FP16."""
@@ -44,8 +44,10 @@ def rounding(model: Path | bytes) -> Path | bytes:
     """
     if not truncates():
         return model
-    read = load(model) if isinstance(model, Path) else onnx.load_model_from_string(model)
-    return _from_single(read) if opset_of(read) >= HALF_SCALES else model
+    parsed = parse(model) if isinstance(model, Path) else onnx.load_model_from_string(model)
+    if opset_of(parsed) < HALF_SCALES:
+        return model
+    return _from_single(load(model) if isinstance(model, Path) else parsed)
 
 
 def _from_single(model: onnx.ModelProto) -> bytes:

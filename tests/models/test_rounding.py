@@ -63,6 +63,16 @@ def test_operator_sets_that_have_no_fp16_scales_are_left_as_they_are():
 
 
 @pytest.mark.usefixtures("truncating")
+def test_a_file_of_an_operator_set_that_polyyolo_refuses_is_still_onnx_runtimes_to_run(tmp_path):
+    text = '<ir_version: 8, opset_import: ["" : 9]> g (float[1] x) => (float[1] y) { y = Relu(x) }'
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "old.onnx")
+
+    (got,) = open_session(tmp_path / "old.onnx").run(None, {"x": np.array([-1.0], np.float32)})
+
+    assert got.tolist() == [0.0]
+
+
+@pytest.mark.usefixtures("truncating")
 def test_quantizing_from_fp32_gives_the_same_levels():
     model = quantizing()
     values, scale = np.linspace(-3, 3, 16, dtype=np.float16), np.array(0.1, np.float16)
