@@ -11,6 +11,7 @@ from polyyolo.benchmarking.reading import benchmark_of
 from polyyolo.benchmarking.trtexec_reading import of_times
 from polyyolo.bundling.contents import RESULTS, TIMES, Bundle
 from polyyolo.bundling.measuring import SPEED
+from polyyolo.engines.failures import PASSED
 from polyyolo.engines.trtexec_results import read_times
 from polyyolo.engines.versions import number_in_banner
 from polyyolo.errors import InputError
@@ -46,7 +47,7 @@ def _log(path: Path) -> str:
         log = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", fix=WHOLE) from error
-    if not number_in_banner(log) or "&&&& PASSED" not in log:
+    if not number_in_banner(log) or PASSED not in log:
         raise InputError(f"{path} is no whole log of trtexec", fix=WHOLE)
     return log
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from polyyolo import progress
-from polyyolo.bundling.benchmark import read_benchmark
+from polyyolo.bundling.benchmark import WHOLE, read_benchmark
 from polyyolo.bundling.comparison import compare
 from polyyolo.bundling.contents import ENGINE, ENGINES, LAYER_TIMES, LAYERS, MANIFEST, MODELS, RESULTS, Bundle
 from polyyolo.bundling.forms import Form, Forms
@@ -113,7 +113,7 @@ def _bundle(folder: Path, run: Run) -> Bundle:
     if len(shape) != PICTURE_AXES or min(shape) < 1:
         raise InputError(
             f"{folder / MANIFEST} has no shape (N, C, H, W) of the input {bundle.image!r}: {dict(bundle.shapes)}",
-            fix="copy the folder back again, whole",
+            fix=WHOLE,
         )
     if bundle.model_sha256 != run.source.sha256:
         raise InputError(

@@ -28,9 +28,9 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
     log = output.parent / f"{output.name}.log"
     with bars(quiet=quiet or as_json) as shown:
         asked = read(build)
-        options = asked.options
-        refuse_same(output, *filter(None, (asked.spec.path, options.calibration_cache)))
-        refuse_same(log, *filter(None, (asked.spec.path, options.calibration_cache, options.timing_cache)))
+        read_from = (asked.spec.path, asked.options.calibration_cache, asked.options.timing_cache)
+        for written in (output, log):
+            refuse_same(written, *filter(None, read_from))
         asked = with_cache(asked, output)
         make_plan(asked.spec, asked.profile, asked.toolchain, output, asked.options)  # it refuses what cannot be built
         asked = with_float_layers(asked)

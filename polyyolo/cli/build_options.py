@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from polyyolo.cli import familiar_options
 from polyyolo.cli.familiar_options import FAMILIAR, spelt
+from polyyolo.cli.toolchain_option import toolchain_option
 from polyyolo.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,13 +33,7 @@ OPTIONS = (
     click.option(
         "--route", type=click.Choice(["qdq", "calibrated"]), help="how scales come  [qdq; calibrated with --calib]"
     ),
-    click.option(
-        "--toolchain",
-        default="auto",
-        show_default=True,
-        type=click.Choice(["auto", "tensorrt", "rtx", "none"]),
-        help="what builds; auto takes what is here",
-    ),
+    toolchain_option(),
     click.option("--program", type=click.Choice(["trtexec", "polygraphy"]), help="what drives the builder"),
     click.option(
         "--calib",

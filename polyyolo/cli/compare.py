@@ -6,6 +6,7 @@ import click
 
 from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
+from polyyolo.cli.toolchain_option import prepares_option
 from polyyolo.records import Outcome, Request
 
 if TYPE_CHECKING:
@@ -19,13 +20,7 @@ FAILED, MACHINE = 1, 3
 @images_option
 @labelled_option
 @click.option("--profile", metavar="FILE|NAME", help="shapes that the engines must accept  [the model's own]")
-@click.option(
-    "--toolchain",
-    type=click.Choice(["auto", "tensorrt", "rtx", "none"]),
-    default="auto",
-    show_default=True,
-    help="what builds; auto takes what is here, none leaves it at the prepared ONNX",
-)
+@prepares_option
 @click.option("--variants", metavar="A,B,...", help="which of fp32, fp16, int8-qdq and int8-calibrated  [all]")
 @click.option("-o", "--output", type=PATH, help="folder of the comparison  [runs/MODEL-compare]")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")

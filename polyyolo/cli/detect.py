@@ -9,6 +9,7 @@ from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
 from polyyolo.records import HeadKind
+from polyyolo.wording import counted
 
 if TYPE_CHECKING:
     from polyyolo.detection.detector import Look
@@ -105,13 +106,9 @@ def _lines(summary: "Detected", folder: Path) -> list[str]:
     more = f" and {len(most) - SHOWN} more classes" if len(most) > SHOWN else ""
     unit = "frame" if summary.is_video else "picture"
     lines = [
-        f"{_counted(summary.shots, unit)} in {summary.seconds:.1f} s: {summary.per_second:.1f} {unit}s/s",
-        _counted(summary.boxes, "box", "boxes") + (f": {found}{more}" if found else ""),
+        f"{counted(summary.shots, unit)} in {summary.seconds:.1f} s: {summary.per_second:.1f} {unit}s/s",
+        counted(summary.boxes, "box", "boxes") + (f": {found}{more}" if found else ""),
     ]
     if summary.skipped:
-        lines.append(f"{_counted(len(summary.skipped), 'picture')} could not be used")
+        lines.append(f"{counted(len(summary.skipped), 'picture')} could not be used")
     return [*lines, f"results: {folder}"]
-
-
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"

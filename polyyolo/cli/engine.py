@@ -8,6 +8,7 @@ from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
+from polyyolo.cli.toolchain_option import prepares_option
 from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Route
 
 EXIT = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNPROVEN: 0}
@@ -34,13 +35,7 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     show_default=True,
     help="how scales reach TensorRT: as Q/DQ nodes in the ONNX, or as a calibration cache (up to TensorRT 10)",
 )
-@click.option(
-    "--toolchain",
-    type=click.Choice(["auto", "tensorrt", "rtx", "none"]),
-    default="auto",
-    show_default=True,
-    help="what builds; auto takes what is here, none leaves it at the prepared ONNX",
-)
+@prepares_option
 @click.option("--program", type=click.Choice(["trtexec", "polygraphy"]), help="what drives TensorRT  [what is here]")
 @click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
 @click.option(

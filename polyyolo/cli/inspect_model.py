@@ -6,25 +6,26 @@ from typing import TYPE_CHECKING
 import click
 
 from polyyolo.cli.console import bars, print_json, printable
+from polyyolo.records import HeadKind
 
 if TYPE_CHECKING:
     from polyyolo.records import Head, ModelSpec, TensorSpec
 
-HEADS = ("v5", "v8", "v5-raw", "darknet-raw", "yolox", "yolox-raw", "end-to-end", "none")
 SHOWN_NAMES = 12
 SHOWN_CHARACTERS = 100
 
 
 @click.command()
 @click.argument("model")
-@click.option("--head", type=click.Choice(HEADS), help="head family  [told by the structure]")
+@click.option(
+    "--head", type=click.Choice([each.value for each in HeadKind]), help="head family  [told by the structure]"
+)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def model(model: str, head: str | None, *, as_json: bool) -> None:
     """Show inputs, outputs, head, classes, strides and metadata of MODEL: a path, or a name."""
     from polyyolo.files import plain
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
-    from polyyolo.records import HeadKind
 
     with bars(quiet=as_json):
         spec = read_spec(locate(model), head=HeadKind(head) if head else None)

@@ -16,6 +16,8 @@ DISK_FULL = re.compile(
     re.IGNORECASE,
 )
 
+PASSED = "&&&& PASSED"
+"""What trtexec prints at last, whatever its exit status."""
 ROOM = "free some space"
 TAIL_LINES = 12
 """So much of what a program printed last is shown with its failure."""
@@ -144,7 +146,7 @@ def cause_of(lines: Sequence[str]) -> Cause | None:
 
 def fix_for(lines: Sequence[str]) -> str:
     """Find what to do about a failure whose words are known; else point to the log."""
-    if any(DISK_FULL.search(line) for line in lines):
+    if _found_no_room(lines):
         return ROOM
     cause = cause_of(lines)
     return cause.fix if cause else "the log holds all that it said"
@@ -161,7 +163,7 @@ def failure(what: str, command: Command, ended: Ended, log: Path, *, room: str =
         room: how else a full disk is helped than by freeing space: "choose another folder with -o".
     """
     program = Path(command.argv[0]).name
-    if any(DISK_FULL.search(line) for line in (what, *ended.lines)):
+    if _found_no_room((what, *ended.lines)):
         fix = f"{ROOM}, or {room}" if room else ROOM
         return ToolchainError(f"{program} {what}: no space is left on the disk (log: {log})", fix=fix)
     return ToolFailed(
@@ -174,10 +176,14 @@ def failure(what: str, command: Command, ended: Ended, log: Path, *, room: str =
     )
 
 
+def _found_no_room(lines: Sequence[str]) -> bool:
+    return any(DISK_FULL.search(line) for line in lines)
+
+
 def end_of(ended: Ended) -> str:
     """Say how a program ended, in the words of whoever looks for the cause."""
     killer = -ended.status if ended.status < 0 else ended.status - 128 if ended.status > 128 else 0
-    said = " although it said PASSED" if any("&&&& PASSED" in line for line in ended.lines) else ""
+    said = " although it said PASSED" if any(PASSED in line for line in ended.lines) else ""
     if killer:
         name = signal.Signals(killer).name if killer in set(signal.Signals) else f"signal {killer}"
         memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""

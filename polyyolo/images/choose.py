@@ -20,6 +20,7 @@ from polyyolo.images.lint import range_mistake
 from polyyolo.images.reading import decode, read_bytes
 from polyyolo.images.sources import find_pictures, is_array
 from polyyolo.records import CalibrationSet, Preprocessing, Skipped
+from polyyolo.wording import counted
 
 Item = TypeVar("Item")
 
@@ -174,20 +175,16 @@ def _digest(usable: list[Candidate]) -> str:
 def _tell_skipped(chosen: CalibrationSet, source: Path) -> None:
     if chosen.skipped:
         progress.warn(
-            f"{_counted(len(chosen.skipped))} cannot be used: {naming(chosen.skipped)}",
+            f"{counted(len(chosen.skipped), 'picture')} cannot be used: {naming(chosen.skipped)}",
             "others were used in their place where there were any; all are named by polyyolo inspect data "
             + shlex.quote(str(source)),
         )
 
 
-def _counted(pictures: int) -> str:
-    return f"{pictures} picture{'' if pictures == 1 else 's'}"
-
-
 def _tell_few(chosen: CalibrationSet) -> None:
     if chosen.pictures < ENOUGH:
         progress.warn(
-            f"only {_counted(chosen.pictures)} to calibrate with",
+            f"only {counted(chosen.pictures, 'picture')} to calibrate with",
             "NVIDIA and Ultralytics advise 300 to 1000 like those the model will see; on COCO 32 already come close",
         )
 

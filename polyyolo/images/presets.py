@@ -18,9 +18,9 @@ def preprocessing_for(spec: ModelSpec, size: tuple[int, int], **overrides: Any) 
     """Choose the preprocessing for a model.
 
     YOLOX gets its own: grey 114 right and below, BGR and 0 to 255. Every other family gets YOLOv5's letterbox with grey
-    114, RGB and 1/255. Darknet's models too: darknet itself stretches
-    unless its cfg says letter_box=1, but yolov4-tiny has 0.2737 mAP50-95 on coco128-val letterboxed to 416, and 0.2676
-    stretched. Where the program around the engine stretches, ``fit="stretch"`` calibrates with what it will see.
+    114, RGB and 1/255. Darknet's models too: darknet itself stretches unless its cfg says letter_box=1, but yolov4-tiny
+    has 0.2737 mAP50-95 on coco128-val letterboxed to 416, and 0.2676 stretched. Where the program around the engine
+    stretches, ``fit="stretch"`` calibrates with what it will see.
 
     Args:
         spec: the model.

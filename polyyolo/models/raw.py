@@ -11,11 +11,6 @@ from polyyolo.records import Head, HeadKind
 MOST_ANCHORS = 9
 MOVES = frozenset({"Reshape", "Transpose", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"})
 
-_APART = (
-    "the boxes are in {} and their scores in {}; export one output (B, 4 + C, N), centre and size in pixels before the "
-    "scores, to have them decoded"
-)
-
 
 @frozen
 class Maps:
@@ -68,8 +63,7 @@ def not_decodable(outline: Outline) -> str:
     if swapped:
         return f"{swapped} is YOLOv8's output with boxes before features; swap its last two axes to have it decoded"
     if maps is None:
-        apart = boxes_and_scores(outline)
-        return _APART.format(*apart) if apart else ""
+        return _apart(outline)
     if not _untouched(outline, maps):
         return (
             f"{len(maps.outputs)} maps of {maps.channels} channels that more than one convolution, or more than that, "
@@ -78,6 +72,17 @@ def not_decodable(outline: Outline) -> str:
     return (
         f"{len(maps.outputs)} maps of {maps.channels} channels at strides {', '.join(map(str, maps.strides))}, but "
         "their anchors are not known; write them into the metadata under 'anchors' to have them decoded"
+    )
+
+
+def _apart(outline: Outline) -> str:
+    found = boxes_and_scores(outline)
+    if not found:
+        return ""
+    boxes, scores = found
+    return (
+        f"the boxes are in {boxes} and their scores in {scores}; export one output (B, 4 + C, N), centre and size in "
+        "pixels before the scores, to have them decoded"
     )
 
 

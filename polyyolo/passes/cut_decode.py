@@ -107,8 +107,8 @@ def _boxes_first(trail: Trail) -> list[str]:
     That Concat brings together all of them, each once, and maybe constants, as YOLOv6's objectness of 1.
     """
     every = [node.output[0] for node in trail.convs]
-    for node in trail.between:
-        joined = [conv for name in node.input if node.op_type == "Concat" for conv in _convs_behind(name, trail)]
+    for concat in (node for node in trail.between if node.op_type == "Concat"):
+        joined = [conv for name in concat.input for conv in _convs_behind(name, trail)]
         if sorted(joined) == sorted(every):
             return joined
     return every

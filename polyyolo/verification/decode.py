@@ -11,6 +11,8 @@ from polyyolo.verification.boxes import Array, Boxes
 
 EVERYTHING = -1.0
 """Below every score, 0 included."""
+_ROWS = (HeadKind.V5, HeadKind.YOLOX, HeadKind.YOLOX_RAW)
+"""The families with one row a box: four numbers of it, objectness, class scores."""
 
 
 def decode(
@@ -65,10 +67,8 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     if head.kind in (HeadKind.V5_RAW, HeadKind.DARKNET_RAW):
         maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
     values = {
-        HeadKind.V5: (3, -1, 5 + head.classes + head.extras),
+        **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
         HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
-        HeadKind.YOLOX: (3, -1, 5 + head.classes),
-        HeadKind.YOLOX_RAW: (3, -1, 5 + head.classes),
         HeadKind.END_TO_END: (3, -1, 6),
     }
     rank, axis, wanted = values.get(head.kind, (5, -1, 5 + head.classes))
@@ -108,7 +108,7 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
         hopeful = np.flatnonzero(columns[4:].max(axis=0) > confidence)
         rows = columns[:, hopeful].T
         return rows[:, :4], rows[:, 4:]
-    if head.kind in (HeadKind.V5, HeadKind.YOLOX, HeadKind.YOLOX_RAW):
+    if head.kind in _ROWS:
         hopeful = np.flatnonzero(maps[0][:, 4] > confidence)
         rows = maps[0][hopeful]
         boxes = _yolox_box(rows[:, :4], hopeful, head) if head.kind is HeadKind.YOLOX_RAW else rows[:, :4]

@@ -13,6 +13,7 @@ from polyyolo.verification.agreement import Pair, match
 from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.drawing import ALARM, INK, PAPER, draw_boxes
 from polyyolo.verification.lettering import write
+from polyyolo.wording import counted
 
 __all__ = ["ALARM", "BAR", "GAP", "SIDE", "draw_found", "draw_pair", "encode", "side_by_side", "write_pairs"]
 
@@ -118,7 +119,6 @@ def _title(title: str, alone: Array, width: int) -> Picture:
     """A dark bar with the model's title and how many of its boxes the other has too."""
     bar = np.full((BAR, width, 3), INK, np.uint8)
     end = write(bar, title, (10, 6), 20, PAPER)
-    count = len(alone)
-    told = f"{count} box{'' if count == 1 else 'es'}" + (f", {alone.sum()} only here" if alone.any() else "")
+    told = counted(len(alone), "box", "boxes") + (f", {alone.sum()} only here" if alone.any() else "")
     write(bar, told, (end + 14, 9), 15, (205, 205, 205))
     return bar

@@ -46,6 +46,16 @@ class Network:
             flat.append(self.node("Reshape", [self.map(stride, channels), shape], f"flat{stride}"))
         return self.node("Concat", flat, "joined", axis=1)
 
+    def chosen(self, rows, count, features, output):
+        """Pick the ``count`` rows with the largest feature."""
+        best = self.node("ReduceMax", [rows], "best", axes=[2], keepdims=0)
+        k = self.constant("count", [count], np.int64)
+        self.nodes.append(onnx.helper.make_node("TopK", [best, k], ["top", "index"], axis=1))
+        picked = self.node("Unsqueeze", ["index", self.constant("last", [2], np.int64)], "picked")
+        shape = self.constant("chosen_shape", [1, count, features], np.int64)
+        whole = self.node("Expand", [picked, shape], "whole_rows")
+        return self.node("GatherElements", [rows, whole], output, axis=1)
+
     def model(self, *outputs, **metadata):
         values = [onnx.helper.make_tensor_value_info(name, FLOAT, None) for name in outputs]
         image = onnx.helper.make_tensor_value_info("images", FLOAT, [1, 3, *self.size])
@@ -202,13 +212,7 @@ def test_scores_with_boxes_in_another_output_are_no_rows_of_yolov5(boxes):
 def test_rows_that_the_model_chose_are_no_cells():
     """RT-DETR for pictures of 64 x 64 with 12 queries: as many as 3 anchors in each of 4 cells."""
     network = Network()
-    rows = network.rows((8, 16, 32), 9, 9)
-    best = network.node("ReduceMax", [rows], "best", axes=[2], keepdims=0)
-    count = network.constant("count", [12], np.int64)
-    network.nodes.append(onnx.helper.make_node("TopK", [best, count], ["top", "index"], axis=1))
-    picked = network.node("Unsqueeze", ["index", network.constant("last", [2], np.int64)], "picked")
-    nine = network.node("Expand", [picked, network.constant("nine", [1, 12, 9], np.int64)], "nine_of_each")
-    chosen = network.node("GatherElements", [rows, nine], "chosen", axis=1)
+    chosen = network.chosen(network.rows((8, 16, 32), 9, 9), 12, 9, "chosen")
     network.node("Mul", [chosen, network.constant("two", 2)], "out")
 
     head = recognise(network.model("out"))
@@ -251,13 +255,7 @@ def test_mask_coefficients_are_not_taken_for_classes():
 
 def test_boxes_that_the_model_chose_itself_are_end_to_end():
     network = Network()
-    rows = network.rows((8, 16, 32), 6, 6)
-    scores = network.node("ReduceMax", [rows], "best", axes=[2], keepdims=0)
-    count = network.constant("count", [20], np.int64)
-    network.nodes.append(onnx.helper.make_node("TopK", [scores, count], ["top", "index"], axis=1))
-    picked = network.node("Unsqueeze", ["index", network.constant("last", [2], np.int64)], "picked")
-    six = network.node("Expand", [picked, network.constant("six", [1, 20, 6], np.int64)], "six_of_each")
-    network.node("GatherElements", [rows, six], "out", axis=1)
+    network.chosen(network.rows((8, 16, 32), 6, 6), 20, 6, "out")
 
     head = recognise(network.model("out", names="{0: 'cat', 1: 'dog'}"))
 

@@ -96,11 +96,9 @@ logged() { # ARGUMENTS: run trtexec with them; all it prints goes to $log, its e
   printf '\n' >>"$log"
   # In the background, so that a signal need not wait for it to end; where setsid is there, in a group of its own, so
   # that a trtexec which is a script around the real one ends whole.
-  if command -v setsid >/dev/null; then
-    setsid "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
-  else
-    "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
-  fi
+  apart=
+  command -v setsid >/dev/null && apart=setsid
+  $apart "$trtexec" "$@" >>"$log" 2>&1 </dev/null &
   child=$!
   wait "$child"
   status=$?

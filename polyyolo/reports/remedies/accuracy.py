@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from polyyolo.records import Check, Fidelity, HeadKind, Limits, Outcome, Precision, Route, Run
 from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, strict
 from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again, with_pictures
+from polyyolo.wording import counted
 
 FEW_PICTURES = 64
 SETTLES_AT_MOST = 20_000
@@ -79,7 +80,7 @@ def _more_boxes(run: Run, check: Check, boxes: int) -> Advice:
         what = f"The models find nothing on {pictures} pictures: look at what they see, and give pictures with objects."
         return Advice((check.name,), what, _look(run))
     count = _rounded_up(pictures * (2 * ENOUGH_BOXES / boxes if boxes < ENOUGH_BOXES else 4))
-    found = f"{boxes} {'box' if boxes == 1 else 'boxes'} on {pictures} {'picture' if pictures == 1 else 'pictures'}"
+    found = f"{counted(boxes, 'box', 'boxes')} on {counted(pictures, 'picture')}"
     what = f"Compare on about {count:,} pictures with objects: {found} are too few to tell."
     key = "labelled" if run.request and run.request.labelled else "images"
     return with_pictures(run, check, what, key)
