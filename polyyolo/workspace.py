@@ -19,6 +19,7 @@ from attrs import field, frozen
 from polyyolo import __version__, files, progress
 from polyyolo.errors import InputError
 from polyyolo.folders import refuse_foreign
+from polyyolo.wording import counted
 
 Result = TypeVar("Result")
 LEDGER, REPORT = "steps.json", "report.json"
@@ -94,7 +95,13 @@ class Workspace:
         with files.locked(folder), files.writable(folder):
             space = cls(folder, lenders)
             space._partial.mkdir(exist_ok=True)
-            yield space
+            try:
+                yield space
+            except BaseException as ending:
+                if not isinstance(ending, Exception) and space.steps:  # Ctrl-C, or a signal
+                    kept = counted(len(space.steps), "finished step")
+                    progress.note(f"{kept} kept: the same command goes on from there")
+                raise
 
     @property
     def steps(self) -> Mapping[str, StepEntry]:

@@ -133,6 +133,23 @@ def test_a_run_resumes_where_an_interrupted_one_stopped(folder):
     assert listing(folder) == {"0.txt": "one", "1.txt": "two"}
 
 
+@pytest.mark.parametrize(
+    ("texts", "by", "told"),
+    [
+        (["one"], KeyboardInterrupt, ["1 finished step kept: the same command goes on from there"]),
+        (["one", "two"], SystemExit, ["2 finished steps kept: the same command goes on from there"]),
+        ([], KeyboardInterrupt, []),
+        (["one"], ZeroDivisionError, []),
+    ],
+)
+def test_an_interrupted_run_says_what_the_next_one_need_not_do(folder, texts, by, told):
+    heard = Heard()
+    with progress.listening(heard), pytest.raises(by):
+        stopped(folder, *texts, by=by)
+
+    assert heard.notes == told
+
+
 def test_an_interrupted_publish_costs_nothing(folder, monkeypatch):
     run(folder, "one", "two")
     replace, moved = Path.replace, []
