@@ -66,6 +66,17 @@ def test_names_of_several_profiles_are_matched(exported):
     assert findings(layers, {"a [profile 0]": 2.0}).layers[0].time_ms == 2.0
 
 
+def test_of_several_profiles_only_the_layers_that_ran_together_are_summed_up(exported):
+    """Of each profile the engine has a set of layers; the first one's names have no number."""
+    both = [entry(f"a{end}", {f"x{end}": INT8}, {f"y{end}": INT8}, Metadata="") for end in ("", " [profile 1]")]
+    layers = read_layers(exported(*both))
+
+    found = [findings(layers, times) for times in (None, {"a": 2.0}, {"a [profile 1]": 3.0})]
+
+    assert [(each.layers[0].name, each.time_ms) for each in found] == [("a", None), ("a", 2.0), ("a [profile 1]", 3.0)]
+    assert {(len(each.layers), each.layers[0].nodes) for each in found} == {(1, ("a",))}
+
+
 def test_a_float_layer_between_int8_layers_is_an_island_however_it_is_reached(exported):
     half = "Channel major FP16 format where channel % 8 == 0"
     reformat = {"LayerType": "Reformat", "Origin": "REFORMAT"}
