@@ -69,9 +69,8 @@ def find_trtexec() -> Program:
 
 
 def _trtexec_path() -> Path | None:
+    """Name it whole: a path cannot keep the ./ without which a program of this folder is looked for on PATH."""
     wanted = os.environ.get("TRTEXEC")
-    if wanted:
-        return Path(wanted)
     places = os.pathsep.join((os.environ.get("PATH", os.defpath), *TRTEXEC_FOLDERS))
-    found = shutil.which("trtexec", path=places)
-    return Path(found) if found else None
+    found = shutil.which(wanted) or wanted if wanted else shutil.which("trtexec", path=places)
+    return Path(found).absolute() if found else None

@@ -1,6 +1,5 @@
 """The engine that ``polygraphy run --yolo-trtexec`` runs: the file that was given, or one built from the ONNX."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -54,9 +53,7 @@ def toolchain_here() -> Toolchain:
         raise ToolchainError(
             program.missing, fix="install TensorRT by NVIDIA's tar, deb or container, and put trtexec on PATH"
         )
-    # It will run in another folder.
-    path = Path(shutil.which(str(program.path)) or str(program.path)).absolute()
-    return evolve(named(program.version), trtexec=path)
+    return evolve(named(program.version), trtexec=program.path)
 
 
 def engine_from(onnx: Path, asked: Build, toolchain: Toolchain, folder: Path) -> Path:

@@ -155,6 +155,17 @@ def test_trtexec_is_taken_from_where_the_environment_says(machine, tmp_path, mon
     assert (found.trtexec, found.tensorrt) == (other, "11.1.0")
 
 
+@pytest.mark.parametrize("spelt", ["./mine", "mine"])
+def test_a_trtexec_of_this_folder_is_found_by_its_name_alone(machine, tmp_path, monkeypatch, spelt):
+    machine(nvidia_smi=smi(GPU))
+    (tmp_path / "mine").write_text(f"#!/bin/sh\n{trtexec(110100)}\n")
+    (tmp_path / "mine").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRTEXEC", spelt)
+
+    assert find().trtexec == tmp_path / "mine"
+
+
 @pytest.mark.parametrize(
     ("script", "told"),
     [
