@@ -57,7 +57,13 @@ def find_trtexec() -> Program:
         return Program(missing=NO_TRTEXEC)
     try:
         said = subprocess.run(  # noqa: S603 - the user's own trtexec
-            [path, "--help"], capture_output=True, text=True, errors="replace", timeout=BANNER_PATIENCE_S, check=False
+            [path, "--help"],
+            stdin=subprocess.DEVNULL,  # one that runs elsewhere, by ssh or docker, would take what is not for it
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=BANNER_PATIENCE_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Program(missing=f"{path} does not start: {error}")

@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -180,6 +181,20 @@ def test_a_trtexec_that_does_not_run_is_not_used_and_its_reason_is_kept(machine,
 
     assert found.kind is ToolchainKind.NONE
     assert told in " ".join(found.missing)
+
+
+def test_a_trtexec_takes_nothing_that_is_meant_for_whoever_asks_it(machine, tmp_path):
+    """As in "while read model; do polyyolo build ...; done", with a trtexec that is called by ssh."""
+    machine(nvidia_smi=smi(GPU), trtexec=f"/bin/cat >'{tmp_path}/taken'; {trtexec(8601)}")
+    (tmp_path / "models").write_text("yolo.onnx\n")
+    kept = os.dup(0)
+    with (tmp_path / "models").open() as models:
+        os.dup2(models.fileno(), 0)
+        find()
+        os.dup2(kept, 0)
+    os.close(kept)
+
+    assert (tmp_path / "taken").read_text() == ""
 
 
 def test_a_trtexec_that_is_named_but_not_there_is_told(machine, monkeypatch):
