@@ -2,7 +2,7 @@
 
 import pytest
 
-from polyyolo.engines.failures import DISK_FULL, cause_of, end_of, fix_for
+from polyyolo.engines.failures import DISK_FULL, cause_of, end_of, fix_for, tail_of
 from polyyolo.engines.running import Ended
 from polyyolo.errors import InputError, ToolchainError
 
@@ -29,6 +29,12 @@ def test_every_recorded_failure_has_its_cause_and_its_fix(shared, run):
     assert what in cause.what
     assert fix in cause.fix
     assert fix_for(said) == cause.fix
+
+
+def test_a_line_that_names_every_layer_does_not_fill_the_screen():
+    said = ["too early", *(str(number) for number in range(11)), f"{{ForeignNode[{'layer, ' * 10_000}]}}"]
+
+    assert tail_of(said).splitlines() == [*said[1:-1], f"{said[-1][:400]}..."]
 
 
 def test_no_recorded_failure_is_forgotten(shared):

@@ -105,7 +105,7 @@ logged() { # ARGUMENTS: run trtexec with them; all it prints goes to $log, its e
   child=
 }
 
-show_end() { # LOG: the last lines, on standard error
+show_end() { # LOG: the last lines, on standard error; TensorRT names hundreds of layers in one line
   printf '  the last lines of %s:\n' "$1" >&2
-  tail -n 12 "$1" | sed 's/^/  | /' >&2
+  tail -n 12 "$1" | cut -c 1-400 | sed 's/^/  | /' >&2
 }
