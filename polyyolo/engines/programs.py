@@ -23,6 +23,8 @@ NO_PACKAGE = "the Python package polygraphy is not installed"
 NO_POLYGRAPHY = "the command polygraphy is neither beside this Python nor on PATH"
 BANNER_PATIENCE_S = 30.0
 """trtexec loads gigabytes of libraries before it prints its version."""
+SAID = 200
+"""Letters of what it said instead: not every program that is named has lines."""
 
 
 @frozen
@@ -65,12 +67,14 @@ def find_trtexec() -> Program:
             timeout=BANNER_PATIENCE_S,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Program(missing=f"{path} does not start: {error}")
+    except subprocess.TimeoutExpired:
+        return Program(missing=f"{path} gave no answer within {BANNER_PATIENCE_S:.0f} s")
+    except OSError as error:
+        return Program(missing=f"{path} does not start: {error.strerror}")
     version = number_in_banner(said.stdout + said.stderr)
     if not version:
         tail = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["nothing"]
-        return Program(missing=f"{path} did not tell its version; it said: {tail[0]}")
+        return Program(missing=f"{path} did not tell its version; it said: {tail[0][:SAID]}")
     return Program(path, version)
 
 
