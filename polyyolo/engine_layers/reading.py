@@ -31,7 +31,7 @@ def read_layers(path: Path) -> tuple[Exported, ...]:
     Raises:
         InputError: no such file, damaged, of another kind, or with names alone.
     """
-    text = _text(path)
+    text = text_of(path)
     try:
         # Metadata separates the names of nodes with a control character, which JSON forbids.
         data = json.loads(text, strict=False)
@@ -64,7 +64,7 @@ def read_profile(path: Path) -> Times:
     Raises:
         InputError: no such file, damaged, or of another kind.
     """
-    text = _text(path)
+    text = text_of(path)
     entries = _entries(text)
     if entries is None:
         raise InputError(f"{path} is damaged, or no profile of trtexec", fix=f"write it again: {PROFILE}")
@@ -96,9 +96,14 @@ def _timed(entry: Mapping[str, Any]) -> tuple[str, float | None]:
     return str(entry.get("name", "")), time if math.isfinite(time) else None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path, fix: str = "name a file that trtexec exported") -> str:
+    """Read what trtexec or a builder wrote.
+
+    Raises:
+        InputError: no such file, or a pipe or a device.
+    """
     try:
         refuse_endless(path)
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", fix="name a file that trtexec exported") from error
+        raise InputError(f"cannot read {path}: {error.strerror}", fix=fix) from error

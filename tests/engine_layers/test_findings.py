@@ -1,5 +1,7 @@
 """What an engine comes to."""
 
+from pathlib import Path
+
 import pytest
 
 from polyyolo.engine_layers.findings import Moves, findings
@@ -148,3 +150,10 @@ def test_missing_scales_are_those_of_a_real_log(exports):
 def test_a_log_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="none"):
         missing_scales(tmp_path / "none")
+
+
+def test_a_log_without_an_end_is_not_read():
+    with pytest.raises(InputError, match="cannot read /dev/zero: it is a pipe or a device") as error:
+        missing_scales(Path("/dev/zero"))
+
+    assert error.value.fix == "name the log of the build"
