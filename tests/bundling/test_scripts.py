@@ -348,6 +348,15 @@ def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(bo
     assert {path.name for path in (box.folder / "engine").iterdir()} == {"build.log"}
 
 
+def test_a_build_that_is_stopped_kills_a_trtexec_that_does_not_listen(box, fake_trtexec, tmp_path):
+    deaf = tmp_path / "trtexec"
+    deaf.write_text(f"#!/bin/sh\ntrap '' TERM\nexec '{fake_trtexec('10.16', fail='hang')}' \"$@\"\n")
+    deaf.chmod(0o755)
+
+    assert stopped(box, deaf, signal.SIGTERM) == (143, "stopped: nothing half-written was left\n")
+    assert {path.name for path in (box.folder / "engine").iterdir()} == {"build.log"}
+
+
 @pytest.mark.skipif(not shutil.which("setsid"), reason="no setsid is here")
 def test_a_build_that_is_stopped_ends_what_a_script_around_trtexec_started(box, fake_trtexec, tmp_path):
     (tmp_path / "posix bin" / "setsid").symlink_to(shutil.which("setsid"))
