@@ -374,9 +374,13 @@ def infer(here, given, engine):
     if here.fail == "no-graph" and runtime(here, given)[0]:
         warning("The CUDA graph capture on the stream has failed.")
         warning("The built TensorRT engine contains operations that are not permitted under CUDA graph capture mode.")
+        lost = (
+            "CUDA graph capture failed."
+            if here.quiet_defaults
+            else "The specified --useCudaGraph flag has been ignored."
+        )
         warning(
-            "The specified --useCudaGraph flag has been ignored. The inference will be launched without using CUDA "
-            "graph launch."
+            f"{lost} The inference will be launched without using CUDA graph{'' if here.quiet_defaults else ' launch'}."
         )
     queries = timed(here, given, engine, next(iter(taken.values()))[0])
     export(here, given, engine, taken, queries)
