@@ -24,11 +24,12 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
     from polyyolo.engines import build as building
     from polyyolo.engines.plan import make_plan
     from polyyolo.files import plain, refuse_same
+    from polyyolo.models.reading import files_of
 
     log = output.parent / f"{output.name}.log"
     with bars(quiet=quiet or as_json) as shown:
         asked = read(build)
-        read_from = (asked.spec.path, asked.options.calibration_cache, asked.options.timing_cache)
+        read_from = (*files_of(asked.spec.path), asked.options.calibration_cache, asked.options.timing_cache)
         for written in (output, log):
             refuse_same(written, *filter(None, read_from))
         asked = with_cache(asked, output)
