@@ -41,7 +41,8 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
         _keep(asked)
     if as_json:
         told = {key: value for key, value in plain(engine).items() if key != "plan"}
-        print_json({**told, **plain(made.command), "notes": [*shown.notes, *made.notes], "log": str(log)})
+        said = {"notes": [*shown.notes, *made.notes], "warnings": shown.warnings}
+        print_json({**told, **plain(made.command), **said, "log": str(log)})
     else:
         click.echo("\n".join(f"note: {note}" for note in made.notes))
         click.echo(f"{engine.path}: {engine.size_bytes:,} bytes in {engine.build_seconds:.1f} s; log {log}")
