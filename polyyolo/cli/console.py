@@ -1,6 +1,7 @@
 """The edge between polyyolo and a terminal: errors become two lines and an exit code, progress becomes bars."""
 
 import errno
+import io
 import json
 import math
 import signal
@@ -40,6 +41,7 @@ class Edge(click.Group):
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]  # noqa: ANN401
         """Run a command line and exit with the code that docs/design.md gives the outcome."""
+        _spell_out()
         try:
             with stoppable():
                 code = super().main(args, **{**extra, "standalone_mode": False})
@@ -62,6 +64,12 @@ class Edge(click.Group):
             click.echo(f"stopped by {stopped}: nothing half-written was left", err=True)
             sys.exit(stopped.exit_code)
         sys.exit(code if isinstance(code, int) else 0)  # what a command gave to ctx.exit
+
+
+def _spell_out() -> None:
+    """Make standard output spell what its encoding lacks, as Python's standard error does: names may hold anything."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _unusable(error: OSError) -> InputError | None:

@@ -1,5 +1,6 @@
 """The edge between polyyolo and a terminal."""
 
+import io
 from pathlib import Path
 
 import click
@@ -89,6 +90,19 @@ def test_a_current_folder_that_is_gone_is_told(outcome, tmp_path, monkeypatch):
 def test_another_file_that_is_not_there_keeps_its_traceback(outcome, tmp_path):
     with pytest.raises(FileNotFoundError):
         outcome((tmp_path / "none").read_text)
+
+
+@pytest.mark.parametrize(("encoding", "told"), [("utf-8", "x\\udcff 模"), ("latin-1", "x\\udcff \\u6a21")])
+def test_what_the_terminal_cannot_write_is_spelt_out(monkeypatch, encoding, told):
+    """Names of files and layers may hold anything."""
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr("sys.stdout", terminal)
+
+    with pytest.raises(SystemExit) as left:
+        Edge("polyyolo", commands=[click.Command("say", callback=lambda: click.echo("x\udcff 模"))]).main(["say"])
+
+    terminal.flush()
+    assert (left.value.code, terminal.buffer.getvalue().decode(encoding).strip()) == (0, told)
 
 
 def test_a_wrong_option_is_clicks_own_error(outcome):
