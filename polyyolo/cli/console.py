@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from polyyolo.errors import InputError, PolyYoloError, ToolFailed
+from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFailed
 from polyyolo.progress import listening
 
 if TYPE_CHECKING:
@@ -72,8 +72,12 @@ def _spell_out() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _unusable(error: OSError) -> InputError | None:
+def _unusable(error: OSError) -> PolyYoloError | None:
     """Tell of a place that no command can use; None where the error is another."""
+    from polyyolo.files import FULL
+
+    if error.errno in FULL:  # as where standard output goes: places of results are told with their names
+        return ToolchainError("no space is left on the disk for what is printed or written", fix="free some space")
     if error.errno in UNUSABLE:
         return InputError(f"{error.filename} cannot be used: {error.strerror}", fix="name another place")
     if error.errno == errno.ENOENT and error.filename is None:  # only asking for the current folder names no file

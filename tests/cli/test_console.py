@@ -1,6 +1,7 @@
 """The edge between polyyolo and a terminal."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -103,6 +104,21 @@ def test_what_the_terminal_cannot_write_is_spelt_out(monkeypatch, encoding, told
 
     terminal.flush()
     assert (left.value.code, terminal.buffer.getvalue().decode(encoding).strip()) == (0, told)
+
+
+def test_a_full_disk_behind_standard_output_is_one_error(monkeypatch, capsys):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        with pytest.raises(SystemExit) as left:
+            Edge("polyyolo", commands=[click.Command("say", callback=lambda: click.echo("much"))]).main(["say"])
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
+
+    assert left.value.code == 3
+    assert capsys.readouterr().err == (
+        "error: no space is left on the disk for what is printed or written\n  fix: free some space\n"
+    )
 
 
 def test_a_wrong_option_is_clicks_own_error(outcome):
