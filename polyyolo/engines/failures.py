@@ -53,7 +53,7 @@ KNOWN = (
         ToolchainError,
     ),
     Cause(
-        r"VersionRead == \w*serializationVersion|Version tag does not match|magic tag .* version",
+        r"VersionRead == \w*serializationVersion|(Version|Magic) tag does not match|magic tag .* version",
         "rebuild it here: polyyolo build MODEL.onnx; polyyolo inspect engine tells what it was built with",
         "was built with another version of TensorRT than the one here",
         ToolchainError,

@@ -65,6 +65,7 @@ def test_a_build_that_crashed_after_its_work_is_told_by_the_signal(shared, run):
         ),
         ("expecting compute 9.0 got compute 8.6, please rebuild.", "of compute capability 8.6", ToolchainError),
         ("Serialization assertion stdVersionRead == serializationVersion failed.", "another version", ToolchainError),
+        ("assertion magicTagRead == kMAGIC_TAG failed.Magic tag does not match)", "another version", ToolchainError),
         ("Cuda failure: no CUDA-capable device is detected", "finds no GPU", ToolchainError),
         ("Error Code 2: OutOfMemory (Requested size was 1 bytes.)", "does not fit into the memory", ToolchainError),
         ("the provided shapes do not match the static shapes!", "outside its profiles", InputError),
