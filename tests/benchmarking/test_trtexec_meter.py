@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from polyyolo import progress
 from polyyolo.benchmarking.shapes import Point
 from polyyolo.benchmarking.trtexec_meter import TrtexecMeter, bare
 from polyyolo.engines.engine_file import read_engine_file
@@ -64,9 +65,20 @@ def test_releases_from_9_tell_the_range_that_the_engine_takes(meter, version):
 
 
 def test_older_releases_tell_one_shape_and_open_axes_have_no_bounds(meter):
-    [profile] = meter("8.6.0").profiles()
+    with progress.recording() as heard:
+        [profile] = meter("8.6.0").profiles()
 
     assert (profile["images"].opt, profile["images"].max[0]) == ((1, 3, 64, 64), 2**31 - 1)
+    [warning] = heard.warnings
+    assert "it is measured at images:1x3x64x64, with 1 for each open axis" in warning.message
+
+
+def test_who_says_what_to_measure_needs_no_such_warning(meter):
+    with progress.recording() as heard:
+        meter("8.6.0").profiles((8,))
+        meter("10.16").profiles()
+
+    assert heard.warnings == []
 
 
 @pytest.mark.parametrize("asked", ["1x3x320x320", "images:1x3x320x320"])
