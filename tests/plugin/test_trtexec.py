@@ -290,6 +290,21 @@ def test_a_relative_trtexec_and_a_relative_engine_are_found_although_trtexec_run
     assert not list(tmp_path.glob("*.raw"))
 
 
+def test_an_engine_of_ultralytics_runs_without_what_stands_in_front(
+    polygraphy_run, fake_trtexec, little_yolo, little_pictures, tmp_path
+):
+    trtexec, pictures = fake_trtexec("10.16"), ("--yolo-images", little_pictures, "--yolo-count", 1)
+    polygraphy_run(little_yolo, "--yolo-trtexec", *pictures, "--save-engine", "kept.plan", TRTEXEC=trtexec)
+    metadata = json.dumps({"stride": 32}).encode()
+    wrapped = len(metadata).to_bytes(4, "little") + metadata + (tmp_path / "kept.plan").read_bytes()
+    (tmp_path / "yolo.engine").write_bytes(wrapped)
+
+    ran = polygraphy_run("yolo.engine", "--yolo-trtexec", *pictures, "--yolo-model", little_yolo, TRTEXEC=trtexec)
+
+    assert ran.status == 0, ran.text
+    assert (tmp_path / "yolo.engine").read_bytes() == wrapped
+
+
 def test_a_scratch_folder_with_commas_and_colons_in_its_path_is_not_cut_there(
     polygraphy_run, fake_trtexec, little_yolo, little_pictures, tmp_path
 ):
