@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from polyyolo.errors import InputError
 from polyyolo.files import refuse_endless
 
 Times = Mapping[str, float | None]
-"""Layer -> milliseconds, by TensorRT's profiler; None where it gave no number."""
+"""Layer, as ``told_apart`` names it -> milliseconds, by TensorRT's profiler; None where it gave no number."""
 
 DETAILED = (
     "build it with polyyolo build, or with detail: trtexec --profilingVerbosity=detailed, polygraphy convert "
@@ -68,10 +69,19 @@ def read_profile(path: Path) -> Times:
     entries = _entries(text)
     if entries is None:
         raise InputError(f"{path} is damaged, or no profile of trtexec", fix=f"write it again: {PROFILE}")
-    times = {name: time for name, time in (_timed(entry) for entry in entries) if name}
+    timed = [(name, time) for name, time in (_timed(entry) for entry in entries) if name]
+    times = dict(zip(told_apart(name for name, _ in timed), (time for _, time in timed), strict=True))
     if not times:
         raise InputError(f"{path} times no layer", fix=f"write it again: {PROFILE}")
     return times
+
+
+def told_apart(names: Iterable[str]) -> Iterator[str]:
+    """Number names that come again: TensorRT may give one to several layers, and exports these in their order."""
+    seen = Counter[str]()
+    for name in names:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{seen[name]}: {name}"
 
 
 def _entries(text: str) -> Sequence[Mapping[str, Any]] | None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from polyyolo.engine_layers.exported import PROFILE_NUMBER, Exported
-from polyyolo.engine_layers.reading import PROFILE, Times
+from polyyolo.engine_layers.reading import PROFILE, Times, told_apart
 from polyyolo.errors import InputError
 
 KNOWN = 0.9
@@ -41,7 +41,7 @@ def timed(layers: Sequence[Exported], times: Times) -> tuple[float | None, ...]:
         InputError: the profile is of another engine, or has no time.
     """
     bare = {PROFILE_NUMBER.sub("", name): time for name, time in times.items()}
-    found = [bare.get(PROFILE_NUMBER.sub("", layer.name)) for layer in layers]
+    found = [bare.get(name) for name in told_apart(PROFILE_NUMBER.sub("", layer.name) for layer in layers)]
     total, known = (sum(time or 0.0 for time in each) for each in (times.values(), found))
     if total == 0:
         raise InputError("the profile has no time of any layer", fix=f"profile this engine: {PROFILE}")

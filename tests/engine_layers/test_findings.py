@@ -1,11 +1,12 @@
 """What an engine comes to."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from polyyolo.engine_layers.findings import Moves, findings
-from polyyolo.engine_layers.reading import read_layers
+from polyyolo.engine_layers.reading import read_layers, read_profile
 from polyyolo.engine_layers.reasons import missing_scales
 from polyyolo.errors import InputError
 
@@ -66,6 +67,17 @@ def test_names_of_several_profiles_are_matched(exported):
     layers = read_layers(exported(entry("a", {"x": INT8}, {"y": INT8})))
 
     assert findings(layers, {"a [profile 0]": 2.0}).layers[0].time_ms == 2.0
+
+
+@pytest.mark.parametrize("end", ["", " [profile 1]"])
+def test_layers_of_one_name_have_each_their_own_time(exported, tmp_path, end):
+    layers = read_layers(exported(*(entry(f"a{end}", {"x": INT8}, {"y": INT8}) for _ in range(2))))
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps([{"count": 9}, *({"name": f"a{end}", "medianMs": time} for time in (2.0, 3.0))]))
+
+    found = findings(layers, read_profile(profile))
+
+    assert ([layer.time_ms for layer in found.layers], found.time_ms) == ([2.0, 3.0], 5.0)
 
 
 def test_of_several_profiles_only_the_layers_that_ran_together_are_summed_up(exported):
