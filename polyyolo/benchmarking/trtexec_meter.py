@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from polyyolo import progress
 from polyyolo.benchmarking.known import profiles_in_python
 from polyyolo.benchmarking.reading import Reading
 from polyyolo.benchmarking.shapes import Point, Shapes
@@ -102,7 +103,17 @@ class TrtexecMeter:
                 made_up |= refused
                 told = trial(made_up, batches, shapes)
             else:
-                return ranges({**told, **shapes_in(log)}, {**made_up, **open_inputs_in(log)}, told)
+                made_up |= open_inputs_in(log)
+                if made_up and not (batches or shapes):
+                    self._warn_of_guess(made_up)
+                return ranges({**told, **shapes_in(log)}, made_up, told)
+
+    def _warn_of_guess(self, made_up: Shapes) -> None:
+        progress.warn(
+            f"trtexec {self.version} does not tell what {self.engine.path} is best at: it is measured at "
+            f"{spelled(made_up)}, with 1 for each open axis",
+            "name what it was built for with --batch or --shape",
+        )
 
     def _argv(self, point: Point | None, timing: Timing) -> Iterator[str]:
         yield str(self.program)

@@ -16,7 +16,8 @@ from polyyolo.calibration.cache_manifest import float_layers_of
 from polyyolo.decisions import CACHE
 from polyyolo.engine_layers.findings import findings
 from polyyolo.engine_layers.reading import read_layers, read_profile
-from polyyolo.engines.failures import TAIL_LINES, fix_for
+from polyyolo.engines.failures import fix_for, tail_of
+from polyyolo.engines.running import KEPT_LINES
 from polyyolo.engines.toolchain import named
 from polyyolo.errors import InputError, ToolFailed
 from polyyolo.files import read_json, sha256_of
@@ -174,12 +175,12 @@ def _reason(notes: Mapping[str, str]) -> str:
 
 def _failed(folder: Path, notes: Mapping[str, str]) -> ToolFailed:
     log = folder / ENGINES / BUILD_LOG
-    tail = _tail(log)
+    lines = _last_lines(log)
     return ToolFailed(
         f"the build failed on the other machine: {_reason(notes)}",
-        fix=fix_for(tuple(tail.splitlines())),
+        fix=fix_for(lines),
         status=_status(notes),
-        tail=tail,
+        tail=tail_of(lines),
         log_path=log,
     )
 
@@ -191,10 +192,8 @@ def _status(notes: Mapping[str, str]) -> int:
         return 1
 
 
-def _tail(log: Path) -> str:
-    return (
-        "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]) if log.is_file() else ""
-    )
+def _last_lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()[-KEPT_LINES:] if log.is_file() else []
 
 
 def _engine(folder: Path, bundle: Bundle, notes: BuildNotes) -> Engine:

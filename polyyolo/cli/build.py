@@ -24,11 +24,12 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
     from polyyolo.engines import build as building
     from polyyolo.engines.plan import make_plan
     from polyyolo.files import plain, refuse_same
+    from polyyolo.models.reading import files_of
 
     log = output.parent / f"{output.name}.log"
     with bars(quiet=quiet or as_json) as shown:
         asked = read(build)
-        read_from = (asked.spec.path, asked.options.calibration_cache, asked.options.timing_cache)
+        read_from = (*files_of(asked.spec.path), asked.options.calibration_cache, asked.options.timing_cache)
         for written in (output, log):
             refuse_same(written, *filter(None, read_from))
         asked = with_cache(asked, output)
@@ -40,7 +41,8 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
         _keep(asked)
     if as_json:
         told = {key: value for key, value in plain(engine).items() if key != "plan"}
-        print_json({**told, **plain(made.command), "notes": [*shown.notes, *made.notes], "log": str(log)})
+        said = {"notes": [*shown.notes, *made.notes], "warnings": shown.warnings}
+        print_json({**told, **plain(made.command), **said, "log": str(log)})
     else:
         click.echo("\n".join(f"note: {note}" for note in made.notes))
         click.echo(f"{engine.path}: {engine.size_bytes:,} bytes in {engine.build_seconds:.1f} s; log {log}")

@@ -123,6 +123,7 @@ def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
     from polyyolo.engines.plan import BuildOptions, Program
     from polyyolo.files import refuse_same
     from polyyolo.models.half import read_half
+    from polyyolo.models.reading import files_of
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.records import Route
@@ -130,8 +131,8 @@ def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
     spec = read_spec(locate(_model(build)))
     half = read_half(spec.path)
     pictures = build["cache"] if build["cache"] and holds_pictures(build["cache"]) else None
-    if pictures and build["timing_cache"]:
-        refuse_same(build["timing_cache"], pictures)
+    if build["timing_cache"]:
+        refuse_same(build["timing_cache"], *files_of(spec.path), *filter(None, (pictures,)))
     return Asked(
         spec=spec,
         profile=_profile(build, spec),

@@ -120,6 +120,7 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     from polyyolo.calibration import cache_file, cache_manifest
     from polyyolo.calibration.exchange import read_table
     from polyyolo.files import refuse_same
+    from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
     from polyyolo.quantizing import TABLE
 
@@ -127,7 +128,7 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     table = read_table(path)
     spec = _spec(model) if model else _beside(source)
     for written in (output, cache_manifest.beside(output)):
-        refuse_same(written, path, spec.path)
+        refuse_same(written, path, *files_of(spec.path))
     with bars(quiet=as_json) as shown:
         table, placement = cache_exchange.fitted(
             table, spec, _size(spec, options["size"]), _budget(options, spec, source)
@@ -166,11 +167,12 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
     from polyyolo.calibration import cache_manifest
     from polyyolo.files import refuse_same
     from polyyolo.images.presets import preprocessing_for
+    from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
 
     spec = _spec(model)
     of_cache = () if source.suffix.lower() == cache_exchange.ONNX else (cache_manifest.beside(source),)
-    refuse_same(output, source, spec.path, *of_cache)
+    refuse_same(output, source, *files_of(spec.path), *of_cache)
     size = _size(spec, options["size"])
     with bars(quiet=as_json) as shown:
         found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))

@@ -1,6 +1,7 @@
 """The edge between polyyolo and a terminal: errors become two lines and an exit code, progress becomes bars."""
 
 import errno
+import io
 import json
 import math
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from polyyolo.errors import InputError, PolyYoloError, ToolFailed
+from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFailed
 from polyyolo.progress import listening
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Edge(click.Group):
 
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]  # noqa: ANN401
         """Run a command line and exit with the code that docs/design.md gives the outcome."""
+        _spell_out()
         try:
             with stoppable():
                 code = super().main(args, **{**extra, "standalone_mode": False})
@@ -64,8 +66,18 @@ class Edge(click.Group):
         sys.exit(code if isinstance(code, int) else 0)  # what a command gave to ctx.exit
 
 
-def _unusable(error: OSError) -> InputError | None:
+def _spell_out() -> None:
+    """Make standard output spell what its encoding lacks, as Python's standard error does: names may hold anything."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _unusable(error: OSError) -> PolyYoloError | None:
     """Tell of a place that no command can use; None where the error is another."""
+    from polyyolo.files import FULL
+
+    if error.errno in FULL:  # as where standard output goes: places of results are told with their names
+        return ToolchainError("no space is left on the disk for what is printed or written", fix="free some space")
     if error.errno in UNUSABLE:
         return InputError(f"{error.filename} cannot be used: {error.strerror}", fix="name another place")
     if error.errno == errno.ENOENT and error.filename is None:  # only asking for the current folder names no file

@@ -31,6 +31,7 @@ def qdq(  # noqa: PLR0913 - one parameter an option
     Exits with 1 when there are errors; after --fix, when there are errors left.
     """
     from polyyolo.files import refuse_same
+    from polyyolo.models.reading import files_of
     from polyyolo.models.spec import load, read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.quantization.lint.run import lint
@@ -40,7 +41,7 @@ def qdq(  # noqa: PLR0913 - one parameter an option
     with bars(quiet=as_json):
         path = locate(model)
         if output:
-            refuse_same(output, path)
+            refuse_same(output, *files_of(path))
         spec = read_spec(path)
         shape = size or _size_of(spec)
         found = lint(load(spec.path), spec, shape)

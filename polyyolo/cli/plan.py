@@ -50,7 +50,7 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
         commands = {program: _plain(made) for program, made in plans.items()}
         print_json({"commands": commands, "refused": refusals, "notes": notes})
     else:
-        click.echo("\n".join([*(f"# {note}" for note in notes), *_lines(plans, refused)]))
+        click.echo("\n".join([*map(_comment, notes), *_lines(plans, refused)]))
 
 
 def _first(asked: Asked, engine: Path) -> Iterator[str]:
@@ -121,9 +121,14 @@ def _lines(plans: "dict[str, BuildPlan]", refused: dict[str, PolyYoloError]) -> 
     from polyyolo.engines.refusals import name_of
 
     for program, made in plans.items():
-        yield f"# {program}, {name_of(made.toolchain)}, {made.precision.value}, profile {made.profile.name}"
-        yield from (f"#   {note}" for note in made.notes)
+        yield _comment(f"{program}, {name_of(made.toolchain)}, {made.precision.value}, profile {made.profile.name}")
+        yield from (_comment(f"  {note}") for note in made.notes)
         yield shell_line(made.command)
     for program, error in refused.items():
-        yield f"# not with {program}: {error.message}"
-        yield f"#   fix: {error.fix}"
+        yield _comment(f"not with {program}: {error.message}")
+        yield _comment(f"  fix: {error.fix}")
+
+
+def _comment(text: str) -> str:
+    """Keep a shell from running any of it: names of files may hold line breaks."""
+    return "\n".join(f"# {line}" for line in text.splitlines())

@@ -54,13 +54,14 @@ def operate(  # noqa: PLR0913 - what the command line has
         count: how many of them.
     """
     from polyyolo.files import refuse_same
+    from polyyolo.models.reading import files_of
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.passes.apply import Step, apply
 
     with bars(quiet=quiet or as_json) as shown:
         path = locate(source)
-        refuse_same(output, path)
+        refuse_same(output, *files_of(path))
         before = read_spec(path)
         after = apply(before, [Step(name, options)], output)
         fidelity = None

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from polyyolo.engine_layers.exported import Exported, Role
 from polyyolo.engine_layers.findings import summed
 from polyyolo.engine_layers.links import traffic
 from polyyolo.engine_layers.reading import Times
-from polyyolo.engine_layers.timing import timed
+from polyyolo.engine_layers.timing import of_one_profile, timed
 from polyyolo.errors import InputError
 
 STEPS = ("QuantizeLinear", "DequantizeLinear")
@@ -68,9 +68,12 @@ class Timed:
 def changes(first: Timed, second: Timed) -> tuple[Change, ...]:
     """Compare two engines, what costs the second the most time first; without both profiles in the order of the first.
 
+    Each is taken in one of its optimisation profiles, as ``findings`` does.
+
     Raises:
         InputError: they have hardly a node in common, or a profile is another engine's.
     """
+    first, second = (evolve(each, layers=of_one_profile(each.layers, each.times)) for each in (first, second))
     parts: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     groups = _Groups()
     for engine in (first, second):

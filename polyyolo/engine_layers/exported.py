@@ -13,6 +13,8 @@ INT8 = "INT8"
 FLOATS = ("FP32", "FP16", "BF16")
 IDLE = ("Constant", "NoOp")
 """Kinds of layers that take no time."""
+PROFILE_NUMBER = re.compile(r" \[profile (\d+)\]$")
+"""Ends the names of layers and tensors of an engine with several optimisation profiles; the first may go without."""
 _NODE = re.compile(r"\[ONNX Layer: (.+?)\](?=[\x1e\x1f]|\[ONNX Layer: |$)")
 _WORD = re.compile(r"[^\s,()+]+")
 _WEIGHTED = re.compile(r"conv|gemm|fullyconnected|matrixmultiply|matmul", re.IGNORECASE)
@@ -102,4 +104,4 @@ def _tensors(entries: object) -> tuple[Tensor, ...]:
 
 
 def _words(name: str) -> tuple[str, ...]:
-    return tuple(word for word in _WORD.findall(name) if word != "PWN")
+    return tuple(word for word in _WORD.findall(PROFILE_NUMBER.sub("", name)) if word != "PWN")

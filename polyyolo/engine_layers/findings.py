@@ -9,7 +9,7 @@ from polyyolo.engine_layers.exported import IDLE, Exported, Role
 from polyyolo.engine_layers.links import Links, link
 from polyyolo.engine_layers.reading import Times
 from polyyolo.engine_layers.reasons import reasons
-from polyyolo.engine_layers.timing import timed
+from polyyolo.engine_layers.timing import of_one_profile, timed
 from polyyolo.records.layers import EngineLayer
 
 
@@ -66,7 +66,7 @@ class Findings:
 def findings(
     layers: Sequence[Exported], times: Times | None = None, unscaled: frozenset[str] = frozenset()
 ) -> Findings:
-    """Sum up an engine.
+    """Sum up an engine, in one of its optimisation profiles: that of the times, else the first.
 
     Args:
         layers: as they were exported.
@@ -76,6 +76,7 @@ def findings(
     Raises:
         InputError: the times are another engine's.
     """
+    layers = of_one_profile(layers, times)
     each_ms = timed(layers, times) if times is not None else (None,) * len(layers)
     total = sum(time or 0.0 for time in each_ms) if times is not None else None
     links = link(layers)

@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from polyyolo.errors import InputError
 from polyyolo.files import refuse_endless
 
 Times = Mapping[str, float | None]
-"""Layer -> milliseconds, by TensorRT's profiler; None where it gave no number."""
+"""Layer, as ``told_apart`` names it -> milliseconds, by TensorRT's profiler; None where it gave no number."""
 
 DETAILED = (
     "build it with polyyolo build, or with detail: trtexec --profilingVerbosity=detailed, polygraphy convert "
@@ -31,7 +32,7 @@ def read_layers(path: Path) -> tuple[Exported, ...]:
     Raises:
         InputError: no such file, damaged, of another kind, or with names alone.
     """
-    text = _text(path)
+    text = text_of(path)
     try:
         # Metadata separates the names of nodes with a control character, which JSON forbids.
         data = json.loads(text, strict=False)
@@ -64,14 +65,23 @@ def read_profile(path: Path) -> Times:
     Raises:
         InputError: no such file, damaged, or of another kind.
     """
-    text = _text(path)
+    text = text_of(path)
     entries = _entries(text)
     if entries is None:
         raise InputError(f"{path} is damaged, or no profile of trtexec", fix=f"write it again: {PROFILE}")
-    times = {name: time for name, time in (_timed(entry) for entry in entries) if name}
+    timed = [(name, time) for name, time in (_timed(entry) for entry in entries) if name]
+    times = dict(zip(told_apart(name for name, _ in timed), (time for _, time in timed), strict=True))
     if not times:
         raise InputError(f"{path} times no layer", fix=f"write it again: {PROFILE}")
     return times
+
+
+def told_apart(names: Iterable[str]) -> Iterator[str]:
+    """Number names that come again: TensorRT may give one to several layers, and exports these in their order."""
+    seen = Counter[str]()
+    for name in names:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{seen[name]}: {name}"
 
 
 def _entries(text: str) -> Sequence[Mapping[str, Any]] | None:
@@ -96,9 +106,14 @@ def _timed(entry: Mapping[str, Any]) -> tuple[str, float | None]:
     return str(entry.get("name", "")), time if math.isfinite(time) else None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path, fix: str = "name a file that trtexec exported") -> str:
+    """Read what trtexec or a builder wrote.
+
+    Raises:
+        InputError: no such file, or a pipe or a device.
+    """
     try:
         refuse_endless(path)
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", fix="name a file that trtexec exported") from error
+        raise InputError(f"cannot read {path}: {error.strerror}", fix=fix) from error

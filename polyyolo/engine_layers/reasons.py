@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polyyolo.engine_layers.exported import Exported, Role
 from polyyolo.engine_layers.links import INPUT, Links
-from polyyolo.errors import InputError
+from polyyolo.engine_layers.reading import text_of
 
 HEAD, DECODE, PICTURE = "head", "decode", "reads the picture"
 NO_SCALE, NO_KERNEL = "no scale", "TensorRT has no INT8 kernel"
@@ -59,7 +59,4 @@ def missing_scales(log: Path) -> frozenset[str]:
     Raises:
         InputError: no such file.
     """
-    try:
-        return frozenset(_MISSING.findall(log.read_text(encoding="utf-8", errors="replace")))
-    except OSError as error:
-        raise InputError(f"cannot read {log}: {error.strerror}", fix="name the log of the build") from error
+    return frozenset(_MISSING.findall(text_of(log, fix="name the log of the build")))

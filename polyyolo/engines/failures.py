@@ -19,8 +19,8 @@ DISK_FULL = re.compile(
 PASSED = "&&&& PASSED"
 """What trtexec prints at last, whatever its exit status."""
 ROOM = "free some space"
-TAIL_LINES = 12
-"""So much of what a program printed last is shown with its failure."""
+TAIL_LINES, TAIL_WIDTH = 12, 400
+"""So much of what a program printed last is shown with its failure: TensorRT names hundreds of layers in one line."""
 
 
 @frozen
@@ -53,7 +53,7 @@ KNOWN = (
         ToolchainError,
     ),
     Cause(
-        r"VersionRead == \w*serializationVersion|Version tag does not match|magic tag .* version",
+        r"VersionRead == \w*serializationVersion|(Version|Magic) tag does not match|magic tag .* version",
         "rebuild it here: polyyolo build MODEL.onnx; polyyolo inspect engine tells what it was built with",
         "was built with another version of TensorRT than the one here",
         ToolchainError,
@@ -171,9 +171,14 @@ def failure(what: str, command: Command, ended: Ended, log: Path, *, room: str =
         fix=fix_for(ended.lines),
         argv=command.argv,
         status=ended.status,
-        tail="\n".join(ended.lines[-TAIL_LINES:]),
+        tail=tail_of(ended.lines),
         log_path=log,
     )
+
+
+def tail_of(lines: Sequence[str]) -> str:
+    """Give the last lines, each cut where it is longer than anybody reads."""
+    return "\n".join(line if len(line) <= TAIL_WIDTH else f"{line[:TAIL_WIDTH]}..." for line in lines[-TAIL_LINES:])
 
 
 def _found_no_room(lines: Sequence[str]) -> bool:

@@ -21,6 +21,7 @@ DECIDED = {
         **dict.fromkeys(("--data-loader-script", "--calib-base-cls", "--calibration-base-class"), "use --calibrator"),
         **dict.fromkeys(("--trt-min-shapes", "--trt-opt-shapes", "--trt-max-shapes"), "use --profile"),
         **dict.fromkeys(("--load-timing-cache", "--save-timing-cache"), "use --timing-cache"),
+        "--compute-capabilities": "use --compute-capability",
     },
 }
 """Options that polyyolo sets or leaves out for a reason, and what to use instead."""

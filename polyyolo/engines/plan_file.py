@@ -12,6 +12,8 @@ from attrs import frozen
 from polyyolo.records import PLAN_MAGIC, ToolchainKind
 
 HEADER_BYTES = 28
+TELLS_SINCE = 8, 6
+"""Plans of an older TensorRT have something else where the version is."""
 
 
 @frozen
@@ -20,7 +22,7 @@ class PlanHeader:
 
     Attributes:
         version: of the TensorRT or TensorRT for RTX that built it, as "8.6.0.12"; empty where the header is of a
-            serialisation that nobody documents.
+            serialisation that nobody documents, as before 8.6.
         promised_bytes: size of the whole plan; None where the header is not known to tell.
     """
 
@@ -34,8 +36,9 @@ def read_header(data: bytes) -> PlanHeader | None:
     kind = next((kind for kind, magic in PLAN_MAGIC.items() if data[:4] == magic), None)
     if kind is None or len(data) < HEADER_BYTES:
         return None
-    known = int.from_bytes(data[4:8], "little") == 0
-    version = ".".join(map(str, data[24:HEADER_BYTES])) if known else ""
+    numbers = tuple(data[24:HEADER_BYTES])
+    known = int.from_bytes(data[4:8], "little") == 0 and (kind is ToolchainKind.RTX or numbers[:2] >= TELLS_SINCE)
+    version = ".".join(map(str, numbers)) if known else ""
     promised = int.from_bytes(data[16:24], "little") if kind is ToolchainKind.RTX else None
     return PlanHeader(kind, version, promised)
 

@@ -23,6 +23,8 @@ NO_PACKAGE = "the Python package polygraphy is not installed"
 NO_POLYGRAPHY = "the command polygraphy is neither beside this Python nor on PATH"
 BANNER_PATIENCE_S = 30.0
 """trtexec loads gigabytes of libraries before it prints its version."""
+SAID = 200
+"""Letters of what it said instead: not every program that is named has lines."""
 
 
 @frozen
@@ -57,21 +59,28 @@ def find_trtexec() -> Program:
         return Program(missing=NO_TRTEXEC)
     try:
         said = subprocess.run(  # noqa: S603 - the user's own trtexec
-            [path, "--help"], capture_output=True, text=True, errors="replace", timeout=BANNER_PATIENCE_S, check=False
+            [path, "--help"],
+            stdin=subprocess.DEVNULL,  # one that runs elsewhere, by ssh or docker, would take what is not for it
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=BANNER_PATIENCE_S,
+            check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Program(missing=f"{path} does not start: {error}")
+    except subprocess.TimeoutExpired:
+        return Program(missing=f"{path} gave no answer within {BANNER_PATIENCE_S:.0f} s")
+    except OSError as error:
+        return Program(missing=f"{path} does not start: {error.strerror}")
     version = number_in_banner(said.stdout + said.stderr)
     if not version:
         tail = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["nothing"]
-        return Program(missing=f"{path} did not tell its version; it said: {tail[0]}")
+        return Program(missing=f"{path} did not tell its version; it said: {tail[0][:SAID]}")
     return Program(path, version)
 
 
 def _trtexec_path() -> Path | None:
+    """Name it whole: a path cannot keep the ./ without which a program of this folder is looked for on PATH."""
     wanted = os.environ.get("TRTEXEC")
-    if wanted:
-        return Path(wanted)
     places = os.pathsep.join((os.environ.get("PATH", os.defpath), *TRTEXEC_FOLDERS))
-    found = shutil.which("trtexec", path=places)
-    return Path(found) if found else None
+    found = shutil.which(wanted) or wanted if wanted else shutil.which("trtexec", path=places)
+    return Path(found).absolute() if found else None

@@ -3,8 +3,10 @@
 import os
 import signal
 import subprocess
+import threading
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -45,7 +47,7 @@ def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended
 
     An exception in between, Ctrl-C among them, ends the program first: interrupt, terminate, kill. A second one does
     not wait for that: it kills. All that the program started is ended with it: a trtexec may be a script that calls
-    the real one.
+    the real one. So is what a program leaves behind that keeps its output open, as a monitor that a script started.
 
     Args:
         command: what runs.
@@ -64,10 +66,11 @@ def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended
             stream.flush()
             child = _started(command, folder)
             try:
-                for line in child.stdout or ():
-                    stream.write(line)
-                    stream.flush()
-                    lines.append(line.rstrip())
+                with _heard_out(child):
+                    for line in child.stdout or ():
+                        stream.write(line)
+                        stream.flush()
+                        lines.append(line.rstrip())
                 status = child.wait()
             except BaseException:
                 _stop(child)
@@ -97,6 +100,23 @@ def _started(command: Command, folder: Path | None) -> "subprocess.Popen[str]":
         raise ToolchainError(
             f"{command.argv[0]} cannot be started: {error.strerror}", fix="install it, or choose another --toolchain"
         ) from error
+
+
+@contextmanager
+def _heard_out(child: "subprocess.Popen[str]") -> Iterator[None]:
+    """End what a program left behind and what keeps its output open: nobody would ever hear the end of it."""
+    heard = threading.Event()
+
+    def end() -> None:
+        child.wait()
+        if not heard.wait(GRACE_S):
+            _signal(child, signal.SIGKILL)
+
+    threading.Thread(target=end, daemon=True).start()
+    try:
+        yield
+    finally:
+        heard.set()
 
 
 def _stop(child: "subprocess.Popen[str]") -> None:

@@ -17,6 +17,8 @@ Series = npt.NDArray[np.float64]
 _BINDING = re.compile(r"Created input binding for (.+) with dimensions (\d+(?:x\d+)*)\s*$", re.MULTILINE)
 _PROFILE = re.compile(r"Model input (.+) \(profile (\d+)\): min=([\dx]+), opt=([\dx]+), max=([\dx]+)")
 _SPREAD = re.compile(r"(min|max|mean|median|percentile\(\d+%\)) = ([-+.\de]+) ms")
+_NO_GRAPH = "--useCudaGraph flag has been ignored|CUDA graph capture failed"
+"""Until 10, and from 11.0 on."""
 _FIELDS = {"min": "min_ms", "mean": "mean_ms", "median": "median_ms", "max": "max_ms"} | {
     f"percentile({share}%)": f"p{share}_ms" for share in (90, 95, 99)
 }
@@ -124,7 +126,7 @@ def percentile(ordered: Series, share: float) -> float:
 
 
 def _concerns(line: str) -> bool:
-    return bool(re.search(r"Shape missing for input|--useCudaGraph flag has been ignored|profiles detected", line))
+    return bool(re.search(rf"Shape missing for input|{_NO_GRAPH}|profiles detected", line))
 
 
 def _sizes(text: str) -> tuple[int, ...]:

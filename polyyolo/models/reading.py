@@ -88,16 +88,25 @@ def parse(path: Path) -> onnx.ModelProto:
     return model
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Name the file and those that its weights lie in, in the order of their names.
+
+    Raises:
+        ModelError: as ``parse``.
+    """
+    locations = sorted({ExternalDataInfo(tensor).location for tensor in external_tensors(parse(path))})
+    return path, *(path.parent / location for location in locations)
+
+
 def sha256_of_model(path: Path) -> str:
     """Hash the file; where weights lie in other files, hash the hashes of all of them, in the order of their names.
 
     Raises:
         ModelError: as ``load``.
     """
-    locations = sorted({ExternalDataInfo(tensor).location for tensor in external_tensors(parse(path))})
-    if not locations:
+    parts = files_of(path)
+    if len(parts) == 1:
         return sha256_of(path)
-    parts = [path, *(path.parent / location for location in locations)]
     return hashlib.sha256("".join(sha256_of(part) for part in parts).encode()).hexdigest()
 
 

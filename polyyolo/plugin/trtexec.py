@@ -14,7 +14,7 @@ from polyyolo.errors import InputError
 from polyyolo.loader import PolygraphyLog
 from polyyolo.models.spec import read_spec
 from polyyolo.plugin.telling import told
-from polyyolo.plugin.trtexec_engine import Build, engine_from, toolchain_here
+from polyyolo.plugin.trtexec_engine import Build, bare_plan, engine_from, toolchain_here
 from polyyolo.plugin.trtexec_inference import Session
 from polyyolo.records import TensorSpec
 from polyyolo.verification.boxes import Array
@@ -57,9 +57,10 @@ class TrtexecRunner(BaseRunner):  # type: ignore[misc]  # Polygraphy is untyped
             self._inputs = self._told_inputs()
             self._scratch = TemporaryDirectory(prefix="polyyolo-")
             folder = Path(self._scratch.name)
-            engine = self._model
             if self._model.suffix == ".onnx":
                 engine = engine_from(self._model, self._build, toolchain, folder)
+            else:
+                engine = bare_plan(self._model, folder)
             self._session = Session(toolchain, engine.absolute(), folder)
             if not self._session.exact:
                 progress.warn(

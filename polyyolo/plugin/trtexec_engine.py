@@ -1,6 +1,5 @@
 """The engine that ``polygraphy run --yolo-trtexec`` runs: the file that was given, or one built from the ONNX."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from attrs import evolve, field, frozen
 
 from polyyolo.engines import profiles
 from polyyolo.engines.build import build
+from polyyolo.engines.engine_file import read_engine_file, strip
 from polyyolo.engines.plan import BuildOptions, Program, make_plan
 from polyyolo.engines.programs import find_trtexec
 from polyyolo.engines.toolchain import named
@@ -54,9 +54,17 @@ def toolchain_here() -> Toolchain:
         raise ToolchainError(
             program.missing, fix="install TensorRT by NVIDIA's tar, deb or container, and put trtexec on PATH"
         )
-    # It will run in another folder.
-    path = Path(shutil.which(str(program.path)) or str(program.path)).absolute()
-    return evolve(named(program.version), trtexec=path)
+    return evolve(named(program.version), trtexec=program.path)
+
+
+def bare_plan(path: Path, folder: Path) -> Path:
+    """Give an engine as trtexec takes it: without what Ultralytics writes in front, for which it is copied.
+
+    Raises:
+        InputError: the file is no engine, or damaged.
+    """
+    engine = read_engine_file(path)
+    return strip(engine, folder / "model.plan") if engine.offset else path
 
 
 def engine_from(onnx: Path, asked: Build, toolchain: Toolchain, folder: Path) -> Path:

@@ -39,7 +39,7 @@ class Session:
     Attributes:
         toolchain: with trtexec.
         engine: a plan of its release.
-        folder: for what goes in and out; without commas or colons in its path.
+        folder: for what goes in and out.
         run: what runs a command there.
     """
 
@@ -99,10 +99,13 @@ class Session:
         return self.folder / "times.json"
 
     def _command(self, feed: Mapping[str, Array]) -> Command:
-        """Write the inputs to files, and spell the command that loads them."""
-        raw = {name: self.folder / f"input-{number}.bin" for number, name in enumerate(feed)}
+        """Write the inputs to files, and spell the command that loads them.
+
+        They are named as trtexec, which runs there, finds them: it would cut the folder's path at a comma or colon.
+        """
+        raw = {name: Path(f"input-{number}.bin") for number, name in enumerate(feed)}
         for name, path in raw.items():
-            np.ascontiguousarray(feed[name]).tofile(path)
+            np.ascontiguousarray(feed[name]).tofile(self.folder / path)
         loaded = load_flags(self.engine, {name: array.shape for name, array in feed.items()})
         once = once_flags(Dialect(release(self.toolchain)), raw, None if self.exact else self._outputs)
         program = str(self.toolchain.trtexec or "trtexec")

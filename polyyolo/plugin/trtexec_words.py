@@ -17,7 +17,9 @@ STRONG = (11, 0)
 """The first release without flags of precision."""
 TYPES = {"float32": "fp32", "float": "fp32", "float16": "fp16", "half": "fp16", "int8": "int8", "int32": "int32"}
 POOLS = {"workspace": "workspace"}
-COMPATIBILITY = {"none": "none", "ampere_plus": "ampere+", "same_compute_capability": "sameComputeCapability"}
+COMPATIBILITY = {"none": "none", "ampere_plus": "ampere+"}
+SAME_CAPABILITY, SAME_CAPABILITY_SINCE = {"same_compute_capability": "sameComputeCapability"}, (10, 9)
+"""A level, and the first release that knows it."""
 TILING = {"none": "0", "fast": "1", "moderate": "2", "full": "3"}
 
 
@@ -63,6 +65,10 @@ def _looked_up(told: str, names: Mapping[str, str]) -> str:
     return names[told.lower()]
 
 
+def _compatibility(told: str, release: Release) -> str:
+    return _looked_up(told, COMPATIBILITY | (SAME_CAPABILITY if release >= SAME_CAPABILITY_SINCE else {}))
+
+
 def _sources(told: Sequence[str], release: Release) -> str:
     """Say of each source whether it is taken: Polygraphy names those that are, trtexec changes its default."""
     known = SOURCES if release >= STRONG else (*GONE_SOURCES, *SOURCES)
@@ -97,7 +103,7 @@ SPELLINGS = {
     "refittable": Spelling("--refit"),
     "memory_pool_limit": Spelling("--memPoolSize", value=_pools),
     "builder_optimization_level": Spelling("--builderOptimizationLevel", since=(8, 6), value=_same),
-    "hardware_compatibility_level": Spelling("--hardwareCompatibilityLevel", since=(8, 6), value=_named(COMPATIBILITY)),
+    "hardware_compatibility_level": Spelling("--hardwareCompatibilityLevel", since=(8, 6), value=_compatibility),
     "max_aux_streams": Spelling("--maxAuxStreams", since=(8, 6), value=_same),
     "tiling_optimization_level": Spelling("--tilingOptimizationLevel", since=(10, 8), value=_named(TILING)),
     "error_on_timing_cache_miss": Spelling("--errorOnTimingCacheMiss", since=(9, 0)),

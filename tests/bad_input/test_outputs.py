@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from polyyolo.cli import main
@@ -100,6 +101,31 @@ def test_no_command_writes_over_what_it_reads(mine, tmp_path, capsys, words, lin
     assert left.value.code == 2
     assert "itself, which would be lost" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "build APART -o",
+        "build APART -o none --timing-cache",
+        "cache export RUN --tensorrt 8.6 --model APART -o",
+        "cache import QDQ --model APART -o",
+        "inspect qdq APART --fix -o",
+        "surgeon simplify APART",
+    ],
+)
+def test_no_command_writes_over_weights_that_lie_beside_the_model_it_reads(mine, tmp_path, capsys, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    apart, weights = tmp_path / "apart.onnx", tmp_path / "weights.onnx"
+    onnx.save(onnx.load(mine["MODEL"]), apart, save_as_external_data=True, location=weights.name, size_threshold=100)
+    before = weights.read_bytes()
+
+    with pytest.raises(SystemExit) as left:
+        main([*(str({**mine, "APART": apart}.get(word, word)) for word in words.split()), str(weights)])
+
+    assert left.value.code == 2
+    assert f"{weights} is {weights} itself, which would be lost" in capsys.readouterr().err
+    assert weights.read_bytes() == before
 
 
 @pytest.mark.parametrize("writer", [writer for writer, suffix in WRITERS.items() if suffix])

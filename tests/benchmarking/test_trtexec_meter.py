@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from polyyolo import progress
 from polyyolo.benchmarking.shapes import Point
 from polyyolo.benchmarking.trtexec_meter import TrtexecMeter, bare
 from polyyolo.engines.engine_file import read_engine_file
@@ -64,9 +65,20 @@ def test_releases_from_9_tell_the_range_that_the_engine_takes(meter, version):
 
 
 def test_older_releases_tell_one_shape_and_open_axes_have_no_bounds(meter):
-    [profile] = meter("8.6.0").profiles()
+    with progress.recording() as heard:
+        [profile] = meter("8.6.0").profiles()
 
     assert (profile["images"].opt, profile["images"].max[0]) == ((1, 3, 64, 64), 2**31 - 1)
+    [warning] = heard.warnings
+    assert "it is measured at images:1x3x64x64, with 1 for each open axis" in warning.message
+
+
+def test_who_says_what_to_measure_needs_no_such_warning(meter):
+    with progress.recording() as heard:
+        meter("8.6.0").profiles((8,))
+        meter("10.16").profiles()
+
+    assert heard.warnings == []
 
 
 @pytest.mark.parametrize("asked", ["1x3x320x320", "images:1x3x320x320"])
@@ -165,11 +177,24 @@ def test_where_the_export_is_broken_the_log_counts_and_that_is_said(meter, fail)
     [
         ("unstable", "GPU compute time varies by"),
         ("drift", "GPU compute time drifted from"),
-        ("no-graph", "The specified --useCudaGraph flag has been ignored"),
     ],
 )
 def test_what_makes_a_figure_doubtful_is_said(meter, fail, remark):
     read = meter(fail=fail).measure(FOUR, Timing())
+
+    assert sum(each.startswith(remark) for each in read.remarks) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "remark"),
+    [
+        ("8.6.0", "The specified --useCudaGraph flag has been ignored"),
+        ("10.16", "The specified --useCudaGraph flag has been ignored"),
+        ("11.1", "CUDA graph capture failed"),
+    ],
+)
+def test_an_engine_that_is_no_cuda_graph_is_said_in_the_words_of_each_release(meter, version, remark):
+    read = meter(version, fail="no-graph").measure(FOUR, Timing())
 
     assert sum(each.startswith(remark) for each in read.remarks) == 1
 

@@ -268,6 +268,20 @@ def test_a_build_that_failed_there_is_told_with_its_last_lines(bundle, packed_ru
     assert (error.value.status, error.value.tail) == (status, "[E] OutOfMemory\n&&&& FAILED")
 
 
+def test_why_a_build_failed_there_is_found_above_the_last_lines_too(bundle, packed_run, tmp_path):
+    folder = Path(shutil.copytree(bundle, tmp_path / "failed"))
+    (folder / "engine").mkdir()
+    said = ["[E] [TRT] No importer registered for op: Odd", *(f"attribute {number}" for number in range(40))]
+    (folder / "engine" / "build.log").write_text("\n".join(said))
+    (folder / "engine" / "failed.txt").write_text("status=1\nmessage=trtexec ended with status 1\n")
+
+    with pytest.raises(ToolFailed) as error:
+        read_back(folder, packed_run)
+
+    assert error.value.fix.startswith("the model holds an operator that this TensorRT does not know")
+    assert error.value.tail.splitlines() == said[-12:]
+
+
 def test_a_disk_that_was_full_there_is_told_so(bundle, packed_run, tmp_path):
     folder = Path(shutil.copytree(bundle, tmp_path / "failed"))
     (folder / "engine").mkdir()

@@ -98,14 +98,17 @@ def test_bench_leaves_times_layers_and_outputs(box, fake_trtexec):
     assert re.search(r"00, output0: [4-9]\d\.\d dB, largest error 0\.\d+ \(INT8 itself is [4-7]\d", said.text)
 
 
-@pytest.mark.parametrize("fail", ["no-times", "truncated-times"])
-def test_times_that_trtexec_did_not_write_are_missed_there_and_not_when_they_come_back(box, fake_trtexec, fail):
+@pytest.mark.parametrize(
+    ("fail", "lost"),
+    [("no-times", "times.json"), ("truncated-times", "times.json"), ("truncated-outputs", "outputs/00.json")],
+)
+def test_what_trtexec_did_not_write_is_missed_there_and_not_when_it_comes_back(box, fake_trtexec, fail, lost):
     box.run("build.sh", trtexec=fake_trtexec("10.16"))
 
     said = box.run("bench.sh", trtexec=fake_trtexec("10.16", fail=fail))
 
     assert said.status == 4
-    assert "error: trtexec did not write results.partial/times.json, or not to its end\n  fix: free some" in said.text
+    assert f"error: trtexec did not write results.partial/{lost}, or not to its end\n  fix: free some" in said.text
     assert not list(box.folder.glob("results*"))
 
 
@@ -342,6 +345,15 @@ def test_a_build_that_is_stopped_ends_trtexec_and_leaves_nothing_half_written(bo
     trtexec = fake_trtexec("10.16", fail="hang")
 
     assert stopped(box, trtexec, number) == (status, "stopped: nothing half-written was left\n")
+    assert {path.name for path in (box.folder / "engine").iterdir()} == {"build.log"}
+
+
+def test_a_build_that_is_stopped_kills_a_trtexec_that_does_not_listen(box, fake_trtexec, tmp_path):
+    deaf = tmp_path / "trtexec"
+    deaf.write_text(f"#!/bin/sh\ntrap '' TERM\nexec '{fake_trtexec('10.16', fail='hang')}' \"$@\"\n")
+    deaf.chmod(0o755)
+
+    assert stopped(box, deaf, signal.SIGTERM) == (143, "stopped: nothing half-written was left\n")
     assert {path.name for path in (box.folder / "engine").iterdir()} == {"build.log"}
 
 

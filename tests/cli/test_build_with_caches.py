@@ -1,5 +1,6 @@
 """polyyolo build --calib: a cache that would spoil the engine is refused before the builder starts."""
 
+import json
 import shutil
 
 import onnx
@@ -101,3 +102,13 @@ def test_a_cache_of_an_earlier_state_of_the_model_is_stale(polyyolo, cache, litt
     assert done.exit_code == 2, done.output
     assert "it is stale: made for model" in done.stderr
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_what_is_doubtful_about_a_cache_is_in_the_json_too(polyyolo, little_yolo, cache, tmp_path):
+    cache.with_name(f"{cache.name}.json").unlink()
+
+    done = polyyolo("build", little_yolo, "--calib", cache, "-o", tmp_path / "new.plan", "--json")
+
+    assert done.exit_code == 0, done.output
+    [warning] = json.loads(done.stdout)["warnings"]
+    assert "nothing tells which model and pictures it was made with" in warning["message"]

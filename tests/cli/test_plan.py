@@ -53,6 +53,17 @@ def test_one_program_may_be_refused_while_the_other_is_planned(polyyolo, models,
     assert "trtexec 8.6 takes one" in told["refused"]["trtexec"]["message"]
 
 
+def test_a_line_break_in_a_name_runs_nothing_when_a_plan_is_pasted(polyyolo, little_yolo, tmp_path):
+    model = tmp_path / "x\ntouch pasted\n:.onnx"
+    model.write_bytes(little_yolo.read_bytes())
+    done = polyyolo("plan", model, "--tensorrt", "8.6")
+
+    subprocess.run(["/bin/sh"], input=done.stdout, cwd=tmp_path, text=True, capture_output=True, check=False)
+
+    assert "not with polygraphy: Polygraphy cuts a path at its colon" in done.stdout
+    assert list(tmp_path.iterdir()) == [model]
+
+
 def test_json_holds_the_whole_command(polyyolo, models):
     done = polyyolo("plan", models / "yolov8n-640.onnx", "--toolchain", "rtx", "--tensorrt", "1.7", "--json")
 

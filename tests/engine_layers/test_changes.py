@@ -49,6 +49,15 @@ def test_without_times_what_has_other_types_is_told(exported):
     assert (change.first.types, change.second.types) == (("INT8 NC/32HW32 -> INT8 NC/32HW32",), ("FP16 -> FP16",))
 
 
+def test_an_engine_of_two_profiles_is_held_against_one_of_one_by_the_layers_of_its_first(exported):
+    one, other = (entry(f"add{end}", {"a": INT8}, {"b": INT8}, Metadata="") for end in ("", " [profile 1]"))
+    engines = [Timed(read_layers(exported(*each, name=f"{len(each)}.json"))) for each in ([one], [one, other])]
+
+    [change] = changes(*engines)
+
+    assert (change.is_other, change.second.layers) == (False, ("add",))
+
+
 def test_layers_fused_in_one_engine_are_held_against_both_in_the_other(exported):
     fused = entry("conv + add", {"a": INT8}, {"c": INT8}, Metadata="[ONNX Layer: conv]\x1e[ONNX Layer: add]")
     apart = [entry("conv", {"a": INT8}, {"b": INT8}), entry("add", {"b": INT8}, {"c": INT8})]

@@ -1,9 +1,12 @@
 """What an engine comes to."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from polyyolo.engine_layers.findings import Moves, findings
-from polyyolo.engine_layers.reading import read_layers
+from polyyolo.engine_layers.reading import read_layers, read_profile
 from polyyolo.engine_layers.reasons import missing_scales
 from polyyolo.errors import InputError
 
@@ -64,6 +67,28 @@ def test_names_of_several_profiles_are_matched(exported):
     layers = read_layers(exported(entry("a", {"x": INT8}, {"y": INT8})))
 
     assert findings(layers, {"a [profile 0]": 2.0}).layers[0].time_ms == 2.0
+
+
+@pytest.mark.parametrize("end", ["", " [profile 1]"])
+def test_layers_of_one_name_have_each_their_own_time(exported, tmp_path, end):
+    layers = read_layers(exported(*(entry(f"a{end}", {"x": INT8}, {"y": INT8}) for _ in range(2))))
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps([{"count": 9}, *({"name": f"a{end}", "medianMs": time} for time in (2.0, 3.0))]))
+
+    found = findings(layers, read_profile(profile))
+
+    assert ([layer.time_ms for layer in found.layers], found.time_ms) == ([2.0, 3.0], 5.0)
+
+
+def test_of_several_profiles_only_the_layers_that_ran_together_are_summed_up(exported):
+    """Of each profile the engine has a set of layers; the first one's names have no number."""
+    both = [entry(f"a{end}", {f"x{end}": INT8}, {f"y{end}": INT8}, Metadata="") for end in ("", " [profile 1]")]
+    layers = read_layers(exported(*both))
+
+    found = [findings(layers, times) for times in (None, {"a": 2.0}, {"a [profile 1]": 3.0})]
+
+    assert [(each.layers[0].name, each.time_ms) for each in found] == [("a", None), ("a", 2.0), ("a [profile 1]", 3.0)]
+    assert {(len(each.layers), each.layers[0].nodes) for each in found} == {(1, ("a",))}
 
 
 def test_a_float_layer_between_int8_layers_is_an_island_however_it_is_reached(exported):
@@ -137,3 +162,10 @@ def test_missing_scales_are_those_of_a_real_log(exports):
 def test_a_log_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="none"):
         missing_scales(tmp_path / "none")
+
+
+def test_a_log_without_an_end_is_not_read():
+    with pytest.raises(InputError, match="cannot read /dev/zero: it is a pipe or a device") as error:
+        missing_scales(Path("/dev/zero"))
+
+    assert error.value.fix == "name the log of the build"

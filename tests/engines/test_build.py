@@ -369,6 +369,19 @@ def test_a_second_ctrl_c_kills_a_builder_that_ignores_the_first(planned, log, tm
         os.kill(builder, 0)
 
 
+def test_a_build_does_not_wait_for_what_a_script_around_the_builder_left_running(planned, log, monkeypatch):
+    """As a monitor that writes where the builder does: its output has no end while that runs."""
+    monkeypatch.setattr("polyyolo.engines.running.GRACE_S", 0.2)
+    monitor = "monitor = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    plan = planned(f"import subprocess\n{monitor}\nprint(monitor.pid, flush=True)\n{GOOD['rtx']}")
+
+    began = time.monotonic()
+    build(plan, log)
+
+    assert time.monotonic() - began < 30
+    _wait_for(lambda: not _runs(_first_number(log)))
+
+
 def _building(plan, log, folder, grace_s):
     """Build in a process of its own."""
     script = (

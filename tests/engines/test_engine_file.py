@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polyyolo.engines.bindings import foreign
 from polyyolo.engines.build import build
 from polyyolo.engines.engine_file import read_engine_file, strip
 from polyyolo.engines.plan import BuildOptions, make_plan
@@ -52,6 +53,15 @@ def test_a_plan_of_an_unknown_serialisation_has_no_version(written):
     content[4] = 9
 
     assert read_engine_file(written(bytes(content))).product == "TensorRT of an unknown version"
+
+
+@pytest.mark.parametrize("there", [(0, 0, 0, 0), (8, 5, 3, 1)])
+def test_a_plan_from_before_8_6_has_no_version_and_is_not_said_to_be_of_another(written, there):
+    """Its header has something else there: whether it loads, the TensorRT of the time knows alone."""
+    found = read_engine_file(written(plan(there)))
+
+    assert found.version == ""
+    assert foreign(found, "8.5.3") is None
 
 
 def test_a_real_plan_for_rtx_tells_the_version_that_is_installed(little_yolo, tmp_path):

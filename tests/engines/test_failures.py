@@ -2,7 +2,7 @@
 
 import pytest
 
-from polyyolo.engines.failures import DISK_FULL, cause_of, end_of, fix_for
+from polyyolo.engines.failures import DISK_FULL, cause_of, end_of, fix_for, tail_of
 from polyyolo.engines.running import Ended
 from polyyolo.errors import InputError, ToolchainError
 
@@ -29,6 +29,12 @@ def test_every_recorded_failure_has_its_cause_and_its_fix(shared, run):
     assert what in cause.what
     assert fix in cause.fix
     assert fix_for(said) == cause.fix
+
+
+def test_a_line_that_names_every_layer_does_not_fill_the_screen():
+    said = ["too early", *(str(number) for number in range(11)), f"{{ForeignNode[{'layer, ' * 10_000}]}}"]
+
+    assert tail_of(said).splitlines() == [*said[1:-1], f"{said[-1][:400]}..."]
 
 
 def test_no_recorded_failure_is_forgotten(shared):
@@ -59,6 +65,7 @@ def test_a_build_that_crashed_after_its_work_is_told_by_the_signal(shared, run):
         ),
         ("expecting compute 9.0 got compute 8.6, please rebuild.", "of compute capability 8.6", ToolchainError),
         ("Serialization assertion stdVersionRead == serializationVersion failed.", "another version", ToolchainError),
+        ("assertion magicTagRead == kMAGIC_TAG failed.Magic tag does not match)", "another version", ToolchainError),
         ("Cuda failure: no CUDA-capable device is detected", "finds no GPU", ToolchainError),
         ("Error Code 2: OutOfMemory (Requested size was 1 bytes.)", "does not fit into the memory", ToolchainError),
         ("the provided shapes do not match the static shapes!", "outside its profiles", InputError),

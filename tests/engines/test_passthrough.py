@@ -45,6 +45,7 @@ def test_they_stand_behind_ours_and_untouched(argv, program, extra):
         (POLYGRAPHY, "-o", "-o"),
         (POLYGRAPHY, "--calibration-cache", "--calib"),
         (POLYGRAPHY, "--trt-opt-shapes", "--profile"),
+        (POLYGRAPHY, "--compute-capabilities", "--compute-capability"),
         (POLYGRAPHY, "--outpu", "-o"),  # Polygraphy takes the beginning of an option for the whole
         (POLYGRAPHY, "--outp=other.plan", "-o"),
         (POLYGRAPHY, "-oother.plan", "-o"),

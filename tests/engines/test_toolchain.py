@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -155,27 +156,55 @@ def test_trtexec_is_taken_from_where_the_environment_says(machine, tmp_path, mon
     assert (found.trtexec, found.tensorrt) == (other, "11.1.0")
 
 
+@pytest.mark.parametrize("spelt", ["./mine", "mine"])
+def test_a_trtexec_of_this_folder_is_found_by_its_name_alone(machine, tmp_path, monkeypatch, spelt):
+    machine(nvidia_smi=smi(GPU))
+    (tmp_path / "mine").write_text(f"#!/bin/sh\n{trtexec(110100)}\n")
+    (tmp_path / "mine").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRTEXEC", spelt)
+
+    assert find().trtexec == tmp_path / "mine"
+
+
 @pytest.mark.parametrize(
     ("script", "told"),
     [
         ("echo 'error while loading shared libraries: libnvinfer.so.10' >&2; exit 127", "libnvinfer.so.10"),
         ("exit 1", "it said: nothing"),
+        ("exec /bin/sleep 60", "/trtexec gave no answer within 2 s"),
+        ("printf %09000d 7", f"it said: {'0' * 200}"),
     ],
 )
-def test_a_trtexec_that_does_not_run_is_not_used_and_its_reason_is_kept(machine, script, told):
+def test_a_trtexec_that_does_not_run_is_not_used_and_its_reason_is_kept(machine, monkeypatch, script, told):
+    monkeypatch.setattr("polyyolo.engines.programs.BANNER_PATIENCE_S", 2.0)
     machine(nvidia_smi=smi(GPU), trtexec=script)
 
-    found = find()
+    [reason] = [sentence for sentence in find().missing if "trtexec" in sentence]
 
-    assert found.kind is ToolchainKind.NONE
-    assert told in " ".join(found.missing)
+    assert told in reason
+    assert len(reason) < 400
+
+
+def test_a_trtexec_takes_nothing_that_is_meant_for_whoever_asks_it(machine, tmp_path):
+    """As in "while read model; do polyyolo build ...; done", with a trtexec that is called by ssh."""
+    machine(nvidia_smi=smi(GPU), trtexec=f"/bin/cat >'{tmp_path}/taken'; {trtexec(8601)}")
+    (tmp_path / "models").write_text("yolo.onnx\n")
+    kept = os.dup(0)
+    with (tmp_path / "models").open() as models:
+        os.dup2(models.fileno(), 0)
+        find()
+        os.dup2(kept, 0)
+    os.close(kept)
+
+    assert (tmp_path / "taken").read_text() == ""
 
 
 def test_a_trtexec_that_is_named_but_not_there_is_told(machine, monkeypatch):
     machine(nvidia_smi=smi(GPU))
     monkeypatch.setenv("TRTEXEC", "/nowhere/trtexec")
 
-    assert "/nowhere/trtexec does not start" in " ".join(find().missing)
+    assert "/nowhere/trtexec does not start: No such file or directory" in find().missing
 
 
 def test_polygraphy_is_left_out_when_it_would_build_with_another_tensorrt(machine):

@@ -26,6 +26,7 @@ half-engine         says PASSED, the engine is cut in the middle
 disk-full           "Saving engine to file failed.": FAILED, 1
 truncated-times     the exported times end in the middle
 no-times            says PASSED, exports no times
+truncated-outputs   the exported outputs end in the middle
 silent              prints nothing but its first line, 1
 unstable            GPU compute times that vary by a tenth
 drift               GPU compute times that grow by a fifth from the first to the last
@@ -373,9 +374,13 @@ def infer(here, given, engine):
     if here.fail == "no-graph" and runtime(here, given)[0]:
         warning("The CUDA graph capture on the stream has failed.")
         warning("The built TensorRT engine contains operations that are not permitted under CUDA graph capture mode.")
+        lost = (
+            "CUDA graph capture failed."
+            if here.quiet_defaults
+            else "The specified --useCudaGraph flag has been ignored."
+        )
         warning(
-            "The specified --useCudaGraph flag has been ignored. The inference will be launched without using CUDA "
-            "graph launch."
+            f"{lost} The inference will be launched without using CUDA graph{'' if here.quiet_defaults else ' launch'}."
         )
     queries = timed(here, given, engine, next(iter(taken.values()))[0])
     export(here, given, engine, taken, queries)
@@ -462,7 +467,9 @@ def export(here, given, engine, taken, queries):
             {"name": name, "dimensions": "x".join(map(str, value.shape)), "values": six_digits(value)}
             for name, value in outputs(given, engine, taken)
         ]
-        Path(given["--exportOutput"][-1]).write_text(json.dumps(exported))
+        text = "\n, ".join(map(json.dumps, exported))
+        text = text[: len(text) // 2] if here.fail == "truncated-outputs" else f"[\n  {text}\n]\n"
+        Path(given["--exportOutput"][-1]).write_text(text)
     if "--dumpRawBindingsToFile" in given:
         info("Dumping I/O Bindings to RAW Files:")
         for name, value in outputs(given, engine, taken):

@@ -243,7 +243,7 @@ def test_the_command_names_shapes_files_and_one_query_that_moves_its_data(tmp_pa
             f"--loadEngine={tmp_path}/m.plan",
             "--shapes='a:0':1x3x8x8",
             *("--warmUp=0", "--duration=0", "--percentile=90,95,99", *said, "--iterations=1"),
-            f"--loadInputs='a:0':{tmp_path}/input-0.bin",
+            "--loadInputs='a:0':input-0.bin",
             f"--exportOutput={tmp_path}/outputs.json" if release == "8.5.3" else "--dumpRawBindingsToFile",
             f"--exportTimes={tmp_path}/times.json",
         )
@@ -288,6 +288,33 @@ def test_a_relative_trtexec_and_a_relative_engine_are_found_although_trtexec_run
 
     assert (built.status, loaded.status) == (0, 0), built.text + loaded.text
     assert not list(tmp_path.glob("*.raw"))
+
+
+def test_an_engine_of_ultralytics_runs_without_what_stands_in_front(
+    polygraphy_run, fake_trtexec, little_yolo, little_pictures, tmp_path
+):
+    trtexec, pictures = fake_trtexec("10.16"), ("--yolo-images", little_pictures, "--yolo-count", 1)
+    polygraphy_run(little_yolo, "--yolo-trtexec", *pictures, "--save-engine", "kept.plan", TRTEXEC=trtexec)
+    metadata = json.dumps({"stride": 32}).encode()
+    wrapped = len(metadata).to_bytes(4, "little") + metadata + (tmp_path / "kept.plan").read_bytes()
+    (tmp_path / "yolo.engine").write_bytes(wrapped)
+
+    ran = polygraphy_run("yolo.engine", "--yolo-trtexec", *pictures, "--yolo-model", little_yolo, TRTEXEC=trtexec)
+
+    assert ran.status == 0, ran.text
+    assert (tmp_path / "yolo.engine").read_bytes() == wrapped
+
+
+def test_a_scratch_folder_with_commas_and_colons_in_its_path_is_not_cut_there(
+    polygraphy_run, fake_trtexec, little_yolo, little_pictures, tmp_path
+):
+    scratch = tmp_path / "a,b:c"
+    scratch.mkdir()
+    words = ("--yolo-trtexec", "--yolo-images", little_pictures, "--yolo-count", 1)
+
+    ran = polygraphy_run(little_yolo, *words, TRTEXEC=fake_trtexec("10.16"), TMPDIR=scratch)
+
+    assert ran.status == 0, ran.text
 
 
 def test_inputs_of_another_type_than_float_go_as_they_are(

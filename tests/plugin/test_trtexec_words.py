@@ -17,6 +17,10 @@ DIALECTS = Path(__file__).resolve().parent.parent / "fakes" / "dialects.py"
         ("bf16", True, (9, 0), "--bf16"),
         ("builder_optimization_level", 0, (8, 6), "--builderOptimizationLevel=0"),
         ("hardware_compatibility_level", "AMPERE_PLUS", (10, 16), "--hardwareCompatibilityLevel=ampere+"),
+        (
+            *("hardware_compatibility_level", "SAME_COMPUTE_CAPABILITY", (10, 9)),
+            "--hardwareCompatibilityLevel=sameComputeCapability",
+        ),
         ("max_aux_streams", 0, (11, 1), "--maxAuxStreams=0"),
         ("memory_pool_limit", ["workspace:2G"], (8, 5), "--memPoolSize=workspace:2048"),
         ("precision_constraints", "prefer", (8, 5), "--precisionConstraints=prefer"),
@@ -45,6 +49,12 @@ def test_an_option_is_spelt_as_trtexec_has_it(name, told, release, word):
             5,
             (8, 5),
             "builds without --builder-optimization-level: it has no --builderOpti",
+        ),
+        (
+            "hardware_compatibility_level",
+            "SAME_COMPUTE_CAPABILITY",
+            (10, 8),
+            "it has no word for SAME_COMPUTE_CAPABILITY",
         ),
         ("layer_precisions", ["a:b:float16"], (8, 6), "a layer's name may hold no comma or colon: a:b"),
         ("layer_precisions", ["a:int64"], (10, 16), "it has no word for int64"),

@@ -57,6 +57,7 @@ exported "$fresh/times.json"
 measured layers layers_with
 for index in $references; do
   measured outputs outputs_with
+  exported "$fresh/outputs/$index.json"
 done
 
 rm -rf results && mv "$fresh" results || refuse 'cannot replace the folder results' 'remove it, then sh bench.sh' 3

@@ -70,11 +70,18 @@ clean_up() { # removes what is half-written
   [ -z "$scratch" ] || rm -rf "$scratch"
 }
 
+end() { # SIGNAL: send it to trtexec and all that it started
+  kill "-$1" "-$child" 2>/dev/null || kill "-$1" "$child" 2>/dev/null
+}
+
 stop() { # SIGNAL-NUMBER
   trap - INT TERM HUP EXIT
   if [ -n "$child" ]; then
-    kill -TERM "-$child" 2>/dev/null || kill "$child" 2>/dev/null
+    end TERM
+    (sleep 3; end KILL) >/dev/null 2>&1 & # where it does not listen
     wait "$child" 2>/dev/null
+    kill "$!" 2>/dev/null
+    kill -KILL "-$child" 2>/dev/null
   fi
   clean_up
   printf 'stopped: nothing half-written was left\n' >&2
@@ -105,7 +112,7 @@ logged() { # ARGUMENTS: run trtexec with them; all it prints goes to $log, its e
   child=
 }
 
-show_end() { # LOG: the last lines, on standard error
+show_end() { # LOG: the last lines, on standard error; TensorRT names hundreds of layers in one line
   printf '  the last lines of %s:\n' "$1" >&2
-  tail -n 12 "$1" | sed 's/^/  | /' >&2
+  tail -n 12 "$1" | cut -c 1-400 | sed 's/^/  | /' >&2
 }
