@@ -1,7 +1,6 @@
 """Heads whose boxes come out in pixels: decoded YOLOv5, YOLOv8 and later, and those with NMS inside."""
 
-import math
-
+from polyyolo.models.corners import boxes_and_scores
 from polyyolo.models.metadata import largest_stride_in, strides_in
 from polyyolo.models.outline import GRIDS, Outline, grid_of
 from polyyolo.records import Head, HeadKind
@@ -29,7 +28,7 @@ def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | N
     The longer axis is tried as that of the boxes first: 24 features of a pose model for pictures of 64 x 64 are also 6
     anchors in each of 4 cells of stride 32.
     """
-    apart = boxes_and_scores(outline)
+    apart = {name for pair in boxes_and_scores(outline) for name in pair}
     for name, shape in outline.shapes.items():
         if len(shape) != 3 or not (asked or (outline.trails[name].decodes and name not in apart)):
             continue
@@ -51,19 +50,6 @@ def transposed_v8(outline: Outline) -> str | None:
         if named and grid_of(shape[1], outline.size):
             return name
     return None
-
-
-def boxes_and_scores(outline: Outline) -> tuple[str, ...]:
-    """Find two outputs of which one has four numbers for each row or column of the other: boxes, and their scores.
-
-    YOLO-NAS has (B, N, 4) and (B, N, C), YOLOv4 from PyTorch (B, N, 1, 4) and (B, N, C).
-    """
-    for scores, cells in outline.shapes.items():
-        for boxes, shape in outline.shapes.items():
-            count = math.prod(shape[1:])
-            if boxes != scores and len(cells) == 3 and 4 in shape[1:] and count in (4 * cells[1], 4 * cells[2]):
-                return boxes, scores
-    return ()
 
 
 def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:

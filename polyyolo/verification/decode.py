@@ -66,13 +66,9 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     maps = [np.asarray(outputs[name], np.float32) for name in head.outputs]
     if head.kind in (HeadKind.V5_RAW, HeadKind.DARKNET_RAW):
         maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
-    values = {
-        **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
-        HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
-        HeadKind.END_TO_END: (3, -1, 6),
-    }
-    rank, axis, wanted = values.get(head.kind, (5, -1, 5 + head.classes))
-    for name, stack in zip(head.outputs, maps, strict=True):
+    if head.kind is HeadKind.CORNERS:
+        maps = [_by_box(stack, values) for stack, values in zip(maps, (4, head.classes), strict=True)]
+    for name, stack, (rank, axis, wanted) in zip(head.outputs, maps, _layouts(head), strict=True):
         if stack.ndim != rank or stack.shape[axis] != wanted:
             raise ModelError(
                 f"output {name!r} has shape {outputs[name].shape}, which is no {head.kind.value} head of "
@@ -87,6 +83,24 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
             fix="fix its size first: polyyolo surgeon shape MODEL NEW --size HEIGHTxWIDTH",
         )
     return maps
+
+
+def _layouts(head: Head) -> list[tuple[int, int, int]]:
+    """Tell what each output of a head must have: so many axes, and along one of them so many values."""
+    if head.kind is HeadKind.CORNERS:
+        return [(3, -1, 4), (3, -1, head.classes)]
+    values = {
+        **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
+        HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
+        HeadKind.END_TO_END: (3, -1, 6),
+    }
+    return [values.get(head.kind, (5, -1, 5 + head.classes))] * len(head.outputs)
+
+
+def _by_box(stack: Array, values: int) -> Array:
+    """View (B, values, N) as (B, N, values); other shapes stay as they are."""
+    swapped = stack.ndim == 3 and stack.shape[2] != values
+    return stack.swapaxes(1, 2) if swapped else stack
 
 
 def _by_cell(stack: Array, anchors: int) -> Array:
@@ -108,6 +122,11 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
         hopeful = np.flatnonzero(columns[4:].max(axis=0) > confidence)
         rows = columns[:, hopeful].T
         return rows[:, :4], rows[:, 4:]
+    if head.kind is HeadKind.CORNERS:
+        corners, scores = maps
+        hopeful = np.flatnonzero(scores.max(axis=1) > confidence)
+        first, last = np.split(corners[hopeful], 2, axis=1)
+        return np.concatenate([(first + last) / 2, last - first], axis=1), scores[hopeful]
     if head.kind in _ROWS:
         hopeful = np.flatnonzero(maps[0][:, 4] > confidence)
         rows = maps[0][hopeful]
