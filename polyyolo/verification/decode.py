@@ -111,6 +111,7 @@ def _by_cell(stack: Array, anchors: int) -> Array:
     return np.moveaxis(stack.reshape(batch, anchors, channels // anchors, height, width), 2, -1)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # boxes that are not finite are dropped later
 def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Array]:
     """Boxes and class scores of the cells of one picture that may hold something.
 
@@ -160,8 +161,7 @@ def _v5_box(logits: Array, grid: Array, stride: int, anchors: Array, _scale: flo
 def _darknet_box(logits: Array, grid: Array, stride: int, anchors: Array, scale: float) -> Array:
     """Darknet's rule: the centre stretched about the middle of its cell by scale_x_y, the size by exp."""
     centre = (_sigmoid(logits[:, :2]) - 0.5) * scale + 0.5 + grid
-    with np.errstate(over="ignore"):  # infinite boxes are dropped later
-        return np.concatenate([centre * stride, np.exp(logits[:, 2:]) * anchors], axis=1)
+    return np.concatenate([centre * stride, np.exp(logits[:, 2:]) * anchors], axis=1)
 
 
 def _yolox_box(values: Array, cells: NDArray[np.intp], head: Head) -> Array:
@@ -174,9 +174,8 @@ def _yolox_box(values: Array, cells: NDArray[np.intp], head: Head) -> Array:
     """
     corners = [np.indices(cells_of).reshape(2, -1)[::-1].T for cells_of in head.cells]
     strides = np.repeat(head.strides, [len(each) for each in corners])[cells, None]
-    with np.errstate(over="ignore"):  # infinite boxes are dropped later
-        both = np.concatenate([values[:, :2] + np.concatenate(corners)[cells], np.exp(values[:, 2:])], axis=1)
-        return np.asarray(both * strides, np.float32)
+    both = np.concatenate([values[:, :2] + np.concatenate(corners)[cells], np.exp(values[:, 2:])], axis=1)
+    return np.asarray(both * strides, np.float32)
 
 
 _V5_OR_DARKNET = {HeadKind.V5_RAW: _v5_box, HeadKind.DARKNET_RAW: _darknet_box}
@@ -187,6 +186,7 @@ def _sigmoid(logits: Array) -> Array:
     return np.tanh(logits / 2) / 2 + 0.5
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _candidates(cells: tuple[Array, Array], *, confidence: float, multi_label: bool) -> Boxes:
     """Make a box of every class above ``confidence``, or of each cell's best class."""
     centred, scores = cells

@@ -220,6 +220,18 @@ def test_boxes_that_overflow_or_are_no_numbers_are_dropped():
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 3e38])
+def test_boxes_that_overflow_are_dropped_without_a_warning(value):
+    boxes = np.array([[[value] * 4, [8, 8, 12, 12]]], np.float32)
+    scores = np.full((1, 2, 3), 0.7, np.float32)
+
+    (centred,) = decode({"out": np.concatenate([boxes, scores], axis=2).swapaxes(1, 2)}, V8)
+    (cornered,) = decode({"boxes": boxes, "scores": scores}, CORNERS)
+
+    assert (centred.xyxy.tolist(), cornered.xyxy.tolist()) == ([[2, 2, 14, 14]], [[8, 8, 12, 12]])
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("logarithm", [88, 800])
 def test_yolox_boxes_larger_than_any_number_are_dropped_without_a_warning(logarithm):
     """e^88 is a number, 8 times that is none in float32."""
