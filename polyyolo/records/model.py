@@ -18,7 +18,7 @@ class HeadKind(str, Enum):
     YOLOX_RAW: the same, where a box is its centre's way from the cell's corner and the logarithm of its size, in cells.
     CORNERS: two outputs, (B, N, 4) with x1, y1, x2, y2 in pixels and (B, N, C) with class scores, either with its last
     axes swapped.
-    END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model.
+    END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model. Extras may follow.
     NONE: no YOLO head was recognised; outputs can be compared, boxes cannot be drawn.
     """
 

@@ -92,7 +92,7 @@ def _layouts(head: Head) -> list[tuple[int, int, int]]:
     values = {
         **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
         HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
-        HeadKind.END_TO_END: (3, -1, 6),
+        HeadKind.END_TO_END: (3, -1, 6 + head.extras),
     }
     return [values.get(head.kind, (5, -1, 5 + head.classes))] * len(head.outputs)
 
@@ -207,6 +207,6 @@ def _finite(boxes: Boxes) -> Boxes:
 
 
 def _end_to_end(rows: Array, head: Head, confidence: float) -> Boxes:
-    """Read rows of x1, y1, x2, y2, score, class; unused rows have score 0, or a class that is none."""
+    """Read rows that begin with x1, y1, x2, y2, score, class; unused ones have score 0, or a class that is none."""
     rows = rows[(rows[:, 4] > confidence) & (rows[:, 5] >= head.labels.start) & (rows[:, 5] < head.labels.stop)]
     return _finite(Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))

@@ -311,6 +311,22 @@ def test_boxes_that_the_model_chose_itself_are_end_to_end():
     assert (head.kind, head.classes, head.outputs) == (HeadKind.END_TO_END, 2, ("out",))
 
 
+@pytest.mark.parametrize(
+    ("features", "extras", "metadata"),
+    [(38, 32, {}), (57, 51, {"kpt_shape": "[17, 3]"}), (57, None, {"kpt_shape": "[17]"}), (84, None, {})],
+)
+def test_masks_or_keypoints_behind_boxes_that_the_model_chose_are_known_by_their_number(features, extras, metadata):
+    """YOLO26's; RT-DETR's 84 are centre, size and 80 scores."""
+    network = Network()
+    network.chosen(network.rows((8, 16, 32), features, features), 20, features, "out")
+    network.map(4, 32, "prototypes")
+
+    head = recognise(network.model("out", "prototypes", names="['cat', 'dog']", **metadata))
+
+    expected = (HeadKind.NONE, 0) if extras is None else (HeadKind.END_TO_END, extras)
+    assert (head.kind, head.extras) == expected
+
+
 def test_raw_maps_with_leaky_relu_and_a_3x3_stem_are_darknets():
     network = Network(activation="LeakyRelu")
     network.map(32, 21), network.map(16, 21)

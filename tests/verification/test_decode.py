@@ -104,6 +104,14 @@ def test_end_to_end_rows_are_boxes_already_and_rows_of_score_0_are_padding():
     assert one.classes.tolist() == [2]
 
 
+def test_what_follows_the_class_of_end_to_end_rows_is_not_read():
+    rows = np.array([[[1, 2, 30, 40, 0.6, 2, 7, 8]]], np.float32)
+
+    (boxes,) = decode({"out": rows}, evolve(END, extras=2))
+
+    assert (boxes.xyxy.tolist(), boxes.classes.tolist()) == ([[1, 2, 30, 40]], [2])
+
+
 @pytest.mark.parametrize("label", [-1, np.nan, np.inf, -np.inf, 1e30])
 def test_end_to_end_rows_of_a_class_that_cannot_be_are_padding_too(label):
     rows = np.zeros((1, 3, 6), np.float32)
