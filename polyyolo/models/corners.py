@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from polyyolo.models.outline import Outline, grid_of
 from polyyolo.models.probe import Array
 from polyyolo.records import Head, HeadKind
@@ -60,19 +62,21 @@ def _read(outline: Outline, boxes: str, scores: str) -> Head | None:
 def _are_corners(outline: Outline, boxes: str, scores: str) -> bool:
     """Whether every box ends behind where it begins, some far into the picture, and all scores are 0 to 1.
 
-    With centre and size, a box in the last column would have to be wider than the picture. The scores of a Softmax
-    are not YOLO's: SSD has one for the background among them.
+    With centre and size, a box in the last column would have to be wider than the picture.
     """
-    if "Softmax" in outline.trails[scores].ops:
-        return False
     values = outline.run()
-    return bool(values) and _end_behind(values[boxes], max(outline.size)) and _are_chances(values[scores])
+    if not values:
+        return False
+    places = values[boxes] if values[boxes].shape[2] == 4 else values[boxes].swapaxes(1, 2)
+    chances = values[scores] if values[scores].shape[1] == places.shape[1] else values[scores].swapaxes(1, 2)
+    return _end_behind(places, max(outline.size)) and _are_chances(chances)
 
 
-def _end_behind(boxes: Array, side: int) -> bool:
-    rows = boxes if boxes.shape[2] == 4 else boxes.swapaxes(1, 2)
+def _end_behind(rows: Array, side: int) -> bool:
     return bool((rows[..., 2:] - rows[..., :2] >= -SLACK * side).all() and rows.max() > side / 2)
 
 
-def _are_chances(scores: Array) -> bool:
-    return bool(scores.min() >= -SLACK and scores.max() <= 1 + SLACK)
+def _are_chances(rows: Array) -> bool:
+    """Whether all is 0 to 1, but not by a Softmax: that is not YOLO's, SSD has a score for the background in it."""
+    of_one = np.abs(rows.sum(axis=2, dtype=np.float64) - 1) <= SLACK
+    return bool(rows.min() >= -SLACK and rows.max() <= 1 + SLACK and not of_one.all())

@@ -210,14 +210,17 @@ def test_scores_with_boxes_in_another_output_are_no_rows_of_yolov5(boxes):
 
 
 def apart(boxes, *, classes=3, swapped=False, chance="Sigmoid", scores_first=False):
-    """A head of two outputs for 84 cells, that for boxes as given."""
+    """A head of two outputs for 84 cells, that for boxes as given: parts of one, as cut from YOLOv8's with its DFL."""
     network = Network()
     network.rows((8, 16, 32), 4 + classes, 4 + classes)
     parts = [network.constant(f"part{end}", [end], np.int64) for end in (0, 4, 4 + classes, 2)]
     start, middle, end, axis = parts
-    network.node("Slice", ["joined", start, middle, axis], "nothing")
-    network.node("Add", ["nothing", network.constant("places", boxes)], "boxes")
-    network.node("Slice", ["joined", middle, end, axis], "logits")
+    network.node("Slice", ["joined", start, middle, axis], "bins")
+    network.node("Mul", [network.node("Softmax", ["bins"], "chances", axis=2), network.constant("zero", 0)], "nothing")
+    network.node("Add", ["nothing", network.constant("places", boxes)], "placed")
+    network.node("Concat", ["placed", network.node("Slice", ["joined", middle, end, axis], "rest")], "whole", axis=2)
+    network.node("Slice", ["whole", start, middle, axis], "boxes")
+    network.node("Slice", ["whole", middle, end, axis], "logits")
     network.node(chance, ["logits"], "scores", **({"axis": 2} if chance == "Softmax" else {}))
     names = ["boxes", "scores"]
     if swapped:
