@@ -1,24 +1,34 @@
 """Heads whose boxes come out in pixels: decoded YOLOv5, YOLOv8 and later, and those with NMS inside."""
 
-import math
-
-from polyyolo.models.metadata import largest_stride_in, strides_in
+from polyyolo.models.corners import boxes_and_scores
+from polyyolo.models.metadata import keypoints_in, largest_stride_in, strides_in
 from polyyolo.models.outline import GRIDS, Outline, grid_of
 from polyyolo.records import Head, HeadKind
 
 BOX = {HeadKind.V5: 5, HeadKind.V8: 4}
+END_TO_END = 6
+"""Numbers of a box that the model chose: its corners, score and class."""
 
 
 def end_to_end_head(outline: Outline, *, asked: bool = False) -> Head | None:
-    """Find an output (B, N, 6) that a TopK or NonMaxSuppression chose."""
+    """Find an output (B, N, 6) that a TopK or NonMaxSuppression chose; masks or keypoints may stand behind the class.
+
+    How many numbers these are must be known: RT-DETR's rows have scores there.
+    """
+    known = (0, _mask_channels(outline), keypoints_in(outline.metadata))
     for name, shape in outline.shapes.items():
-        if len(shape) == 3 and shape[2] == 6 and (asked or outline.trails[name].selects):
+        extras = shape[2] - END_TO_END if len(shape) == 3 else -1
+        if extras in known and (asked or outline.trails[name].selects):
             return Head(
                 kind=HeadKind.END_TO_END,
                 classes=len(outline.names),
                 outputs=(name,),
                 strides=_strides(outline, ()),
-                why=f"{name} has {shape[1]} rows of 6 that the model itself chose: corners, score, class",
+                extras=extras,
+                why=(
+                    f"{name} has {shape[1]} rows of {shape[2]} that the model itself chose: corners, score, class"
+                    f"{_unread(extras)}"
+                ),
             )
     return None
 
@@ -29,7 +39,7 @@ def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | N
     The longer axis is tried as that of the boxes first: 24 features of a pose model for pictures of 64 x 64 are also 6
     anchors in each of 4 cells of stride 32.
     """
-    apart = boxes_and_scores(outline)
+    apart = {name for pair in boxes_and_scores(outline) for name in pair}
     for name, shape in outline.shapes.items():
         if len(shape) != 3 or not (asked or (outline.trails[name].decodes and name not in apart)):
             continue
@@ -53,19 +63,6 @@ def transposed_v8(outline: Outline) -> str | None:
     return None
 
 
-def boxes_and_scores(outline: Outline) -> tuple[str, ...]:
-    """Find two outputs of which one has four numbers for each row or column of the other: boxes, and their scores.
-
-    YOLO-NAS has (B, N, 4) and (B, N, C), YOLOv4 from PyTorch (B, N, 1, 4) and (B, N, C).
-    """
-    for scores, cells in outline.shapes.items():
-        for boxes, shape in outline.shapes.items():
-            count = math.prod(shape[1:])
-            if boxes != scores and len(cells) == 3 and 4 in shape[1:] and count in (4 * cells[1], 4 * cells[2]):
-                return boxes, scores
-    return ()
-
-
 def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:
     """Read ``name`` as a decoded head of ``kind``; None where its shape does not allow it.
 
@@ -83,7 +80,6 @@ def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:
     strides, anchors = grid or ((), 0)
     classes = _classes(outline, scores)
     extras = scores - classes
-    unread = f"; the last {extras} are no classes (masks, keypoints or angles) and are not read" if extras else ""
     layout = f"{boxes} rows of 5 + {scores}" if kind is HeadKind.V5 else f"{boxes} columns of 4 + {scores}"
     return Head(
         kind=kind,
@@ -91,7 +87,7 @@ def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:
         outputs=(name,),
         strides=_strides(outline, strides),
         extras=extras,
-        why=f"{name} has {layout}, {_origin(outline, strides, anchors)}{unread}",
+        why=f"{name} has {layout}, {_origin(outline, strides, anchors)}{_unread(extras)}",
     )
 
 
@@ -110,6 +106,10 @@ def _origin(outline: Outline, strides: tuple[int, ...], anchors: int) -> str:
     if not strides:
         return f"and the metadata names {len(outline.names)} classes"
     return f"one for each of {anchors} anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
+
+
+def _unread(extras: int) -> str:
+    return f"; the last {extras} are no classes (masks, keypoints or angles) and are not read" if extras else ""
 
 
 def _classes(outline: Outline, scores: int) -> int:

@@ -24,21 +24,36 @@ class Half:
 
 
 def read_half(path: Path) -> Half:
-    """Look through an ONNX for FP16; weights in other files are not opened."""
+    """Look through an ONNX for FP16; weights in other files are not opened.
+
+    Constants that are only kept in FP16, and cast to FP32 before anything is computed of them, are none.
+    """
     import onnx
 
     graph = onnx.load(str(path), load_external_data=False).graph
-    names = set(_half_constants(graph))
-    cast = any(
-        attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT16
-        for node in graph.node
-        if node.op_type == "Cast"
-        for attribute in node.attribute
-    )
+    names = set(_half_constants(graph)) - _only_cast_to_single(graph)
+    cast = any(_casts_to(node, onnx.TensorProto.FLOAT16) for node in graph.node)
     scales = any(
         node.input[1] in names for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")
     )
     return Half(anywhere=cast or bool(names), scales=scales)
+
+
+def _casts_to(node: "onnx.NodeProto", kind: int) -> bool:
+    return node.op_type == "Cast" and any(each.name == "to" and each.i == kind for each in node.attribute)
+
+
+def _only_cast_to_single(graph: "onnx.GraphProto") -> set[str]:
+    """Name the tensors that nothing reads but Casts to FP32; outputs are read by whoever runs the model."""
+    import onnx
+
+    from polyyolo.models.reading import graphs_of
+
+    cast: set[str] = set()
+    others = {output.name for output in graph.output}
+    for node in (node for each in graphs_of(graph) for node in each.node):
+        (cast if _casts_to(node, onnx.TensorProto.FLOAT) else others).update(node.input)
+    return cast - others
 
 
 def _half_constants(graph: "onnx.GraphProto") -> Iterator[str]:

@@ -1,12 +1,14 @@
 """What exporters leave in a model's metadata, read without trusting it.
 
 Keys: ``names`` (class names: a JSON or Python dict or list), ``stride`` (the largest), ``strides`` (JSON list, one a
-head output), ``anchors`` (JSON list of one list of [width, height] in pixels a head output), ``scale_xy`` (JSON list)
-and ``head`` (a ``HeadKind``). Ultralytics writes the first two as Python text; polyyolo's own readers write all.
+head output), ``anchors`` (JSON list of one list of [width, height] in pixels a head output), ``scale_xy`` (JSON list),
+``head`` (a ``HeadKind``) and ``kpt_shape`` (list: keypoints, numbers of each). Ultralytics writes the first two and the
+last as Python text; polyyolo's own readers write all but the last.
 """
 
 import ast
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +67,13 @@ def scale_xy_in(metadata: Mapping[str, str]) -> tuple[float, ...]:
         return tuple(float(scale) for scale in _literal(metadata.get("scale_xy", "")))
     except (OverflowError, TypeError, ValueError):
         return ()
+
+
+def keypoints_in(metadata: Mapping[str, str]) -> int:
+    """Count the numbers of a pose model's keypoints; 0 where the model does not tell."""
+    value = _literal(metadata.get("kpt_shape", ""))
+    told = isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(each, int) for each in value)
+    return math.prod(value) if told else 0
 
 
 def head_in(metadata: Mapping[str, str]) -> HeadKind | None:

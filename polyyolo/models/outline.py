@@ -1,13 +1,14 @@
 """The few facts about a graph that tell the head families apart, gathered once."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import onnx
 from attrs import frozen
 
 from polyyolo.models.metadata import metadata_of, names_in
-from polyyolo.models.probe import probe
+from polyyolo.models.probe import Array, probe, values_of
 from polyyolo.models.trail import Trail, producers_of, trail_to
 
 GRIDS = ((8, 16, 32), (8, 16, 32, 64), (16, 32), (4, 8, 16, 32), (8, 16), (16,), (32,), (8,))
@@ -27,6 +28,7 @@ class Outline:
         residual: whether feature maps are added to each other before the last convolutions, as in a bottleneck.
         metadata: as the exporter left it.
         names: class names, where the metadata has them.
+        run: gives what comes out for one black picture of ``size``, by name; nothing where the model cannot be run.
     """
 
     size: tuple[int, int]
@@ -37,6 +39,7 @@ class Outline:
     residual: bool
     metadata: Mapping[str, str]
     names: tuple[str, ...]
+    run: Callable[[], Mapping[str, Array]]
 
     @property
     def area(self) -> str:
@@ -62,6 +65,7 @@ def outline_of(model: onnx.ModelProto) -> Outline:
         residual=_adds_features(model.graph),
         metadata=metadata,
         names=names_in(metadata),
+        run=partial(values_of, model, found.size),
     )
 
 

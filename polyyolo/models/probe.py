@@ -1,13 +1,17 @@
 """The shapes that a model's outputs really have, at one size; found by running it where it does not declare them."""
 
 import math
+from typing import Any
 
 import numpy as np
 import onnx
 from attrs import frozen
+from numpy.typing import NDArray
 
 from polyyolo.models.tensors import image_of, inputs_of, outputs_of
 from polyyolo.records import TensorSpec
+
+Array = NDArray[Any]
 
 # Height and width differ, so that an axis is known by its length; both are multiples of 64, the largest stride in use.
 OPEN_SIZE = (256, 320)
@@ -39,8 +43,9 @@ def probe(model: onnx.ModelProto) -> Probe:
     if not image.is_dynamic and len(declared) == len(model.graph.output):
         return Probe(size=_size(image, OPEN_SIZE), shapes=declared)
     for size in (OPEN_SIZE, SECOND_TRY):
-        shapes = _shapes_by_running(model, size)
-        if shapes:
+        values = values_of(model, size)
+        if values:
+            shapes = {name: value.shape for name, value in values.items()}
             return Probe(size=_size(image, size), shapes=shapes)
     return Probe(size=_size(image, OPEN_SIZE), shapes={} if image.is_dynamic else declared)
 
@@ -58,8 +63,16 @@ def _size(image: TensorSpec, size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def _shapes_by_running(model: onnx.ModelProto, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
-    """Run one grey picture through the model in ONNX Runtime; empty where that is not possible."""
+def values_of(model: onnx.ModelProto, size: tuple[int, int]) -> dict[str, Array]:
+    """Run one black picture through the model in ONNX Runtime; empty where that is not possible.
+
+    Args:
+        model: complete.
+        size: (height, width) of the picture in pixels, where the model leaves it open.
+
+    Returns:
+        output name -> what comes out.
+    """
     from polyyolo.models.runtime import open_session
 
     try:
@@ -71,7 +84,7 @@ def _shapes_by_running(model: onnx.ModelProto, size: tuple[int, int]) -> dict[st
     except Exception:  # noqa: BLE001 - ONNX Runtime has no common base; custom operators and the like end up here
         return {}
     names = [value.name for value in model.graph.output]
-    return {name: tuple(result.shape) for name, result in zip(names, results, strict=True)}
+    return dict(zip(names, results, strict=True))
 
 
 def _elements(image: TensorSpec, size: tuple[int, int]) -> int:

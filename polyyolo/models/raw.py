@@ -3,7 +3,8 @@
 from attrs import frozen
 
 from polyyolo.models import anchors as published
-from polyyolo.models.decoded import boxes_and_scores, transposed_v8
+from polyyolo.models.corners import boxes_and_scores
+from polyyolo.models.decoded import transposed_v8
 from polyyolo.models.metadata import Anchors, anchors_in, head_in, scale_xy_in, strides_in
 from polyyolo.models.outline import Outline, stride_of
 from polyyolo.records import Head, HeadKind
@@ -76,13 +77,13 @@ def not_decodable(outline: Outline) -> str:
 
 
 def _apart(outline: Outline) -> str:
-    found = boxes_and_scores(outline)
-    if not found:
+    boxes, scores = next(boxes_and_scores(outline), ("", ""))
+    if not boxes:
         return ""
-    boxes, scores = found
     return (
-        f"the boxes are in {boxes} and their scores in {scores}; export one output (B, 4 + C, N), centre and size in "
-        "pixels before the scores, to have them decoded"
+        f"the boxes are in {boxes} and their scores in {scores}, but not as corners in pixels (B, N, 4) and chances "
+        "(B, N, C); export them so, or one output (B, 4 + C, N), centre and size in pixels before the scores, to have "
+        "them decoded"
     )
 
 

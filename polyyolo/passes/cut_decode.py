@@ -60,11 +60,11 @@ def run(model: onnx.ModelProto) -> PassResult:
         return PassResult(model, changed=False, notes=("the raw heads come out already",))
     if head.kind is HeadKind.NONE:
         raise ModelError(f"there is no decode to cut: {head.why}", fix="leave this pass out")
-    trail = trail_to(head.outputs[0], model.graph.node)
+    trail = _trail(model, head)
     levels = _levels(model, trail)
     if len(levels) < 2:
         raise ModelError(
-            f"{len(levels)} maps lead to {head.outputs[0]}, too few for a YOLO head", fix="leave this pass out"
+            f"{len(levels)} maps lead to {', '.join(head.outputs)}, too few for a YOLO head", fix="leave this pass out"
         )
     anchors = _anchors(model, levels, trail)
     cut = _cut(model, levels)
@@ -77,6 +77,14 @@ def run(model: onnx.ModelProto) -> PassResult:
         raw = Head(HeadKind.V5_RAW, classes=classes, outputs=outputs, strides=strides, anchors=anchors)
         metadata.update(entries_for(raw))
     return PassResult(with_metadata(cut, metadata), changed=True, notes=_notes(levels, anchors))
+
+
+def _trail(model: onnx.ModelProto, head: Head) -> Trail:
+    """Join the trails to the head's outputs, that to the boxes first where scores are apart."""
+    trails = [trail_to(name, model.graph.node) for name in head.outputs]
+    between = {node.output[0]: node for trail in trails for node in trail.between}
+    convs = {node.output[0]: node for trail in trails for node in trail.convs}
+    return Trail(between=tuple(between.values()), convs=tuple(convs.values()))
 
 
 def _levels(model: onnx.ModelProto, trail: Trail) -> tuple[Level, ...]:

@@ -19,12 +19,15 @@ def free_batch(graph: gs.Graph, batch: int) -> None:
     1. A Reshape from (batch, ...) to (batch, ...) copies the first axis from its input (0 in its shape).
     2. An Expand from (batch, ...) to (batch, ...) leaves the first axis alone (1 in its shape).
     3. A Resize to a size becomes a Resize by factors.
+    4. A constant that Concat joins with what is computed, as YOLOv6's objectness of 1, is repeated for each picture.
     """
-    for node in graph.nodes:
+    for node in list(graph.nodes):
         if node.op == "Reshape" and not node.attrs.get("allowzero"):
             _replace_first(node, batch, 0)
         elif node.op == "Expand":
             _replace_first(node, batch, 1)
+        elif node.op == "Concat":
+            _repeat_constants(graph, node, batch)
     scale_resizes(graph)
 
 
@@ -90,6 +93,30 @@ def _replace_first(node: gs.Node, batch: int, instead: int) -> None:
     if node.op == "Expand" and len(shape) != target.values.size:
         return
     _set_shape(node, [instead, *(int(dim) for dim in target.values[1:])])
+
+
+def _repeat_constants(graph: gs.Graph, node: gs.Node, batch: int) -> None:
+    """Expand the constants among a Concat's inputs, the same for each picture, to the batch of the first other one."""
+    computed = next((tensor for tensor in node.inputs if constant_of(tensor) is None and tensor.shape), None)
+    if computed is None or computed.shape[0] != batch or node.attrs["axis"] in (0, -len(computed.shape)):
+        return
+    for index, constant in enumerate(map(constant_of, node.inputs)):
+        if constant is None or constant.shape[0] != batch or (constant.values != constant.values[:1]).any():
+            continue
+        name = f"{node.outputs[0].name}_{index}"
+        whole, pictures, shape = (gs.Variable(f"{name}_{part}", np.int64) for part in ("whole", "pictures", "shape"))
+        repeated = gs.Variable(f"{name}_repeated", constant.dtype)
+        first, second, others = (
+            gs.Constant(f"{name}_{part}", np.array(values, np.int64))
+            for part, values in (("from", [0]), ("to", [1]), ("others", [1] * (len(constant.shape) - 1)))
+        )
+        graph.nodes += [
+            gs.Node("Shape", inputs=[computed], outputs=[whole]),
+            gs.Node("Slice", inputs=[whole, first, second], outputs=[pictures]),
+            gs.Node("Concat", attrs={"axis": 0}, inputs=[pictures, others], outputs=[shape]),
+            gs.Node("Expand", inputs=[gs.Constant(f"{name}_one", constant.values[:1]), shape], outputs=[repeated]),
+        ]
+        node.inputs[index] = repeated
 
 
 def _set_shape(node: gs.Node, dims: Sequence[int]) -> None:

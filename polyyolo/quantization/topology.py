@@ -36,7 +36,7 @@ ACTIVATIONS = GATES | {
     "ThresholdedRelu",
 }
 QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
-REWRITING = QUANTIZING | {"Cast"}
+REWRITING = QUANTIZING | {"Cast", "Identity"}
 WIDEST_ON_PICTURE = 3
 """Cells of a kernel's longer side up to which a convolution of the picture has an INT8 kernel for few channels."""
 BOX_BY_BOX = (4, 4)
@@ -115,7 +115,7 @@ def is_wide_on_picture(node: gs.Node) -> bool:
 
 
 def origin(tensor: gs.Tensor, through: frozenset[str] = REWRITING) -> gs.Tensor:
-    """Follow a tensor back through nodes that only write the same values in another type; itself where none is."""
+    """Follow a tensor back through nodes that write the same values, maybe in another type; itself where none is."""
     while tensor.inputs and tensor.inputs[0].op in through:
         tensor = tensor.inputs[0].inputs[0]
     return tensor

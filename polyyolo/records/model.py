@@ -16,7 +16,9 @@ class HeadKind(str, Enum):
     DARKNET_RAW: the same maps with darknet's box rule (exp for the size).
     YOLOX: V5's rows, one a cell.
     YOLOX_RAW: the same, where a box is its centre's way from the cell's corner and the logarithm of its size, in cells.
-    END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model.
+    CORNERS: two outputs, (B, N, 4) with x1, y1, x2, y2 in pixels and (B, N, C) with class scores, either with its last
+    axes swapped.
+    END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model. Extras may follow.
     NONE: no YOLO head was recognised; outputs can be compared, boxes cannot be drawn.
     """
 
@@ -26,6 +28,7 @@ class HeadKind(str, Enum):
     DARKNET_RAW = "darknet-raw"
     YOLOX = "yolox"
     YOLOX_RAW = "yolox-raw"
+    CORNERS = "corners"
     END_TO_END = "end-to-end"
     NONE = "none"
 
@@ -51,7 +54,7 @@ class Head:
     Attributes:
         kind: the family.
         classes: number of classes; 0 for ``HeadKind.NONE``. An end-to-end model tells only how many it has names for.
-        outputs: output names, in the order of ``strides`` for raw maps.
+        outputs: output names, in the order of ``strides`` for raw maps, boxes before scores where these are apart.
         strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
         anchors: for raw maps, width and height in pixels of each anchor, one tuple a map.
         scale_xy: darknet's scale_x_y, one a map (1.0 for YOLOv3, 1.05 for YOLOv4-tiny); empty elsewhere.

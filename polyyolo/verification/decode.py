@@ -66,13 +66,9 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     maps = [np.asarray(outputs[name], np.float32) for name in head.outputs]
     if head.kind in (HeadKind.V5_RAW, HeadKind.DARKNET_RAW):
         maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
-    values = {
-        **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
-        HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
-        HeadKind.END_TO_END: (3, -1, 6),
-    }
-    rank, axis, wanted = values.get(head.kind, (5, -1, 5 + head.classes))
-    for name, stack in zip(head.outputs, maps, strict=True):
+    if head.kind is HeadKind.CORNERS:
+        maps = [_by_box(stack, values) for stack, values in zip(maps, (4, head.classes), strict=True)]
+    for name, stack, (rank, axis, wanted) in zip(head.outputs, maps, _layouts(head), strict=True):
         if stack.ndim != rank or stack.shape[axis] != wanted:
             raise ModelError(
                 f"output {name!r} has shape {outputs[name].shape}, which is no {head.kind.value} head of "
@@ -89,6 +85,24 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     return maps
 
 
+def _layouts(head: Head) -> list[tuple[int, int, int]]:
+    """Tell what each output of a head must have: so many axes, and along one of them so many values."""
+    if head.kind is HeadKind.CORNERS:
+        return [(3, -1, 4), (3, -1, head.classes)]
+    values = {
+        **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
+        HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
+        HeadKind.END_TO_END: (3, -1, 6 + head.extras),
+    }
+    return [values.get(head.kind, (5, -1, 5 + head.classes))] * len(head.outputs)
+
+
+def _by_box(stack: Array, values: int) -> Array:
+    """View (B, values, N) as (B, N, values); other shapes stay as they are."""
+    swapped = stack.ndim == 3 and stack.shape[2] != values
+    return stack.swapaxes(1, 2) if swapped else stack
+
+
 def _by_cell(stack: Array, anchors: int) -> Array:
     """View (B, A * (5 + C), H, W) as (B, A, H, W, 5 + C); 5-D maps and other shapes stay as they are."""
     if stack.ndim != 4 or stack.shape[1] % anchors:
@@ -97,6 +111,7 @@ def _by_cell(stack: Array, anchors: int) -> Array:
     return np.moveaxis(stack.reshape(batch, anchors, channels // anchors, height, width), 2, -1)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # boxes that are not finite are dropped later
 def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Array]:
     """Boxes and class scores of the cells of one picture that may hold something.
 
@@ -108,6 +123,11 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
         hopeful = np.flatnonzero(columns[4:].max(axis=0) > confidence)
         rows = columns[:, hopeful].T
         return rows[:, :4], rows[:, 4:]
+    if head.kind is HeadKind.CORNERS:
+        corners, scores = maps
+        hopeful = np.flatnonzero(scores.max(axis=1) > confidence)
+        first, last = np.split(corners[hopeful], 2, axis=1)
+        return np.concatenate([(first + last) / 2, last - first], axis=1), scores[hopeful]
     if head.kind in _ROWS:
         hopeful = np.flatnonzero(maps[0][:, 4] > confidence)
         rows = maps[0][hopeful]
@@ -141,8 +161,7 @@ def _v5_box(logits: Array, grid: Array, stride: int, anchors: Array, _scale: flo
 def _darknet_box(logits: Array, grid: Array, stride: int, anchors: Array, scale: float) -> Array:
     """Darknet's rule: the centre stretched about the middle of its cell by scale_x_y, the size by exp."""
     centre = (_sigmoid(logits[:, :2]) - 0.5) * scale + 0.5 + grid
-    with np.errstate(over="ignore"):  # infinite boxes are dropped later
-        return np.concatenate([centre * stride, np.exp(logits[:, 2:]) * anchors], axis=1)
+    return np.concatenate([centre * stride, np.exp(logits[:, 2:]) * anchors], axis=1)
 
 
 def _yolox_box(values: Array, cells: NDArray[np.intp], head: Head) -> Array:
@@ -155,9 +174,8 @@ def _yolox_box(values: Array, cells: NDArray[np.intp], head: Head) -> Array:
     """
     corners = [np.indices(cells_of).reshape(2, -1)[::-1].T for cells_of in head.cells]
     strides = np.repeat(head.strides, [len(each) for each in corners])[cells, None]
-    with np.errstate(over="ignore"):  # infinite boxes are dropped later
-        both = np.concatenate([values[:, :2] + np.concatenate(corners)[cells], np.exp(values[:, 2:])], axis=1)
-        return np.asarray(both * strides, np.float32)
+    both = np.concatenate([values[:, :2] + np.concatenate(corners)[cells], np.exp(values[:, 2:])], axis=1)
+    return np.asarray(both * strides, np.float32)
 
 
 _V5_OR_DARKNET = {HeadKind.V5_RAW: _v5_box, HeadKind.DARKNET_RAW: _darknet_box}
@@ -168,6 +186,7 @@ def _sigmoid(logits: Array) -> Array:
     return np.tanh(logits / 2) / 2 + 0.5
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _candidates(cells: tuple[Array, Array], *, confidence: float, multi_label: bool) -> Boxes:
     """Make a box of every class above ``confidence``, or of each cell's best class."""
     centred, scores = cells
@@ -188,6 +207,6 @@ def _finite(boxes: Boxes) -> Boxes:
 
 
 def _end_to_end(rows: Array, head: Head, confidence: float) -> Boxes:
-    """Read rows of x1, y1, x2, y2, score, class; unused rows have score 0, or a class that is none."""
+    """Read rows that begin with x1, y1, x2, y2, score, class; unused ones have score 0, or a class that is none."""
     rows = rows[(rows[:, 4] > confidence) & (rows[:, 5] >= head.labels.start) & (rows[:, 5] < head.labels.stop)]
     return _finite(Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))

@@ -33,6 +33,19 @@ def test_fp16_weights_are_half(saved):
     assert read_half(path) == Half(anywhere=True)
 
 
+@pytest.mark.parametrize(
+    ("body", "half"),
+    [
+        ("y = Add(x, v)", Half()),
+        ("h = Cast<to = 10>(x) s = Add(h, w) y = Add(x, v)", Half(anywhere=True)),
+    ],
+)
+def test_weights_that_are_kept_in_fp16_and_cast_to_fp32_are_no_half(saved, body, half):
+    path = saved(f"g (float[4] x) => (float[4] y) {{ v = Cast<to = 1>(w) {body} }}", w=np.ones(4, np.float16))
+
+    assert read_half(path) == half
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float16])
 def test_the_type_of_scales_is_told(saved, kind):
     text = "g (float[4] x) => (int8[4] y) { y = QuantizeLinear(x, scale, zero) }"

@@ -206,7 +206,59 @@ def test_scores_with_boxes_in_another_output_are_no_rows_of_yolov5(boxes):
     head = recognise(network.model("boxes", "confs"))
 
     assert (head.kind, head.classes) == (HeadKind.NONE, 0)
-    assert head.why.startswith("the boxes are in boxes and their scores in confs; export one output (B, 4 + C, N)")
+    assert head.why.startswith("the boxes are in boxes and their scores in confs, but not as corners in pixels")
+
+
+def apart(boxes, *, classes=3, swapped=False, chance="Sigmoid", scores_first=False):
+    """A head of two outputs for 84 cells, that for boxes as given: parts of one, as cut from YOLOv8's with its DFL."""
+    network = Network()
+    network.rows((8, 16, 32), 4 + classes, 4 + classes)
+    parts = [network.constant(f"part{end}", [end], np.int64) for end in (0, 4, 4 + classes, 2)]
+    start, middle, end, axis = parts
+    network.node("Slice", ["joined", start, middle, axis], "bins")
+    network.node("Mul", [network.node("Softmax", ["bins"], "chances", axis=2), network.constant("zero", 0)], "nothing")
+    network.node("Add", ["nothing", network.constant("places", boxes)], "placed")
+    network.node("Concat", ["placed", network.node("Slice", ["joined", middle, end, axis], "rest")], "whole", axis=2)
+    network.node("Slice", ["whole", start, middle, axis], "boxes")
+    network.node("Slice", ["whole", middle, end, axis], "logits")
+    network.node(chance, ["logits"], "scores", **({"axis": 2} if chance == "Softmax" else {}))
+    names = ["boxes", "scores"]
+    if swapped:
+        names = [network.node("Transpose", [name], f"{name}_swapped", perm=[0, 2, 1]) for name in names]
+    return network.model(*(names[::-1] if scores_first else names))
+
+
+def centred():
+    """The centres of 84 cells, all boxes 20 x 10."""
+    cells = [(x, y, t) for t in (8, 16, 32) for y in range(64 // t) for x in range(64 // t)]
+    return np.array([[[(x + 0.5) * t, (y + 0.5) * t, 20, 10] for x, y, t in cells]])
+
+
+def corners():
+    boxes = centred()
+    return np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], axis=2)
+
+
+@pytest.mark.parametrize("asked", [None, HeadKind.CORNERS])
+@pytest.mark.parametrize("scores_first", [False, True])
+@pytest.mark.parametrize(("classes", "swapped"), [(1, False), (3, True), (4, False), (80, True)])
+def test_corners_beside_scores_are_told_for_any_number_of_classes(classes, swapped, scores_first, asked):
+    """Four classes have as many scores as a box has numbers."""
+    model = apart(corners(), classes=classes, swapped=swapped, scores_first=scores_first)
+
+    head = recognise(model, head=asked)
+
+    assert (head.kind, head.classes, head.strides) == (HeadKind.CORNERS, classes, (8, 16, 32))
+    assert head.outputs == (("boxes_swapped", "scores_swapped") if swapped else ("boxes", "scores"))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "chance"),
+    [(centred(), "Sigmoid"), (corners() / 64, "Sigmoid"), (corners(), "Softmax"), (corners(), "Acos")],
+)
+def test_other_boxes_or_scores_in_outputs_of_their_own_are_no_corners(boxes, chance):
+    """Centres are DETR's, shares of the picture YOLOv4's from PyTorch, a Softmax SSD's; Acos of 0 is 1.57."""
+    assert recognise(apart(boxes, chance=chance)).kind is HeadKind.NONE
 
 
 def test_rows_that_the_model_chose_are_no_cells():
@@ -260,6 +312,22 @@ def test_boxes_that_the_model_chose_itself_are_end_to_end():
     head = recognise(network.model("out", names="{0: 'cat', 1: 'dog'}"))
 
     assert (head.kind, head.classes, head.outputs) == (HeadKind.END_TO_END, 2, ("out",))
+
+
+@pytest.mark.parametrize(
+    ("features", "extras", "metadata"),
+    [(38, 32, {}), (57, 51, {"kpt_shape": "[17, 3]"}), (57, None, {"kpt_shape": "[17]"}), (84, None, {})],
+)
+def test_masks_or_keypoints_behind_boxes_that_the_model_chose_are_known_by_their_number(features, extras, metadata):
+    """YOLO26's; RT-DETR's 84 are centre, size and 80 scores."""
+    network = Network()
+    network.chosen(network.rows((8, 16, 32), features, features), 20, features, "out")
+    network.map(4, 32, "prototypes")
+
+    head = recognise(network.model("out", "prototypes", names="['cat', 'dog']", **metadata))
+
+    expected = (HeadKind.NONE, 0) if extras is None else (HeadKind.END_TO_END, extras)
+    assert (head.kind, head.extras) == expected
 
 
 def test_raw_maps_with_leaky_relu_and_a_3x3_stem_are_darknets():

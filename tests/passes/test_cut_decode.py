@@ -92,8 +92,16 @@ def test_a_model_without_head_has_nothing_to_cut():
         cut_decode.run(model)
 
 
-def test_no_convolution_is_left_out_where_constants_are_joined_with_them(infer, noise):
-    """YOLOv6 writes an objectness of 1 between boxes and scores; the scores alone are joined before that."""
+YOLOV6 = """all = Concat<axis = 1>(pixels, ones, scores)
+        y = Transpose<perm = [0, 2, 1]>(all)"""
+"""An objectness of 1 between boxes and scores; the scores alone are joined before that."""
+
+
+@pytest.mark.parametrize(
+    ("head", "outputs", "end"),
+    [("v5", "float[1,80,7] y", YOLOV6), ("corners", "float[1,2,80] scores, float[1,4,80] pixels", "")],
+)
+def test_no_convolution_is_left_out_where_constants_are_joined_with_them(infer, noise, head, outputs, end):
     convs = "\n".join(
         f"{name}{stride} = Conv<kernel_shape = {[stride] * 2}, strides = {[stride] * 2}>(x, w{name}{stride})"
         f" flat_{name}{stride} = Reshape({name}{stride}, {name}_rows)"
@@ -101,10 +109,9 @@ def test_no_convolution_is_left_out_where_constants_are_joined_with_them(infer, 
         for name in ("class", "box")
     )
     model = onnx.parser.parse_model(
-        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,64,64] x) => (float[1,80,7] y) {{ {convs}
+        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,64,64] x) => ({outputs}) {{ {convs}
         scores = Concat<axis = 2>(flat_class8, flat_class16)  boxes = Concat<axis = 2>(flat_box8, flat_box16)
-        pixels = Mul(boxes, eight)  all = Concat<axis = 1>(pixels, ones, scores)
-        y = Transpose<perm = [0, 2, 1]>(all) }}"""
+        pixels = Mul(boxes, eight)  {end} }}"""
     )
     generator = np.random.default_rng(0)
     constants = {"eight": np.float32(8), "ones": np.ones((1, 1, 80), np.float32)}
@@ -113,9 +120,11 @@ def test_no_convolution_is_left_out_where_constants_are_joined_with_them(infer, 
         for stride in (8, 16):
             constants[f"w{name}{stride}"] = generator.normal(0, 1, (channels, 3, stride, stride)).astype(np.float32)
     model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+    onnx.helper.set_model_props(model, {"head": head})
     batch = noise(model, 1, (64, 64))
 
-    maps, rows = infer(cut_decode.run(model).model, batch), infer(model, batch)["y"][0]
+    maps, decoded = infer(cut_decode.run(model).model, batch), infer(model, batch)
 
+    boxes = decoded["y"][0][:, [0, 1, 2, 3, 5, 6]].T if end else np.concatenate([*decoded.values()][::-1], axis=1)[0]
     assert {name: value.shape for name, value in maps.items()} == {"head8": (1, 6, 8, 8), "head16": (1, 6, 4, 4)}
-    np.testing.assert_allclose(maps["head8"][0].reshape(6, -1).T * ([8] * 4 + [1] * 2), rows[:64, [0, 1, 2, 3, 5, 6]])
+    np.testing.assert_allclose(maps["head8"][0].reshape(6, -1).T * ([8] * 4 + [1] * 2), boxes[:, :64].T)

@@ -226,15 +226,35 @@ def test_five_dimensional_heads_are_opened_in_every_axis(per_picture):
     per_picture(model, opened, 3, (64, 64))
 
 
-def test_a_batch_that_cannot_be_opened_is_refused_after_trying():
-    """Joining with a constant for one picture works for one picture only."""
-    model = onnx.parser.parse_model("""
+@pytest.mark.parametrize("batch", [2, "dynamic"])
+@pytest.mark.parametrize("order", ["one, images", "images, one"])
+def test_a_constant_beside_what_is_computed_is_repeated_for_each_picture(per_picture, batch, order):
+    """YOLOv6 writes an objectness of 1 between boxes and scores."""
+    model = onnx.parser.parse_model(f"""
         <ir_version: 8, opset_import: ["" : 17]>
         g (float[1,1,64,64] images) => (float[1,1,64,65] out)
-        <int64[4] target = {1,1,64,1}>
-        {
+        <int64[4] target = {{1,1,64,1}}>
+        {{
           one = ConstantOfShape(target)
-          out = Concat <axis = 3> (images, one)
+          out = Concat <axis = -1> ({order})
+        }}
+    """)
+
+    result = shape.run(model, batch=batch).model
+
+    assert dims(result.graph.output) == [["batch" if batch == "dynamic" else batch, 1, 64, 65]]
+    per_picture(model, result, 2, (64, 64))
+
+
+def test_a_batch_that_cannot_be_opened_is_refused_after_trying():
+    """NMS on the boxes of one picture takes the batch away."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[1,1,64,64] images) => (float[1,1,64,64] out)
+        <int64[1] first = {0}>
+        {
+          row = Squeeze(images, first)
+          out = Unsqueeze(row, first)
         }
     """)
 

@@ -25,6 +25,15 @@ def test_a_convolution_is_quantized_at_its_input_and_the_last_one_stays_in_float
     assert found.in_float == {"y": HEAD}
 
 
+def test_weights_are_found_behind_nodes_that_hand_them_on(fragment, placed):
+    """PyTorch writes an Identity where layers share their weights."""
+    body = "v = Identity(w1)  u = Cast<to = 1>(v)  a = Conv(x, u)  b = Relu(a)  y = Conv(b, v)"
+
+    found = placed(fragment(body, w1=SQUARE))
+
+    assert (found.nodes, found.in_float) == (("a",), {"y": HEAD})
+
+
 @pytest.mark.parametrize(
     "activation",
     ["g = Sigmoid(a)  b = Mul(a, g)", "b = LeakyRelu<alpha = 0.1>(a)", "b = HardSwish(a)", "b = Clip(a, low, high)"],

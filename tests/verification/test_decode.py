@@ -16,6 +16,7 @@ from polyyolo.verification.inference import EVALUATION, Runner, batches, find
 
 V5 = Head(HeadKind.V5, classes=3, outputs=("out",))
 V8 = Head(HeadKind.V8, classes=3, outputs=("out",))
+CORNERS = Head(HeadKind.CORNERS, classes=3, outputs=("boxes", "scores"))
 END = Head(HeadKind.END_TO_END, classes=3, outputs=("out",))
 ANCHORS = ((10.0, 14.0), (23.0, 27.0))
 
@@ -46,6 +47,25 @@ def test_v8_has_no_objectness_and_its_boxes_stand_in_columns():
     np.testing.assert_allclose(boxes.xyxy, [[90, 55, 110, 65]])
     np.testing.assert_allclose(boxes.scores, [0.7])
     assert boxes.classes.tolist() == [2]
+
+
+@pytest.mark.parametrize("swapped", ["", "boxes", "scores"])
+def test_corners_and_scores_are_read_from_two_outputs_of_either_layout(swapped):
+    boxes, scores = np.zeros((2, 5, 4), np.float32), np.zeros((2, 5, 3), np.float32)
+    boxes[1, 3], scores[1, 3] = [90, 55, 110, 65], [0.1, 0.2, 0.7]
+    outputs = {"boxes": boxes, "scores": scores}
+    outputs |= {name: outputs[name].swapaxes(1, 2) for name in outputs if name == swapped}
+
+    nothing, found = decode(outputs, CORNERS)
+
+    assert len(nothing) == 0
+    np.testing.assert_allclose(found.xyxy, [[90, 55, 110, 65]])
+    assert (found.classes.tolist(), found.scores.tolist()) == ([2], [np.float32(0.7)])
+
+
+def test_scores_of_other_classes_beside_corners_are_refused():
+    with pytest.raises(ModelError, match=r"'scores' has shape \(1, 5, 2\), which is no corners head of 3 classes"):
+        decode({"boxes": np.zeros((1, 5, 4)), "scores": np.zeros((1, 5, 2))}, CORNERS)
 
 
 @pytest.mark.parametrize(("head", "values"), [(V5, [100, 60, 20, 10, 1]), (V8, [100, 60, 20, 10])])
@@ -82,6 +102,14 @@ def test_end_to_end_rows_are_boxes_already_and_rows_of_score_0_are_padding():
     assert len(nothing) == 0
     assert one.xyxy.tolist() == [[1, 2, 30, 40]]
     assert one.classes.tolist() == [2]
+
+
+def test_what_follows_the_class_of_end_to_end_rows_is_not_read():
+    rows = np.array([[[1, 2, 30, 40, 0.6, 2, 7, 8]]], np.float32)
+
+    (boxes,) = decode({"out": rows}, evolve(END, extras=2))
+
+    assert (boxes.xyxy.tolist(), boxes.classes.tolist()) == ([[1, 2, 30, 40]], [2])
 
 
 @pytest.mark.parametrize("label", [-1, np.nan, np.inf, -np.inf, 1e30])
@@ -197,6 +225,18 @@ def test_boxes_that_overflow_or_are_no_numbers_are_dropped():
     (boxes,) = decode({"out": rows}, V5)
 
     assert boxes.xyxy.tolist() == [[8, 8, 12, 12]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 3e38])
+def test_boxes_that_overflow_are_dropped_without_a_warning(value):
+    boxes = np.array([[[value] * 4, [8, 8, 12, 12]]], np.float32)
+    scores = np.full((1, 2, 3), 0.7, np.float32)
+
+    (centred,) = decode({"out": np.concatenate([boxes, scores], axis=2).swapaxes(1, 2)}, V8)
+    (cornered,) = decode({"boxes": boxes, "scores": scores}, CORNERS)
+
+    assert (centred.xyxy.tolist(), cornered.xyxy.tolist()) == ([[2, 2, 14, 14]], [[8, 8, 12, 12]])
 
 
 @pytest.mark.filterwarnings("error")

@@ -65,9 +65,24 @@ def test_without_a_head_all_outputs_count():
     assert gauge.noise(sight, {"a": np.array([[2.0]]), "b": np.array([[0.0, 4.0]])}) == pytest.approx(1 / 25)
 
 
+def test_rows_of_an_end_to_end_model_are_looked_for_where_they_were():
+    """They are in the order of their scores: the error is that of the scores, however they change places."""
+    gauge = Gauge(Head(HeadKind.END_TO_END, classes=2, outputs=("out",)))
+    cat, dog = [0, 0, 50, 50, 0.8, 0], [100, 100, 150, 150, 0.6, 1]
+    unused = [0, 0, 0, 0, 0, 0]
+    sight = gauge.see({"out": np.array([[cat, dog, unused]])})
+
+    swapped = gauge.noise(sight, {"out": np.array([[[100, 100, 150, 152, 0.7, 1], [1, 0, 50, 50, 0.6, 0], unused]])})
+    elsewhere = gauge.noise(sight, {"out": np.array([[cat, [300, 100, 350, 150, 0.6, 1], [*dog[:5], 0]]])})
+
+    assert swapped == pytest.approx((0.2**2 + 0.1**2) / (0.8**2 + 0.6**2), rel=1e-5)
+    assert elsewhere == pytest.approx(0.6**2 / (0.8**2 + 0.6**2), rel=1e-5)
+    assert gauge.see({"out": np.array([[unused]])}) is None
+
+
 def test_a_row_that_one_model_finds_and_the_other_does_not_is_noise_whole():
     """NMS in the model gives as many rows as there are, and one more or less is no other model."""
-    gauge = Gauge(Head(HeadKind.END_TO_END, classes=2, outputs=("out",)))
+    gauge = Gauge(NONE)
     rows = {"out": np.array([[[3.0, 4.0], [0.0, 5.0]]])}
     fewer = {"out": rows["out"][:, :1]}
 

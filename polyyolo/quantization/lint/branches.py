@@ -24,7 +24,10 @@ def convolved_sides(view: View) -> Iterator[Spot]:
 
 
 def bare_skips(view: View) -> Iterator[Spot]:
-    """The skip branch of an Add behind an INT8 convolution, in float."""
+    """The skip branch of an Add behind an INT8 convolution, in float, though others read it in INT8.
+
+    What nothing reads in INT8 is in float because a convolution is meant to be: nothing is kept twice for the Add.
+    """
     quantized = set(view.placement.nodes)
     for node, skip, main in _residuals(view):
         conv = conv_behind(view.twin_of(node).inputs[main])
@@ -32,8 +35,8 @@ def bare_skips(view: View) -> Iterator[Spot]:
             continue
         tensor = node.inputs[skip]
         pair = next((pair for pair in view.activations() if pair.source is tensor and pair.dequantize), None)
-        detail = f"{tensor.name}" if pair else f"{tensor.name}, for which no scale is known: calibrate it"
-        yield Spot((title(node),), detail, (pair,) if pair else (), (node,), mendable=pair is not None)
+        if pair is not None:
+            yield Spot((title(node),), tensor.name, (pair,), (node,))
 
 
 def activated_sides(view: View) -> Iterator[Spot]:

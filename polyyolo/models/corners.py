@@ -1,0 +1,82 @@
+"""Boxes in one output and their class scores in another, as of YOLO-NAS, PP-YOLOE and DAMO-YOLO."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from polyyolo.models.outline import Outline, grid_of
+from polyyolo.models.probe import Array
+from polyyolo.records import Head, HeadKind
+
+SLACK = 1e-3
+"""By how much what is 0 to 1, or a side of no length, may be off: FP16 rounds."""
+
+
+def corners_head(outline: Outline, *, asked: bool = False) -> Head | None:
+    """Find corners in pixels beside scores, one for each cell and anchor.
+
+    Shapes do not tell corners from centre and size, nor pixels from shares of the picture, nor boxes from the scores
+    of four classes. So the model is run once, but where such a head is ``asked`` for and there is one choice.
+    """
+    fitting = [head for pair in boxes_and_scores(outline) if (head := _read(outline, *pair))]
+    if asked and len(fitting) == 1:
+        return fitting[0]
+    return next((head for head in fitting if _are_corners(outline, *head.outputs)), None)
+
+
+def boxes_and_scores(outline: Outline) -> Iterator[tuple[str, str]]:
+    """Find two outputs of which one has four numbers for each row or column of the other: boxes, and their scores.
+
+    YOLO-NAS has (B, N, 4) and (B, N, C), YOLOv4 from PyTorch (B, N, 1, 4) and (B, N, C).
+    """
+    for scores, cells in outline.shapes.items():
+        for boxes, shape in outline.shapes.items():
+            count = math.prod(shape[1:])
+            if boxes != scores and len(cells) == 3 and 4 in shape[1:] and count in (4 * cells[1], 4 * cells[2]):
+                yield boxes, scores
+
+
+def _read(outline: Outline, boxes: str, scores: str) -> Head | None:
+    """Read two outputs as the boxes of cells and their scores; None where their shapes do not allow it."""
+    shape = outline.shapes[boxes]
+    cells = math.prod(shape[1:]) // 4
+    _, rows, columns = outline.shapes[scores]
+    grid = grid_of(cells, outline.size)
+    if len(shape) != 3 or grid is None or outline.trails[boxes].selects or outline.trails[scores].selects:
+        return None
+    strides, anchors = grid
+    classes = columns if rows == cells else rows
+    return Head(
+        kind=HeadKind.CORNERS,
+        classes=classes,
+        outputs=(boxes, scores),
+        strides=strides,
+        why=(
+            f"{boxes} has the corners of {cells} boxes and {scores} their {classes} scores, one for each of "
+            f"{anchors} anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
+        ),
+    )
+
+
+def _are_corners(outline: Outline, boxes: str, scores: str) -> bool:
+    """Whether every box ends behind where it begins, some far into the picture, and all scores are 0 to 1.
+
+    With centre and size, a box in the last column would have to be wider than the picture.
+    """
+    values = outline.run()
+    if not values:
+        return False
+    places = values[boxes] if values[boxes].shape[2] == 4 else values[boxes].swapaxes(1, 2)
+    chances = values[scores] if values[scores].shape[1] == places.shape[1] else values[scores].swapaxes(1, 2)
+    return _end_behind(places, max(outline.size)) and _are_chances(chances)
+
+
+def _end_behind(rows: Array, side: int) -> bool:
+    return bool((rows[..., 2:] - rows[..., :2] >= -SLACK * side).all() and rows.max() > side / 2)
+
+
+def _are_chances(rows: Array) -> bool:
+    """Whether all is 0 to 1, but not by a Softmax: that is not YOLO's, SSD has a score for the background in it."""
+    of_one = np.abs(rows.sum(axis=2, dtype=np.float64) - 1) <= SLACK
+    return bool(rows.min() >= -SLACK and rows.max() <= 1 + SLACK and not of_one.all())
