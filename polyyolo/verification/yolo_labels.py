@@ -6,8 +6,9 @@ from pathlib import Path
 
 from polyyolo import progress
 from polyyolo.errors import LabelError
-from polyyolo.images.sources import find_pictures, read_data_yaml
+from polyyolo.images.sources import EXTENSIONS, find_pictures, read_data_yaml
 from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
+from polyyolo.wording import counted
 
 SLACK = 0.001
 """How far a value may lie outside 0 to 1: labelling tools round."""
@@ -47,7 +48,7 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
             fix="put YOLO labels into a folder labels beside images, with the names of the pictures",
         )
     _warn_of_missing(source, files)
-    _warn_of_strays(files, {file.parent for file in files if apart or file.parent.name == "labels"})
+    _warn_of_strays(pictures, {file.parent for file in files if apart or file.parent.name == "labels"})
     mapping = to_model_classes(source, own, names, classes) if own else None
     mistakes: list[str] = []
     truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
@@ -98,14 +99,19 @@ def _warn_of_missing(source: Path, files: Sequence[Path]) -> None:
         )
 
 
-def _warn_of_strays(files: Sequence[Path], folders: Collection[Path]) -> None:
-    """Tell of label files that no picture has."""
-    expected = set(files)
-    strays = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file not in expected]
+def _warn_of_strays(pictures: Sequence[Path], folders: Collection[Path]) -> None:
+    """Tell of label files that no picture has, nor one beside those that are used: a list may name some of a folder."""
+    beside = {
+        path.stem
+        for folder in {picture.parent for picture in pictures}
+        for path in folder.glob("*")
+        if path.suffix.lower() in EXTENSIONS
+    }
+    strays = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file.stem not in beside]
     strays = [file for file in strays if file.stem != "classes"]
     if strays:
         progress.warn(
-            f"{len(strays)} label files have no picture, {min(strays)} first",
+            f"{counted(len(strays), 'label file has', 'label files have')} no picture, {min(strays)} first",
             fix="add the pictures, or remove the label files",
         )
 

@@ -125,7 +125,16 @@ def test_label_files_without_a_picture_are_a_warning(folder, ear):
     read_labelled(folder)
 
     (warning,) = ear.warnings
-    assert warning[0] == f"1 label files have no picture, {folder / 'labels' / 'stray.txt'} first"
+    assert warning[0] == f"1 label file has no picture, {folder / 'labels' / 'stray.txt'} first"
+
+
+def test_label_files_of_pictures_that_a_list_leaves_out_are_none_without_a_picture(folder, ear):
+    """Lists for training and for validation often share one folder: nobody should remove the labels of the others."""
+    write(folder / "val.txt", "images/a.png\n")
+
+    read_labelled(folder / "val.txt")
+
+    assert not ear.warnings
 
 
 def test_labels_for_half_of_the_pictures_or_fewer_are_a_warning(folder, ear):
@@ -316,7 +325,7 @@ def test_label_files_alone_are_joined_with_pictures_from_elsewhere(folder, tmp_p
         assert [path.parent for path in labelled.pictures] == [pictures] * 3
         assert [[truth.label for truth in truths] for truths in labelled.truths] == [[0, 2], [1], []]
     assert [message for message, _ in ear.warnings] == [
-        "1 label files have no picture, " + str(folder / "labels/gone.txt first")
+        "1 label file has no picture, " + str(folder / "labels/gone.txt first")
     ] * 2
 
 
