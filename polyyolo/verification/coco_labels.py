@@ -59,8 +59,6 @@ def _read(source: Path) -> Mapping[str, Any]:
                 + (f" with {' and '.join(sorted(fields))}" if fields else ""),
                 fix="give a file with images, annotations and categories",
             )
-    if not data["annotations"]:
-        raise LabelError(f"{source} labels nothing: it has no annotations", fix="give the labels of these pictures")
     return dict(data)
 
 

@@ -15,6 +15,7 @@ from polyyolo.records import Skipped
 from polyyolo.verification.coco_labels import read_coco
 from polyyolo.verification.truth import Labelled, Truth
 from polyyolo.verification.yolo_labels import read_yolo
+from polyyolo.wording import counted
 
 __all__ = ["Labelled", "Truth", "read_labelled"]
 
@@ -33,7 +34,8 @@ def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0, 
             anything that names pictures where ``source`` is a folder of YOLO's label files.
 
     Raises:
-        LabelError: no such source, labels that cannot be read or that do not fit the pictures or the model.
+        LabelError: no such source, labels that cannot be read, that do not fit the pictures or the model, or that
+            name no object.
         PictureError: there are no pictures, or none that can be used.
     """
     if not source.exists():
@@ -45,11 +47,13 @@ def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0, 
     labelled = read(source, tuple(names), classes or len(names), images)
     usable = set(usable_pictures(source, labelled.pictures, "labelled pictures"))
     kept = [place for place, path in enumerate(labelled.pictures) if path in usable]
-    return evolve(
-        labelled,
-        pictures=tuple(labelled.pictures[place] for place in kept),
-        truths=tuple(labelled.truths[place] for place in kept),
-    )
+    truths = tuple(labelled.truths[place] for place in kept)
+    if not any(truths):
+        raise LabelError(
+            f"{source} labels nothing: no object is labelled on {counted(len(kept), 'picture')} that can be used",
+            fix="give the labels of these pictures, or leave them out: accuracy is not measured then",
+        )
+    return evolve(labelled, pictures=tuple(labelled.pictures[place] for place in kept), truths=truths)
 
 
 def usable_pictures(source: Path, pictures: Sequence[Path], kind: str = "pictures") -> tuple[Path, ...]:

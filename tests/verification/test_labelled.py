@@ -118,6 +118,15 @@ def test_no_label_file_for_any_picture_is_an_error(tmp_path):
     assert str(tmp_path / "labels" / "a.txt") in error.value.message
 
 
+def test_labels_without_any_object_are_an_error(folder):
+    """Accuracy would be 0 for every model."""
+    for file in (folder / "labels").iterdir():
+        file.write_text("")
+
+    with pytest.raises(LabelError, match="labels nothing: no object is labelled on 3 pictures"):
+        read_labelled(folder)
+
+
 def test_label_files_without_a_picture_are_a_warning(folder, ear):
     write(folder / "labels" / "stray.txt", "0 0.5 0.5 1 1\n")
     write(folder / "labels" / "classes.txt", "cat\ndog\ncow\n")
@@ -192,6 +201,14 @@ def test_as_many_classes_by_other_names_are_matched_by_order_with_a_warning(fold
 
     assert labelled.truths[1][0].label == 1
     assert "'hound' first: classes are matched by their order" in ear.warnings[0][0]
+
+
+def test_classes_in_another_order_and_by_other_names_are_refused(folder):
+    """By name one class would be missing, and by order the others would be mixed up."""
+    write(folder / "data.yaml", "val: images\nnames: [cow, hound, cat]\n")
+
+    with pytest.raises(LabelError, match=r"'hound' first, .* another order: 'cow' is number 0 .* and 2 of the model's"):
+        read_labelled(folder / "data.yaml", ("cat", "dog", "cow"))
 
 
 def test_a_class_beyond_the_names_of_its_data_yaml_is_named(folder):
@@ -287,7 +304,7 @@ def test_a_wrong_annotation_is_named_by_its_place(folder, change, reason):
         ('{"images": [{"id": 1}]}', "'images' must be a list of objects with file_name and id"),
         ('{"images": [], "annotations": 5, "categories": []}', "'annotations' must be a list of objects$"),
         ('{"images": [], "annotations": [], "categories": [{"id": "x", "name": "cat"}]}', "'categories' must"),
-        (json.dumps(coco([])), "labels nothing: it has no annotations"),
+        (json.dumps(coco([])), "labels nothing: no object is labelled on 2 pictures"),
     ],
 )
 def test_what_is_no_coco_json_is_told(folder, text, reason):
