@@ -103,7 +103,7 @@ def _lines(summary: "Detected", folder: Path) -> list[str]:
     """Say what was found, in lines for a terminal."""
     most = list(summary.per_class.items())
     found = ", ".join(f"{count} {name}" for name, count in most[:SHOWN])
-    more = f" and {len(most) - SHOWN} more classes" if len(most) > SHOWN else ""
+    more = f" and {counted(len(most) - SHOWN, 'more class', 'more classes')}" if len(most) > SHOWN else ""
     unit = "frame" if summary.is_video else "picture"
     lines = [
         f"{counted(summary.shots, unit)} in {summary.seconds:.1f} s: {summary.per_second:.1f} {unit}s/s",
