@@ -119,6 +119,21 @@ def test_an_npy_brings_its_own_size(tmp_path):
     assert json.loads(done.stdout)["preprocessing"]["size"] == [32, 64]
 
 
+def test_the_advice_for_values_up_to_255_works(tmp_path):
+    values = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 64))
+    np.save(tmp_path / "set.npy", values.astype(np.float32))
+    np.save(tmp_path / "bytes.npy", values.astype(np.uint8))
+    sheet = ("-o", tmp_path / "s.png")
+
+    refused = inspect(tmp_path / "set.npy", *sheet)
+
+    assert refused.exit_code == 2
+    assert "save uint8, which is scaled when it is read" in refused.stderr
+    assert "(--scale 1 for 0 to 255)" in refused.stderr
+    assert inspect(tmp_path / "set.npy", "--scale", "1", *sheet).exit_code == 0
+    assert inspect(tmp_path / "bytes.npy", *sheet).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
