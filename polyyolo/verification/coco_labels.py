@@ -103,8 +103,12 @@ def _locate(source: Path, names: Sequence[str], images: Path | None) -> tuple[Pa
     """Find the pictures that the JSON names.
 
     Raises:
-        LabelError: some are in none of the folders where they usually are.
+        LabelError: some are in none of the folders where they usually are, or the one that was named is no folder.
     """
+    if images and not images.is_dir():
+        raise LabelError(
+            f"{images} is no folder, where the pictures of {source} should be", fix="name the folder that holds them"
+        )
     usual = [folder for folder in _folders(source) if folder.is_dir()]
     folders = [images, *usual] if images else usual
     found = [_first(folders, name) for name in names]
@@ -113,7 +117,8 @@ def _locate(source: Path, names: Sequence[str], images: Path | None) -> tuple[Pa
         raise LabelError(
             f"{len(missing)} of {len(names)} pictures of {source} are not there: {missing[0]} is in none of "
             + ", ".join(map(str, folders)),
-            fix="put the pictures into a folder images beside the JSON, or name their folder with --images",
+            fix="put the pictures, or a link to their folder, beside the JSON as images; polyyolo verify also takes "
+            "their folder as --images",
         )
     return tuple(path for path in found if path is not None)
 

@@ -358,4 +358,6 @@ def test_a_coco_json_finds_its_pictures_where_the_user_says(folder, tmp_path):
     assert read_labelled(folder / "labels.json", images=pictures).pictures == (pictures / "a.png",)
     with pytest.raises(LabelError, match=r"a\.png is in none of") as error:
         read_labelled(folder / "labels.json")
-    assert "--images" in error.value.fix
+    assert "polyyolo verify also takes their folder as --images" in error.value.fix
+    with pytest.raises(LabelError, match=r"typo is no folder, where the pictures of .*labels\.json should be"):
+        read_labelled(folder / "labels.json", images=tmp_path / "typo")
