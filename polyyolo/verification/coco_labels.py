@@ -42,7 +42,9 @@ def read_coco(source: Path, names: Sequence[str], classes: int, images: Path | N
     complain(mistakes, fix="correct the annotations, or export them again as COCO instances")
     pictures = _locate(source, list(files.values()), images)
     ordered = tuple(names) or tuple(categories[key] for key in sorted(categories))
-    return Labelled(pictures, tuple(tuple(truths[image]) for image in files), ordered)
+    sizes = {image["id"]: size for image in data["images"] if (size := _size(image))}
+    stated = {path: sizes[image] for path, image in zip(pictures, files, strict=True) if image in sizes}
+    return Labelled(pictures, tuple(tuple(truths[image]) for image in files), ordered, stated=stated)
 
 
 def _read(source: Path) -> Mapping[str, Any]:
@@ -87,6 +89,12 @@ def _mistakes(annotation: object, images: Mapping[int, str], mapping: Mapping[in
 def _is_finite(value: object) -> bool:
     """Whether it is a number that a float holds; JSON's whole numbers may be longer."""
     return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The height and width of a picture; None where they are no numbers of pixels, as in JSONs that leave them at 0."""
+    height, width = image.get("height"), image.get("width")
+    return (height, width) if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0 else None
 
 
 def _truth(annotation: Mapping[str, Any], mapping: Mapping[int, int]) -> Truth:

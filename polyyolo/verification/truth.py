@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from polyyolo import progress
 from polyyolo.errors import LabelError
@@ -36,12 +36,14 @@ class Labelled:
         truths: the objects of each picture; none is a background picture.
         names: class names by index; empty where neither the model nor the labels tell.
         relative: whether boxes are shares of the picture's width and height, as in YOLO's form.
+        stated: height and width in pixels that the labels give pictures, where they tell.
     """
 
     pictures: tuple[Path, ...]
     truths: tuple[tuple[Truth, ...], ...]
     names: tuple[str, ...] = ()
     relative: bool = False
+    stated: Mapping[Path, tuple[int, int]] = field(factory=dict)
 
     def name(self, label: int) -> str:
         """What class ``label`` is called; its number where it has no name."""

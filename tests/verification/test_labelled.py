@@ -251,6 +251,23 @@ def test_a_coco_json_need_tell_neither_area_nor_crowd(folder, change):
     assert read_labelled(folder / "labels.json", classes=3).truths[1] == (Truth(1, (4.0, 5.0, 10.0, 12.0)),)
 
 
+def test_pictures_of_another_size_than_a_coco_json_tells_are_a_warning(folder, ear):
+    """Boxes in pixels lie elsewhere on pictures that were resized after they were labelled."""
+    data = coco([annotation()])
+    data["images"][0] |= {"width": 40, "height": 20}
+    write(folder / "labels.json", json.dumps(data))
+    read_labelled(folder / "labels.json")
+    assert not ear.warnings
+
+    data["images"][1] |= {"width": 80, "height": 40}
+    write(folder / "labels.json", json.dumps(data))
+    read_labelled(folder / "labels.json")
+
+    ((message, _),) = ear.warnings
+    assert message.startswith("1 of 2 pictures have another size than ")
+    assert message.endswith("labels.json tells, b.png first: 40x20, not 80x40")
+
+
 def test_category_ids_become_indices_by_order_where_the_model_tells_no_names(folder):
     write(folder / "labels.json", json.dumps(coco([annotation(), annotation(category_id=90)])))
 
