@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,13 @@ def _read(source: Path) -> Mapping[str, Any]:
                 f"{source} is no COCO instances JSON: {key!r} must be a list of objects"
                 + (f" with {' and '.join(sorted(fields))}" if fields else ""),
                 fix="give a file with images, annotations and categories",
+            )
+    for key in ("images", "categories"):
+        (number, times), *_ = Counter(row["id"] for row in data[key]).most_common(1) or [(0, 0)]
+        if times > 1:
+            raise LabelError(
+                f"{source} has {times} {key} with the id {number}",
+                fix="give each an id of its own, as where files were joined",
             )
     return dict(data)
 

@@ -321,6 +321,7 @@ def test_a_wrong_annotation_is_named_by_its_place(folder, change, reason):
         ('{"images": [{"id": 1}]}', "'images' must be a list of objects with file_name and id"),
         ('{"images": [], "annotations": 5, "categories": []}', "'annotations' must be a list of objects$"),
         ('{"images": [], "annotations": [], "categories": [{"id": "x", "name": "cat"}]}', "'categories' must"),
+        (json.dumps(coco([], categories=[(1, "cat"), (1, "dog")])), "has 2 categories with the id 1$"),
         (json.dumps(coco([])), "labels nothing: no object is labelled on 2 pictures"),
     ],
 )
