@@ -24,6 +24,8 @@ MANY = 0.5
 def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | None = None) -> Labelled:
     """Read ``class cx cy width height`` lines, or polygons (``class x y x y x y ...``), which become boxes.
 
+    A line that repeats another of its file counts once, as in training.
+
     A picture's label file has its name with .txt, in the folder ``labels`` that stands where ``images`` does in its
     path, or beside the picture. A picture without one is background, as YOLOv5 has it.
 
@@ -54,7 +56,9 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
     truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
     others = any(BEYOND in each for each in mistakes)
     complain(mistakes, f"{FIX}; {OTHERS}" if others else FIX)
-    return Labelled(pictures, truths, tuple(names or own.values()), relative=True)
+    single = tuple(tuple(dict.fromkeys(objects)) for objects in truths)
+    _warn_of_repeats(source, [file for file, all_, each in zip(files, truths, single, strict=True) if all_ != each])
+    return Labelled(pictures, single, tuple(names or own.values()), relative=True)
 
 
 def _yaml_names(source: Path) -> Mapping[int, str]:
@@ -113,6 +117,16 @@ def _warn_of_strays(pictures: Sequence[Path], folders: Collection[Path]) -> None
         progress.warn(
             f"{counted(len(strays), 'label file has', 'label files have')} no picture, {min(strays)} first",
             fix="add the pictures, or remove the label files",
+        )
+
+
+def _warn_of_repeats(source: Path, files: Sequence[Path]) -> None:
+    """Tell of label files that have a line twice."""
+    if files:
+        progress.warn(
+            f"objects are there twice in {counted(len(files), 'label file')} of {source}, {files[0]} first: "
+            "each counts once",
+            fix="remove the repeated lines",
         )
 
 

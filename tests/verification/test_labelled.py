@@ -59,6 +59,16 @@ def test_segmentation_polygons_become_the_boxes_around_them(folder):
     np.testing.assert_allclose(truth.box, (0.2, 0.1, 0.4, 0.8))
 
 
+def test_an_object_that_is_there_twice_counts_once(folder, ear):
+    """YOLO's training leaves the second out; a model that finds it once would miss it otherwise."""
+    write(folder / "labels" / "b.txt", "1 0.5 0.5 1 1\n" * 2 + "1 0.5 0.5 1 0.5\n")
+
+    assert len(read_labelled(folder).truths[1]) == 2
+    ((message, _),) = ear.warnings
+    assert message.startswith("objects are there twice in 1 label file of ")
+    assert message.endswith(f"{folder / 'labels' / 'b.txt'} first: each counts once")
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
