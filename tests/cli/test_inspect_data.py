@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from polyyolo.cli import main
 from polyyolo.cli.console import Edge
 from polyyolo.cli.inspect_data import data
 from polyyolo.images.reading import decode
@@ -109,6 +110,26 @@ def test_a_model_tells_its_own_size(folder, models, tmp_path, model, size):
 
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["preprocessing"]["size"] == size
+
+
+def test_a_model_of_a_run_is_shown_as_the_run_fed_it(folder, little_yolo, tmp_path):
+    words = [
+        "engine",
+        little_yolo,
+        "--images",
+        folder,
+        "--precision",
+        "fp32",
+        "--toolchain",
+        "none",
+        "--fit",
+        "stretch",
+    ]
+    CliRunner().invoke(main, [*map(str, words), "-o", str(tmp_path / "run")])
+
+    done = inspect(folder, "--model", tmp_path / "run" / "model.onnx", "--json", "-o", tmp_path / "s.png")
+
+    assert json.loads(done.stdout)["preprocessing"]["fit"] == "stretch"
 
 
 def test_an_npy_brings_its_own_size(tmp_path):

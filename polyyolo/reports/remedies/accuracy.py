@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from polyyolo.records import Check, Fidelity, HeadKind, Limits, Outcome, Precision, Route, Run
 from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, strict
+from polyyolo.reports.command_line import preprocessing_words
 from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again, with_pictures
 from polyyolo.wording import counted
 
@@ -141,8 +142,8 @@ def _gentler(run: Run, check: Check) -> Iterator[Advice]:
 
 def _look(run: Run) -> str:
     source = run.request.images if run.request else None
-    command = ("polyyolo", "inspect", "data", str(source or "DIR"), "--model", str(run.source.path))
-    return shlex.join(command)
+    fed = preprocessing_words(run.request.overrides) if run.request else ()
+    return shlex.join(("polyyolo", "inspect", "data", str(source or "DIR"), "--model", str(run.source.path), *fed))
 
 
 def _rounded_up(count: float) -> int:
