@@ -28,8 +28,8 @@ def accuracy(run: Run, check: Check) -> Iterator[Advice]:
             "Measure the loss: give labelled pictures (images/ and labels/, a data.yaml or COCO JSON) in place of DIR."
         )
         yield with_pictures(run, check, what, "labelled")
-    elif not found.reference.map50_95:
-        what = "FP32 finds nothing that the labels hold: look whether model, labels and preprocessing belong together."
+    elif found.reference.finds_hardly_anything:
+        what = "FP32 finds hardly anything of the labels: look whether model, labels and preprocessing belong together."
         yield Advice((check.name,), what, _look(run))
     else:
         yield from _gentler(run, check)
