@@ -121,8 +121,9 @@ def _argument(argument: click.Argument) -> str:
 
 
 def _option(option: click.Option) -> tuple[str, str, str]:
-    names = ", ".join(f"`{name}`" for name in option.opts)
-    brackets = ["required"] if option.required else [_default(option.default)] if option.show_default else []
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    usual = (option.opts if option.default else option.secondary_opts) if option.secondary_opts else option.default
+    brackets = ["required"] if option.required else [_default(usual)] if option.show_default else []
     told = [*filter(None, [option.help]), *(f"[{each}]" for each in brackets)]
     return names, _value(option), " ".join(" ".join(told).split())
 

@@ -68,7 +68,6 @@ def _done(asked: Request, variant: Variant, folder: Path) -> Done:
     try:
         return Done(variant, place, run=pipeline.engine(request, lenders))
     except PolyYoloError as error:
-        progress.warn(f"{variant.name} cannot be had: {error.message}", error.fix)
         return Done(variant, place, error=error)
 
 
@@ -79,8 +78,12 @@ def _gathered(empty: Comparison, done: Sequence[Done]) -> Comparison:
         PolyYoloError: there is no run among them; the first one's error.
     """
     runs = [each.run for each in done if each.run]
-    if not runs and done[0].error:
-        raise done[0].error
+    raised = None if runs else done[0].error
+    for each in done:
+        if each.error and each.error.message != (raised and raised.message):
+            progress.warn(f"{each.variant.name} cannot be had: {each.error.message}", each.error.fix)
+    if raised:
+        raise raised
     plans = [run.plan for run in runs if run.plan]
     timed = [benchmark for run in runs for benchmark in run.benchmarks]
     compared = [run.fidelity.pictures for run in runs if run.fidelity]

@@ -178,7 +178,7 @@ class Workspace:
         if names:
             first = min(names, key=lambda name: (len(name.parts), name))  # an engine before a drawing
             others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            progress.note(f"{self.folder / first}{others} of the earlier run removed: this one made none")
+            progress.note(f"{self.folder / first}{others} of the earlier run removed: this one made none of that name")
 
     def _refuse_blocked(self, names: Sequence[str]) -> None:
         """Refuse to publish where that would fail half-way: a folder is where a file goes, or a file where a folder."""

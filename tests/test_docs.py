@@ -322,6 +322,15 @@ def test_the_reference_is_that_of_the_code():
     assert (ROOT / "docs" / "reference.md").read_text("utf-8") == module.reference(), "run: make docs"
 
 
+def test_the_reference_has_every_name_of_every_option():
+    written = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    commands = [command for _, command in _commands(main, "polyyolo") if not isinstance(command, click.Group)]
+    options = [option for command in commands for option in command.params]
+    names = {name for option in options for name in (*option.opts, *option.secondary_opts) if name.startswith("-")}
+
+    assert [name for name in sorted(names) if f"`{name}`" not in written] == []
+
+
 def test_the_design_names_every_part_and_the_layers_as_they_are_enforced():
     shown = (ROOT / "docs" / "design.md").read_text("utf-8")
     house = {line.split()[0].rstrip("/") for line in FENCE.search(shown)[3].splitlines() if line.startswith("  ")}

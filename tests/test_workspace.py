@@ -189,7 +189,7 @@ def test_what_a_run_no_longer_makes_is_removed_and_what_is_not_ours_stays(folder
         run(folder, "one")
 
     assert listing(folder) == {"0.txt": "one", "notes.txt": "mine"}
-    assert heard.notes[-1] == f"{folder}/1.txt and 1 more of the earlier run removed: this one made none"
+    assert heard.notes[-1] == f"{folder}/1.txt and 1 more of the earlier run removed: this one made none of that name"
 
 
 @pytest.mark.parametrize("place", ["1.txt", "1.txt/deeper"])

@@ -64,8 +64,9 @@ def _pictures(run: Run, images: Path | None) -> Iterator[Known]:
     gone = [path for path in chosen.sources if not path.exists()]
     if gone:
         raise PictureError(
-            f"{len(gone)} of the pictures that the run calibrated with are gone, as {gone[0]}",
-            fix="name others with --images, or leave them out with --pictures 0",
+            f"{len(gone)} of the pictures that the run calibrated with are not where they were, as {gone[0]}",
+            fix="start it from the folder that the run was started from, name others with --images, or leave them out "
+            "with --pictures 0",
         )
     names = [f"{chosen.sources[0].name}:{index}" for index in chosen.indices] or [path.name for path in chosen.sources]
     yield from zip(names, chosen_tensors(chosen), strict=False)

@@ -105,6 +105,9 @@ def _key(benchmark: Benchmark) -> tuple[str, Mapping[str, tuple[int, ...]]]:
 
 
 def _bundle(folder: Path, run: Run) -> Bundle:
+    if not folder.is_dir():
+        what = "is a file, not the folder of a bundle" if folder.exists() else "is not there"
+        raise InputError(f"{folder} {what}", fix="unpack what came back, and name the folder that holds its results")
     if not (folder / MANIFEST).is_file():
         raise InputError(
             f"{folder} is no bundle: it holds no {MANIFEST}", fix="name the folder that polyyolo bundle made"

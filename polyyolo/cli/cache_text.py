@@ -19,6 +19,7 @@ def scale_table(cache: "Cache") -> None:
     from rich.text import Text
 
     table = Table("tensor", "scale", "largest magnitude")
+    table.columns[0].overflow = "fold"
     for name, scale in cache.scales.items():
         table.add_row(Text(name), f"{scale:.6g}", f"{cache.amax(name):.6g}")
     Console().print(table)

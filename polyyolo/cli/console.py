@@ -51,6 +51,12 @@ class Edge(click.Group):
         except PolyYoloError as error:
             show_error(error)
             sys.exit(error.exit_code)
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
+                raise
+            lacking = ToolchainError(f"a package cannot be imported: {error}", fix="polyyolo doctor tells what to do")
+            show_error(lacking)
+            sys.exit(lacking.exit_code)
         except OSError as error:
             unusable = _unusable(error)
             if not unusable:

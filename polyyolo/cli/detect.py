@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from polyyolo.detection.detector import Look
     from polyyolo.detection.order import Order
     from polyyolo.detection.result import Detected
+    from polyyolo.verification.subject import Subject
 
 PATH = click.Path(path_type=Path)
 KINDS = tuple(each.value for each in HeadKind if each is not HeadKind.NONE)
@@ -75,7 +76,8 @@ def _order(model: str, source: Path, options: dict[str, Any]) -> "Order":
     from polyyolo.detection.order import Form, Order
     from polyyolo.detection.result import usual_folder
 
-    looks = tuple(_look(each, options) for each in (model, options["against"]) if each)
+    subjects = [_subject(each, options) for each in (model, options["against"]) if each]
+    looks = tuple(_look(*pair, options) for pair in zip(subjects, reversed(subjects), strict=True))
     return Order(
         looks,
         source,
@@ -86,15 +88,19 @@ def _order(model: str, source: Path, options: dict[str, Any]) -> "Order":
     )
 
 
-def _look(model: str, options: dict[str, Any]) -> "Look":
-    from polyyolo.detection.classes import choose_classes
-    from polyyolo.detection.detector import Look
-    from polyyolo.verification.inference import Selection
+def _subject(model: str, options: dict[str, Any]) -> "Subject":
     from polyyolo.verification.subject import read_subject
 
     head = HeadKind(options["head"]) if options["head"] else None
-    subject = read_subject(model, onnx=options["onnx"], otherwise=options["against"], head=head)
-    preprocessing = subject.preprocessing(options["size"], **options["overrides"])
+    return read_subject(model, onnx=options["onnx"], otherwise=options["against"], head=head)
+
+
+def _look(subject: "Subject", beside: "Subject", options: dict[str, Any]) -> "Look":
+    from polyyolo.detection.classes import choose_classes
+    from polyyolo.detection.detector import Look
+    from polyyolo.verification.inference import Selection
+
+    preprocessing = subject.preprocessing(options["size"], beside=beside, **options["overrides"])
     selection = Selection(options["confidence"], options["iou"], multi_label=False, limit=options["limit"])
     return Look(subject.spec, preprocessing, selection, choose_classes(options["classes"], subject.spec))
 
@@ -103,7 +109,7 @@ def _lines(summary: "Detected", folder: Path) -> list[str]:
     """Say what was found, in lines for a terminal."""
     most = list(summary.per_class.items())
     found = ", ".join(f"{count} {name}" for name, count in most[:SHOWN])
-    more = f" and {len(most) - SHOWN} more classes" if len(most) > SHOWN else ""
+    more = f" and {counted(len(most) - SHOWN, 'more class', 'more classes')}" if len(most) > SHOWN else ""
     unit = "frame" if summary.is_video else "picture"
     lines = [
         f"{counted(summary.shots, unit)} in {summary.seconds:.1f} s: {summary.per_second:.1f} {unit}s/s",

@@ -95,6 +95,8 @@ def _draw(found: "Diagnosis") -> None:
     from rich.text import Text
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for overflow in ("ellipsis", "ellipsis", "fold"):  # a path or a command that was cut helps nobody
+        table.add_column(overflow=overflow)
     for area, (mark, style), name, text in _rows(found):
         if area:
             table.add_row("", Text(area, style="bold"))

@@ -69,22 +69,22 @@ def _chosen(source: Path, options: Mapping[str, Any]) -> "tuple[TensorSpec, Cali
 
 def _input(source: Path, options: Mapping[str, Any]) -> "tuple[TensorSpec, Preprocessing]":
     from polyyolo.images.arrays import entry_shape
-    from polyyolo.images.presets import for_input, preprocessing_for
+    from polyyolo.images.presets import for_input
     from polyyolo.images.sources import is_array
     from polyyolo.records import TensorSpec
 
     channels, *stored = entry_shape(source) if is_array(source) else ("channels",)
     usual = options["size"] or tuple(stored) or USUAL
     if options["model"]:
-        from polyyolo.models.spec import read_spec
-        from polyyolo.models.zoo import locate
+        from polyyolo.verification.subject import read_subject
 
-        spec = read_spec(locate(options["model"]))
+        subject = read_subject(options["model"])
+        tensor = subject.spec.image_input
         height, width = (
-            own if isinstance(own, int) and not options["size"] else given
-            for own, given in zip(spec.image_input.dims[2:], usual, strict=True)
+            own if isinstance(own, int) else given for own, given in zip(tensor.dims[2:], usual, strict=True)
         )
-        return spec.image_input, preprocessing_for(spec, (height, width), **options["overrides"])
+        size = options["size"] or (None if subject.run else (height, width))
+        return tensor, subject.preprocessing(size, **options["overrides"])
     tensor = TensorSpec("images", "float32", ("batch", channels, "height", "width"))
     return tensor, for_input(tensor, usual, **options["overrides"])
 

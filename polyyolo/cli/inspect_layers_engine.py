@@ -143,6 +143,7 @@ def _changes_table(compared: "tuple[Change, ...]") -> Any:  # noqa: ANN401 - as 
     from rich.text import Text
 
     table = Table("part", "first", "second", "us", "extra us", "of it moves")
+    table.columns[0].overflow = "fold"
     timed = any(change.extra_ms is not None for change in compared)
     shown = sorted(compared, key=lambda change: -abs(change.extra_ms or 0.0)) if timed else compared
     for change in [each for each in shown if timed or each.is_other][:MOST_CHANGES]:

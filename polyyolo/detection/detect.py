@@ -74,8 +74,7 @@ def detect(order: Order) -> tuple[Detected, Path]:
             raise stopped
         _refuse_nothing(order, tally)
         _tell_of_missing(footage, tally, stopped)
-        summary = _summary(order, tally, complete=stopped is None)
-        place = results.publish(summary)
+        summary, place = results.publish(_summary(order, tally, complete=stopped is None))
         if stopped:
             progress.note(f"{tally.shots} {footage.unit} were finished: they are in {place}")
             raise stopped

@@ -95,14 +95,14 @@ class Results:
             finally:
                 files.remove(results.partial)
 
-    def publish(self, summary: Detected) -> Path:
+    def publish(self, summary: Detected) -> tuple[Detected, Path]:
         """Let the results take the place of an earlier detection's.
 
         Those of a detection that was stopped do not replace earlier ones: they go beside them, into a folder with
         ``-stopped`` at the end of its name.
 
         Returns:
-            Where they are.
+            The summary with all that was written, and where it is.
         """
         if not self._earlier or summary.complete:
             return self._take_place(summary)
@@ -110,17 +110,17 @@ class Results:
             self.partial.replace(beside.partial)
             return beside._take_place(summary)  # noqa: SLF001 - another of this class
 
-    def _take_place(self, summary: Detected) -> Path:
+    def _take_place(self, summary: Detected) -> tuple[Detected, Path]:
         made = sorted(path.relative_to(self.partial) for path in self.partial.rglob("*") if path.is_file())
-        written = tuple(path.as_posix() for path in made)
-        files.write_json(self.partial / SUMMARY, evolve(summary, written=written))
+        whole = evolve(summary, written=tuple(path.as_posix() for path in made))
+        files.write_json(self.partial / SUMMARY, whole)
         self._refuse_blocked(made)
         self._remove_earlier()
         for name in [*made, Path(SUMMARY)]:
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             (self.partial / name).replace(target)
-        return self.folder
+        return whole, self.folder
 
     def _remove_earlier(self) -> None:
         """Remove what the earlier detection wrote, and the folders that are empty without it."""

@@ -115,7 +115,7 @@ def _check_axis(axis: int, dim: int | str, draft: Draft, where: str, mistakes: M
         told = str(given[0]) if len(set(given)) == 1 else " -> ".join(str(size) for size in given)
         mistakes.add(
             f"{where}: {_axis(axis, draft)} is fixed at {dim} in the model, {told} here",
-            "leave --profile out to build the model's own shape, or open the axis with polyyolo surgeon",
+            "write the model's numbers there, or leave --profile out; polyyolo surgeon shape opens batch and size",
         )
 
 

@@ -1,5 +1,6 @@
 """What trtexec's users are used to type, in polyyolo's terms."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
@@ -86,7 +87,7 @@ def _batched(spec: ModelSpec, batch: int) -> Profile | None:
         if fixed != batch:
             raise ProfileError(
                 f"--batch={batch}, but {spec.path} takes {fixed} at a time",
-                fix=f"change the model: polyyolo surgeon shape --batch {batch}",
+                fix=f"change the model: polyyolo surgeon shape {shlex.quote(str(spec.path))} NEW.onnx --batch {batch}",
             )
         progress.note(f"--batch={batch}: the model is made for it")
         return None

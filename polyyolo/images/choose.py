@@ -57,7 +57,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
         source: what ``find_pictures`` takes, or an .npy of shape (N, C, H, W) as ``images.arrays`` describes.
         preprocessing: what the pictures will go through; an .npy must fit it.
         count: how many pictures are wanted.
-        batch: pictures a batch; what does not fill one at the end is not used.
+        batch: pictures a batch; what does not fill one at the end is not chosen.
         seed: of the choice.
         split: the key of a data.yaml to read.
         calibrates: whether scales come from them, for which a few are too few.
@@ -75,6 +75,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
             f"none of the {found} pictures in {source} can be used: {naming(skipped)}",
             fix="write other values into it" if is_array(source) else remedy(skipped),
         )
+    usable = _in_whole_batches(usable, batch)
     chosen = CalibrationSet(
         sources=(source,) if is_array(source) else tuple(each.path for each in usable),
         indices=tuple(each.index for each in usable) if is_array(source) else (),
@@ -137,6 +138,15 @@ def _take(candidates: Generator[Candidate, None, None], count: int) -> tuple[lis
             if len(usable) == count:
                 break
     return usable, tuple(skipped)
+
+
+def _in_whole_batches(usable: list[Candidate], batch: int) -> list[Candidate]:
+    """Leave out those at the end that fill no batch; all stay where they do not fill the first."""
+    rest = len(usable) % batch
+    if not rest or rest == len(usable):
+        return usable
+    progress.note(f"{rest} of {len(usable)} pictures are not used: they do not fill a batch of {batch}")
+    return usable[:-rest]
 
 
 def _look_at_picture(path: Path) -> Candidate:

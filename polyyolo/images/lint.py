@@ -62,7 +62,10 @@ def range_mistake(values: Values, preprocessing: Preprocessing) -> Finding | Non
     slack = 0.05 * (high - low)
     if least < low - slack or most > high + slack:
         return Finding(
-            Severity.ERROR, between, fix="scale them as the model was trained (0 to 255 needs --scale 0.00392157, once)"
+            Severity.ERROR,
+            between,
+            fix="scale them as the model was trained, or save uint8, which is scaled when it is read; where the model "
+            "takes such values, tell it with --scale, --mean and --std (--scale 1 for 0 to 255)",
         )
     if most - least < 0.01 * (high - low):
         return Finding(Severity.WARNING, between, fix="they were perhaps scaled twice: leave one of the two out")

@@ -15,6 +15,9 @@ SIDELINES = {
     "pooch": "models by name, and sample pictures",
 }
 """What those packages are for that an engine can do without."""
+UNLINKED = "cannot open shared object file"
+"""What the system's linker says of a library that is in no wheel and not installed."""
+SYSTEM = "install that library with the system's packages: OpenCV's are in apt-get install libgl1 libglib2.0-0"
 
 
 def look_at_python() -> Iterator[Finding]:
@@ -44,7 +47,7 @@ def _package(name: str, here: Installed, broken: Mapping[str, str]) -> Finding:
         return Finding(AREA, name, State.MISSING, "not installed", enables, f"pip install {name}", needed)
     version = _version(name, giver, here)
     if flaw:
-        fix = f"pip install --force-reinstall {giver}"
+        fix = SYSTEM if UNLINKED in flaw else f"pip install --force-reinstall {giver}"
         return Finding(AREA, name, State.FLAWED, f"{version} cannot be imported: {flaw}", enables, fix, needed)
     return Finding(AREA, name, State.FOUND, version, enables, needed=needed)
 

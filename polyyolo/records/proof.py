@@ -5,6 +5,9 @@ from enum import Enum
 
 from attrs import field, frozen
 
+HARDLY = 0.02
+"""An mAP50-95 below which a model finds hardly anything of the labels."""
+
 
 @frozen
 class Agreement:
@@ -47,6 +50,11 @@ class Accuracy:
     pictures: int
     per_class: Mapping[str, float] = field(factory=dict)
     per_size: Mapping[str, float] = field(factory=dict)
+
+    @property
+    def finds_hardly_anything(self) -> bool:
+        """Whether labels are rather of other classes or pictures than hard to find: there is little to lose then."""
+        return self.map50_95 < HARDLY
 
 
 @frozen

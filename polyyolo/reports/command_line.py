@@ -1,6 +1,6 @@
 """The command line that a request came from, so that a report can say what to type next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -28,6 +28,12 @@ def engine_line(request: Request, **changes: Any) -> tuple[str, ...]:  # noqa: A
     return ("polyyolo", "engine", file_word(asked.model), *_options(asked))
 
 
+def preprocessing_words(overrides: Mapping[str, Any]) -> Iterator[str]:
+    """Spell the options that say what pictures go through, as every command takes them."""
+    for option, value in overrides.items():
+        yield from _spelt(f"--{option}", value)
+
+
 def _options(asked: Request) -> Iterator[str]:
     usual = Request(asked.model)
     for name in (field.name for field in attrs.fields(Request)):
@@ -35,8 +41,7 @@ def _options(asked: Request) -> Iterator[str]:
         if name == "limits":
             yield from _changed(value, usual.limits)
         elif name == "overrides":
-            for option, text in value.items():
-                yield from _spelt(f"--{option}", text)
+            yield from preprocessing_words(value)
         elif name not in UNSPELT and value != getattr(usual, name):
             yield from _repeated(name, value)
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,9 @@ def read_coco(source: Path, names: Sequence[str], classes: int, images: Path | N
     complain(mistakes, fix="correct the annotations, or export them again as COCO instances")
     pictures = _locate(source, list(files.values()), images)
     ordered = tuple(names) or tuple(categories[key] for key in sorted(categories))
-    return Labelled(pictures, tuple(tuple(truths[image]) for image in files), ordered)
+    sizes = {image["id"]: size for image in data["images"] if (size := _size(image))}
+    stated = {path: sizes[image] for path, image in zip(pictures, files, strict=True) if image in sizes}
+    return Labelled(pictures, tuple(tuple(truths[image]) for image in files), ordered, stated=stated)
 
 
 def _read(source: Path) -> Mapping[str, Any]:
@@ -59,8 +61,13 @@ def _read(source: Path) -> Mapping[str, Any]:
                 + (f" with {' and '.join(sorted(fields))}" if fields else ""),
                 fix="give a file with images, annotations and categories",
             )
-    if not data["annotations"]:
-        raise LabelError(f"{source} labels nothing: it has no annotations", fix="give the labels of these pictures")
+    for key in ("images", "categories"):
+        (number, times), *_ = Counter(row["id"] for row in data[key]).most_common(1) or [(0, 0)]
+        if times > 1:
+            raise LabelError(
+                f"{source} has {times} {key} with the id {number}",
+                fix="give each an id of its own, as where files were joined",
+            )
     return dict(data)
 
 
@@ -91,6 +98,12 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The height and width of a picture; None where they are no numbers of pixels, as in JSONs that leave them at 0."""
+    height, width = image.get("height"), image.get("width")
+    return (height, width) if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0 else None
+
+
 def _truth(annotation: Mapping[str, Any], mapping: Mapping[int, int]) -> Truth:
     left, top, width, height = map(float, annotation["bbox"])
     return Truth(
@@ -105,8 +118,12 @@ def _locate(source: Path, names: Sequence[str], images: Path | None) -> tuple[Pa
     """Find the pictures that the JSON names.
 
     Raises:
-        LabelError: some are in none of the folders where they usually are.
+        LabelError: some are in none of the folders where they usually are, or the one that was named is no folder.
     """
+    if images and not images.is_dir():
+        raise LabelError(
+            f"{images} is no folder, where the pictures of {source} should be", fix="name the folder that holds them"
+        )
     usual = [folder for folder in _folders(source) if folder.is_dir()]
     folders = [images, *usual] if images else usual
     found = [_first(folders, name) for name in names]
@@ -115,7 +132,8 @@ def _locate(source: Path, names: Sequence[str], images: Path | None) -> tuple[Pa
         raise LabelError(
             f"{len(missing)} of {len(names)} pictures of {source} are not there: {missing[0]} is in none of "
             + ", ".join(map(str, folders)),
-            fix="put the pictures into a folder images beside the JSON, or name their folder with --images",
+            fix="put the pictures, or a link to their folder, beside the JSON as images; polyyolo verify also takes "
+            "their folder as --images",
         )
     return tuple(path for path in found if path is not None)
 

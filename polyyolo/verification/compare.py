@@ -18,8 +18,6 @@ from polyyolo.verification.truth import Labelled
 from polyyolo.verification.uncertainty import drop_error
 
 OVERLAPS = (0.5, 0.9)
-HARDLY = 0.02
-"""An mAP50-95 below which labels are rather of other classes or pictures than hard to find."""
 """Box agreement is told at these: the same object, and the same box."""
 
 
@@ -81,7 +79,7 @@ def _accuracies(labelled: Labelled, seen: Sequence[Sighting]) -> dict[str, Any]:
     sizes = [each.size for each in seen]
     reference, candidate = ([each.evaluated[side] for each in seen] for side in (0, 1))
     scored = score(labelled, sizes, reference)
-    if scored.map50_95 < HARDLY:
+    if scored.finds_hardly_anything:
         progress.warn(
             f"the model that is compared with reaches an mAP50-95 of {scored.map50_95:.4f} itself: hardly anything of "
             "the labels",

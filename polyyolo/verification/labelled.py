@@ -1,6 +1,6 @@
 """Labelled pictures, in whichever form people keep them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from polyyolo.records import Skipped
 from polyyolo.verification.coco_labels import read_coco
 from polyyolo.verification.truth import Labelled, Truth
 from polyyolo.verification.yolo_labels import read_yolo
+from polyyolo.wording import counted
 
 __all__ = ["Labelled", "Truth", "read_labelled"]
 
@@ -33,7 +34,8 @@ def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0, 
             anything that names pictures where ``source`` is a folder of YOLO's label files.
 
     Raises:
-        LabelError: no such source, labels that cannot be read or that do not fit the pictures or the model.
+        LabelError: no such source, labels that cannot be read, that do not fit the pictures or the model, or that
+            name no object.
         PictureError: there are no pictures, or none that can be used.
     """
     if not source.exists():
@@ -43,13 +45,16 @@ def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0, 
         )
     read = read_coco if source.suffix.lower() == ".json" else read_yolo
     labelled = read(source, tuple(names), classes or len(names), images)
-    usable = set(usable_pictures(source, labelled.pictures, "labelled pictures"))
+    usable = _sizes(source, labelled.pictures, "labelled pictures")
+    _tell_of_sizes(source, labelled, usable)
     kept = [place for place, path in enumerate(labelled.pictures) if path in usable]
-    return evolve(
-        labelled,
-        pictures=tuple(labelled.pictures[place] for place in kept),
-        truths=tuple(labelled.truths[place] for place in kept),
-    )
+    truths = tuple(labelled.truths[place] for place in kept)
+    if not any(truths):
+        raise LabelError(
+            f"{source} labels nothing: no object is labelled on {counted(len(kept), 'picture')} that can be used",
+            fix="give the labels of these pictures, or leave them out: accuracy is not measured then",
+        )
+    return evolve(labelled, pictures=tuple(labelled.pictures[place] for place in kept), truths=truths)
 
 
 def usable_pictures(source: Path, pictures: Sequence[Path], kind: str = "pictures") -> tuple[Path, ...]:
@@ -66,10 +71,15 @@ def usable_pictures(source: Path, pictures: Sequence[Path], kind: str = "picture
     Raises:
         PictureError: there is none.
     """
-    with closing(ahead(_flaw, pictures)) as found:
-        flaws = list(progress.track(found, f"check {kind}", len(pictures)))
-    skipped = tuple(Skipped(path, flaw) for path, flaw in zip(pictures, flaws, strict=True) if flaw)
-    if len(skipped) == len(pictures):
+    return tuple(_sizes(source, pictures, kind))
+
+
+def _sizes(source: Path, pictures: Sequence[Path], kind: str) -> dict[Path, tuple[int, int]]:
+    """Find height and width of each picture that can be used, as ``usable_pictures``."""
+    with closing(ahead(_look, pictures)) as found:
+        seen = dict(zip(pictures, progress.track(found, f"check {kind}", len(pictures)), strict=True))
+    skipped = tuple(Skipped(path, flaw) for path, flaw in seen.items() if isinstance(flaw, str))
+    if len(skipped) == len(seen):
         raise PictureError(
             f"none of the {len(pictures)} {kind} of {source} can be used: {naming(skipped)}",
             fix=remedy(skipped),
@@ -79,13 +89,25 @@ def usable_pictures(source: Path, pictures: Sequence[Path], kind: str = "picture
             f"{len(skipped)} of {len(pictures)} {kind} cannot be used: {naming(skipped)}",
             "the figures are measured without them and their labels",
         )
-    return tuple(path for path, flaw in zip(pictures, flaws, strict=True) if not flaw)
+    return {path: size for path, size in seen.items() if not isinstance(size, str)}
 
 
-def _flaw(path: Path) -> str:
-    """Say why a picture cannot be used; empty where it can."""
+def _look(path: Path) -> tuple[int, int] | str:
+    """Find a picture's height and width, or say why it cannot be used."""
     try:
-        decode(read_bytes(path))
+        height, width = decode(read_bytes(path)).shape[:2]
     except PictureError as error:
         return error.message
-    return ""
+    return height, width
+
+
+def _tell_of_sizes(source: Path, labelled: Labelled, sizes: Mapping[Path, tuple[int, int]]) -> None:
+    """Tell where labels in pixels are of pictures of another size: boxes would lie elsewhere."""
+    others = [path for path, size in labelled.stated.items() if sizes.get(path, size) != size]
+    if others:
+        here, stated = ("{1}x{0}".format(*each[others[0]]) for each in (sizes, labelled.stated))
+        progress.warn(
+            f"{len(others)} of {len(sizes)} pictures have another size than {source} tells, {others[0].name} first: "
+            f"{here}, not {stated}",
+            fix="give the pictures that were labelled: boxes in pixels lie elsewhere on others",
+        )

@@ -45,11 +45,18 @@ class Subject:
         built = self.run.engine if self.run else None
         return frozenset({self.spec.sha256, *([built.sha256] if built else [])})
 
-    def preprocessing(self, size: tuple[int, int] | None = None, **overrides: Any) -> Preprocessing:  # noqa: ANN401 - checked
+    def preprocessing(
+        self,
+        size: tuple[int, int] | None = None,
+        *,
+        beside: "Subject | None" = None,
+        **overrides: Any,  # noqa: ANN401 - checked
+    ) -> Preprocessing:
         """Choose the preprocessing: what the run that made the model used, else the preset of its family.
 
         Args:
             size: (height, width) in pixels; None takes the run's, else the model's own, else what an engine takes.
+            beside: another model that sees the same pictures; where its run was made from this one, that run's is used.
             **overrides: any of fit, pad, colour, scale, mean, std; None keeps what was chosen.
 
         Raises:
@@ -57,7 +64,9 @@ class Subject:
             ToolchainError: an engine has to be asked for its size, and this machine cannot load it.
             InputError: likewise, and it is damaged.
         """
-        used = self.run.preprocessing if self.run else None
+        made = beside.run if beside and beside.run and beside.run.source.sha256 == self.spec.sha256 else None
+        run = self.run or made
+        used = run.preprocessing if run else None
         kept = {name: getattr(used, name) for name in ("fit", "pad", "colour", "scale", "mean", "std") if used}
         given = {name: value for name, value in overrides.items() if value is not None}
         return preprocessing_for(self.spec, size or (used.size if used else self._own_size()), **{**kept, **given})

@@ -3,10 +3,11 @@
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from polyyolo import progress
 from polyyolo.errors import LabelError
+from polyyolo.wording import counted
 
 
 @frozen
@@ -35,12 +36,14 @@ class Labelled:
         truths: the objects of each picture; none is a background picture.
         names: class names by index; empty where neither the model nor the labels tell.
         relative: whether boxes are shares of the picture's width and height, as in YOLO's form.
+        stated: height and width in pixels that the labels give pictures, where they tell.
     """
 
     pictures: tuple[Path, ...]
     truths: tuple[tuple[Truth, ...], ...]
     names: tuple[str, ...] = ()
     relative: bool = False
+    stated: Mapping[Path, tuple[int, int]] = field(factory=dict)
 
     def name(self, label: int) -> str:
         """What class ``label`` is called; its number where it has no name."""
@@ -60,7 +63,7 @@ def to_model_classes(
         used: ids that labels have; others may be unknown to the model (exporters add one for "everything").
 
     Raises:
-        LabelError: some names are unknown to the model, and the numbers of classes differ too.
+        LabelError: some names are unknown to the model, and the numbers of classes or the order of the others differ.
     """
     index = {name.strip().lower(): place for place, name in enumerate(names)}
     by_name = {key: index.get(name.strip().lower(), -1) for key, name in theirs.items()}
@@ -72,13 +75,21 @@ def to_model_classes(
             f"{source} has {len(theirs)} classes, the model {classes}, and none of those is called {unknown[0]!r}",
             fix="give labels of the classes that the model was trained on, named as the model names them",
         )
+    others = f"{source} calls {counted(len(unknown), 'class', 'classes')} by names that the model does not have"
+    by_order = {key: place for place, key in enumerate(sorted(theirs))}
+    moved = [key for key, place in by_name.items() if 0 <= place != by_order[key]]
+    if moved:
+        raise LabelError(
+            f"{others}, {unknown[0]!r} first, and has the rest in another order: {theirs[moved[0]]!r} is number "
+            f"{by_order[moved[0]]} of its classes and {by_name[moved[0]]} of the model's",
+            fix="name all of these classes as the model names them",
+        )
     if names:
         progress.warn(
-            f"{source} calls {len(unknown)} classes by names that the model does not have, {unknown[0]!r} first: "
-            "classes are matched by their order",
+            f"{others}, {unknown[0]!r} first: classes are matched by their order",
             fix="check that both lists have the same order",
         )
-    return {key: place for place, key in enumerate(sorted(theirs))}
+    return by_order
 
 
 def complain(mistakes: Sequence[str], fix: str) -> None:

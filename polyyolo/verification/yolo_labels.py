@@ -6,8 +6,9 @@ from pathlib import Path
 
 from polyyolo import progress
 from polyyolo.errors import LabelError
-from polyyolo.images.sources import find_pictures, read_data_yaml
+from polyyolo.images.sources import EXTENSIONS, find_pictures, read_data_yaml
 from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
+from polyyolo.wording import counted
 
 SLACK = 0.001
 """How far a value may lie outside 0 to 1: labelling tools round."""
@@ -22,6 +23,8 @@ MANY = 0.5
 
 def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | None = None) -> Labelled:
     """Read ``class cx cy width height`` lines, or polygons (``class x y x y x y ...``), which become boxes.
+
+    A line that repeats another of its file counts once, as in training.
 
     A picture's label file has its name with .txt, in the folder ``labels`` that stands where ``images`` does in its
     path, or beside the picture. A picture without one is background, as YOLOv5 has it.
@@ -47,13 +50,15 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
             fix="put YOLO labels into a folder labels beside images, with the names of the pictures",
         )
     _warn_of_missing(source, files)
-    _warn_of_strays(files, {file.parent for file in files if apart or file.parent.name == "labels"})
+    _warn_of_strays(pictures, {file.parent for file in files if apart or file.parent.name == "labels"})
     mapping = to_model_classes(source, own, names, classes) if own else None
     mistakes: list[str] = []
     truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
     others = any(BEYOND in each for each in mistakes)
     complain(mistakes, f"{FIX}; {OTHERS}" if others else FIX)
-    return Labelled(pictures, truths, tuple(names or own.values()), relative=True)
+    single = tuple(tuple(dict.fromkeys(objects)) for objects in truths)
+    _warn_of_repeats(source, [file for file, all_, each in zip(files, truths, single, strict=True) if all_ != each])
+    return Labelled(pictures, single, tuple(names or own.values()), relative=True)
 
 
 def _yaml_names(source: Path) -> Mapping[int, str]:
@@ -98,15 +103,30 @@ def _warn_of_missing(source: Path, files: Sequence[Path]) -> None:
         )
 
 
-def _warn_of_strays(files: Sequence[Path], folders: Collection[Path]) -> None:
-    """Tell of label files that no picture has."""
-    expected = set(files)
-    strays = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file not in expected]
+def _warn_of_strays(pictures: Sequence[Path], folders: Collection[Path]) -> None:
+    """Tell of label files that no picture has, nor one beside those that are used: a list may name some of a folder."""
+    beside = {
+        path.stem
+        for folder in {picture.parent for picture in pictures}
+        for path in folder.glob("*")
+        if path.suffix.lower() in EXTENSIONS
+    }
+    strays = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file.stem not in beside]
     strays = [file for file in strays if file.stem != "classes"]
     if strays:
         progress.warn(
-            f"{len(strays)} label files have no picture, {min(strays)} first",
+            f"{counted(len(strays), 'label file has', 'label files have')} no picture, {min(strays)} first",
             fix="add the pictures, or remove the label files",
+        )
+
+
+def _warn_of_repeats(source: Path, files: Sequence[Path]) -> None:
+    """Tell of label files that have a line twice."""
+    if files:
+        progress.warn(
+            f"objects are there twice in {counted(len(files), 'label file')} of {source}, {files[0]} first: "
+            "each counts once",
+            fix="remove the repeated lines",
         )
 
 

@@ -226,8 +226,11 @@ def test_pictures_that_are_gone_are_told_with_what_to_do(packed_run, run, tmp_pa
 
     with pytest.raises(PictureError) as error:
         pack(run, tmp_path / "bundle")
-    assert "1 of the pictures that the run calibrated with are gone" in error.value.message
-    assert error.value.fix == "name others with --images, or leave them out with --pictures 0"
+    assert "1 of the pictures that the run calibrated with are not where they were" in error.value.message
+    assert error.value.fix == (
+        "start it from the folder that the run was started from, name others with --images, "
+        "or leave them out with --pictures 0"
+    )
 
 
 @pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])

@@ -219,6 +219,15 @@ def test_layers_that_cannot_be_read_cost_the_layers_only(there, packed_run):
     assert back.benchmark.gpu_compute.samples == 210
 
 
+def test_an_archive_that_came_back_is_to_be_unpacked(packed_run, tmp_path):
+    archive = tmp_path / "bundle.tar.gz"
+    archive.write_bytes(b"")
+
+    with pytest.raises(InputError, match=r"bundle\.tar\.gz is a file, not the folder of a bundle") as error:
+        read_back(archive, packed_run)
+    assert error.value.fix.startswith("unpack what came back")
+
+
 def test_a_folder_that_is_no_bundle_is_refused(packed_run, tmp_path):
     with pytest.raises(InputError, match=r"is no bundle: it holds no bundle\.json"):
         read_back(tmp_path, packed_run)

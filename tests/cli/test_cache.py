@@ -48,6 +48,15 @@ def test_show_prints_names_whole_with_scale_and_range(polyyolo, fixture):
     assert (told["version"], len(told["scales"]), told["manifest"]) == (8600, 261, None)
 
 
+def test_show_breaks_a_long_name_and_cuts_nothing(polyyolo, tmp_path):
+    name = "/model.22/" + "cv2/" * 30 + "Conv_output_0"
+    (tmp_path / "long.cache").write_text(f"TRT-8600-EntropyCalibration2\n{name}: 3bf80000\n")
+
+    table = polyyolo("show", tmp_path / "long.cache").stdout
+
+    assert name in "".join(line.strip("│").split("│")[0].strip() for line in table.splitlines())
+
+
 def test_check_says_why_and_exits_with_1(polyyolo, fixture, models, yolov5s):
     done = polyyolo("check", fixture, "--model", yolov5s, "--tensorrt", "8.6")
     assert done.exit_code == 0

@@ -52,6 +52,13 @@ def test_one_command_leaves_the_table_in_every_form(polyyolo, little_yolo, littl
     assert 0.9 < float(rows[1]["agreement_f1"]) <= 1
 
 
+def test_what_keeps_every_variant_from_being_built_is_one_error(polyyolo, little_yolo, tmp_path):
+    done = polyyolo("compare", little_yolo, "--images", tmp_path / "typo", "-o", tmp_path / "compared")
+
+    assert done.exit_code == 2
+    assert done.stderr.count(f"no such file or folder: {tmp_path / 'typo'}") == 1
+
+
 def test_json_is_the_record_with_the_warnings(polyyolo, little_yolo, little_pictures, tmp_path):
     done = polyyolo(
         *("compare", little_yolo, "--images", little_pictures, "--toolchain", "none", "--json"),

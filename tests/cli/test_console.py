@@ -77,6 +77,19 @@ def test_a_bug_keeps_its_traceback():
         group.main(["go"])
 
 
+def test_a_package_that_cannot_be_imported_is_told_and_a_module_of_our_own_keeps_its_traceback(outcome):
+    """OpenCV's wheel needs system libraries that small containers lack."""
+    error = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    assert outcome(raising(error)) == (
+        3,
+        "",
+        f"error: a package cannot be imported: {error}\n  fix: polyyolo doctor tells what to do\n",
+    )
+    with pytest.raises(ModuleNotFoundError):
+        outcome(raising(ModuleNotFoundError("No module named 'polyyolo.x'", name="polyyolo.x")))
+
+
 def test_a_current_folder_that_is_gone_is_told(outcome, tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner
 
 from polyyolo.cli import main
@@ -41,6 +42,15 @@ def test_the_answer_comes_first_and_each_missing_thing_with_its_use_and_its_comm
     assert lines[0] == "Ready: builds."
     assert lines[2].split() == ["✓", "2", "packages", "numpy", "2.4.6,", "onnx", "1.23.2"]
     assert lines[3:6] == ["-  pooch       not installed", "for: models by name", "fix: pip install pooch"]
+
+
+def test_a_long_command_is_told_to_its_end(doctor):
+    command = f"pip install --index-url https://packages.example/{'x' * 100}/end numpy"
+    finding = Finding("packages", "numpy", State.MISSING, "not installed", "everything", command)
+
+    done = doctor(evolve(READY, findings=(finding,)))
+
+    assert command.replace(" ", "") in "".join(done.stdout.split())
 
 
 def test_json_has_every_finding_by_itself(doctor):

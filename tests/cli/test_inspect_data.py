@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from polyyolo.cli import main
 from polyyolo.cli.console import Edge
 from polyyolo.cli.inspect_data import data
 from polyyolo.images.reading import decode
@@ -111,12 +112,47 @@ def test_a_model_tells_its_own_size(folder, models, tmp_path, model, size):
     assert json.loads(done.stdout)["preprocessing"]["size"] == size
 
 
+def test_a_model_of_a_run_is_shown_as_the_run_fed_it(folder, little_yolo, tmp_path):
+    words = [
+        "engine",
+        little_yolo,
+        "--images",
+        folder,
+        "--precision",
+        "fp32",
+        "--toolchain",
+        "none",
+        "--fit",
+        "stretch",
+    ]
+    CliRunner().invoke(main, [*map(str, words), "-o", str(tmp_path / "run")])
+
+    done = inspect(folder, "--model", tmp_path / "run" / "model.onnx", "--json", "-o", tmp_path / "s.png")
+
+    assert json.loads(done.stdout)["preprocessing"]["fit"] == "stretch"
+
+
 def test_an_npy_brings_its_own_size(tmp_path):
     np.save(tmp_path / "set.npy", np.random.default_rng(0).random((2, 3, 32, 64), np.float32))
 
     done = inspect(tmp_path / "set.npy", "--json", "-o", tmp_path / "s.png")
 
     assert json.loads(done.stdout)["preprocessing"]["size"] == [32, 64]
+
+
+def test_the_advice_for_values_up_to_255_works(tmp_path):
+    values = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 64))
+    np.save(tmp_path / "set.npy", values.astype(np.float32))
+    np.save(tmp_path / "bytes.npy", values.astype(np.uint8))
+    sheet = ("-o", tmp_path / "s.png")
+
+    refused = inspect(tmp_path / "set.npy", *sheet)
+
+    assert refused.exit_code == 2
+    assert "save uint8, which is scaled when it is read" in refused.stderr
+    assert "(--scale 1 for 0 to 255)" in refused.stderr
+    assert inspect(tmp_path / "set.npy", "--scale", "1", *sheet).exit_code == 0
+    assert inspect(tmp_path / "bytes.npy", *sheet).exit_code == 0
 
 
 @pytest.mark.parametrize(

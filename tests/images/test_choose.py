@@ -20,6 +20,10 @@ class Warnings(Silent):
     def __init__(self):
         self.messages = []
         self.fixes = []
+        self.notes = []
+
+    def noted(self, message):
+        self.notes.append(message)
 
     def warned(self, message, fix):
         self.messages.append(message)
@@ -57,12 +61,22 @@ def test_the_same_seed_chooses_the_same_pictures_and_another_seed_others(tmp_pat
 def test_all_are_taken_when_there_are_fewer_and_the_hash_survives_a_move(tmp_path):
     here, there = pictures(tmp_path / "here", 5), pictures(tmp_path / "there", 5)
 
-    chosen, moved = choose(here, SMALL, count=300, batch=2), choose(there, SMALL, count=300, batch=2)
+    chosen, moved = choose(here, SMALL, count=300, batch=1), choose(there, SMALL, count=300, batch=1)
 
-    assert (chosen.pictures, chosen.batches) == (5, 2)
+    assert (chosen.pictures, chosen.batches) == (5, 5)
     assert chosen.sha256 == moved.sha256
     cv2.imwrite(str(there / "000.png"), noise(99))
-    assert choose(there, SMALL, count=300, batch=2).sha256 != chosen.sha256
+    assert choose(there, SMALL, count=300, batch=1).sha256 != chosen.sha256
+
+
+def test_what_does_not_fill_a_batch_is_not_chosen_and_that_is_said(tmp_path):
+    """Otherwise a run would say that it calibrated with pictures that no scale was measured on."""
+    with listening(told := Warnings()):
+        chosen = choose(pictures(tmp_path, 7), SMALL, count=300, batch=4)
+
+    assert (chosen.pictures, chosen.batches) == (4, 1)
+    assert told.notes == ["3 of 7 pictures are not used: they do not fill a batch of 4"]
+    assert told.messages == ["only 4 pictures to calibrate with"]
 
 
 def test_unusable_pictures_are_replaced_counted_and_named(tmp_path):

@@ -42,6 +42,17 @@ def test_a_package_that_fails_to_import_says_why(wanting, packages):
     assert found.blocks
 
 
+def test_a_library_of_the_system_is_not_mended_by_pip(wanting, packages):
+    packages("onnxruntime", "1.20.0", module="raise ImportError('libGL.so.1: cannot open shared object file')")
+    wanting("onnxruntime")
+
+    (found,) = look_at_packages()
+
+    assert found.fix == (
+        "install that library with the system's packages: OpenCV's are in apt-get install libgl1 libglib2.0-0"
+    )
+
+
 def test_a_package_for_a_sideline_keeps_no_engine_from_being_built(wanting, packages):
     packages("pooch", "1.8.2", module="raise ImportError('torn')")
     wanting("pooch")

@@ -152,6 +152,9 @@ def test_labels_of_which_fp32_finds_none_lead_to_a_look_at_what_the_model_sees(r
     (only,) = of(judged(run, fidelity=blind), "accuracy against FP32")
 
     assert only.command == "polyyolo inspect data pictures --model yolov5s.onnx"
+    fed = evolve(run, request=evolve(run.request, overrides={"fit": "stretch", "mean": (0.5, 0.5, 0.5)}))
+    (only,) = of(judged(fed, fidelity=blind), "accuracy against FP32")
+    assert only.command.endswith("--model yolov5s.onnx --fit stretch --mean 0.5,0.5,0.5")
 
 
 def test_few_boxes_ask_for_so_many_pictures_that_twice_the_boxes_are_likely(run):

@@ -73,6 +73,14 @@ def test_nothing_found_by_fp32_is_nothing_proven(fidelity):
     assert "FP32 finds none" in check.got
 
 
+@pytest.mark.parametrize(("reached", "kept", "outcome"), [(0.004, 0.0, UNPROVEN), (0.019, 0.0, FAIL)])
+def test_a_reference_that_finds_hardly_anything_lets_nothing_pass(fidelity, reached, kept, outcome):
+    """0.4 points are within a limit of 0.5, and all that there was."""
+    poor = evolve(fidelity, reference=Accuracy(reached, 0.1, 128), candidate=Accuracy(kept, 0.0, 128), drop_error=0.1)
+
+    assert outcome_of("accuracy", None, poor, Limits(0.5)).outcome is outcome
+
+
 @pytest.mark.parametrize(
     ("matched", "boxes", "least", "outcome"),
     [

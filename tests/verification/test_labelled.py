@@ -59,6 +59,16 @@ def test_segmentation_polygons_become_the_boxes_around_them(folder):
     np.testing.assert_allclose(truth.box, (0.2, 0.1, 0.4, 0.8))
 
 
+def test_an_object_that_is_there_twice_counts_once(folder, ear):
+    """YOLO's training leaves the second out; a model that finds it once would miss it otherwise."""
+    write(folder / "labels" / "b.txt", "1 0.5 0.5 1 1\n" * 2 + "1 0.5 0.5 1 0.5\n")
+
+    assert len(read_labelled(folder).truths[1]) == 2
+    ((message, _),) = ear.warnings
+    assert message.startswith("objects are there twice in 1 label file of ")
+    assert message.endswith(f"{folder / 'labels' / 'b.txt'} first: each counts once")
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -118,6 +128,15 @@ def test_no_label_file_for_any_picture_is_an_error(tmp_path):
     assert str(tmp_path / "labels" / "a.txt") in error.value.message
 
 
+def test_labels_without_any_object_are_an_error(folder):
+    """Accuracy would be 0 for every model."""
+    for file in (folder / "labels").iterdir():
+        file.write_text("")
+
+    with pytest.raises(LabelError, match="labels nothing: no object is labelled on 3 pictures"):
+        read_labelled(folder)
+
+
 def test_label_files_without_a_picture_are_a_warning(folder, ear):
     write(folder / "labels" / "stray.txt", "0 0.5 0.5 1 1\n")
     write(folder / "labels" / "classes.txt", "cat\ndog\ncow\n")
@@ -125,7 +144,16 @@ def test_label_files_without_a_picture_are_a_warning(folder, ear):
     read_labelled(folder)
 
     (warning,) = ear.warnings
-    assert warning[0] == f"1 label files have no picture, {folder / 'labels' / 'stray.txt'} first"
+    assert warning[0] == f"1 label file has no picture, {folder / 'labels' / 'stray.txt'} first"
+
+
+def test_label_files_of_pictures_that_a_list_leaves_out_are_none_without_a_picture(folder, ear):
+    """Lists for training and for validation often share one folder: nobody should remove the labels of the others."""
+    write(folder / "val.txt", "images/a.png\n")
+
+    read_labelled(folder / "val.txt")
+
+    assert not ear.warnings
 
 
 def test_labels_for_half_of_the_pictures_or_fewer_are_a_warning(folder, ear):
@@ -185,6 +213,14 @@ def test_as_many_classes_by_other_names_are_matched_by_order_with_a_warning(fold
     assert "'hound' first: classes are matched by their order" in ear.warnings[0][0]
 
 
+def test_classes_in_another_order_and_by_other_names_are_refused(folder):
+    """By name one class would be missing, and by order the others would be mixed up."""
+    write(folder / "data.yaml", "val: images\nnames: [cow, hound, cat]\n")
+
+    with pytest.raises(LabelError, match=r"'hound' first, .* another order: 'cow' is number 0 .* and 2 of the model's"):
+        read_labelled(folder / "data.yaml", ("cat", "dog", "cow"))
+
+
 def test_a_class_beyond_the_names_of_its_data_yaml_is_named(folder):
     write(folder / "data.yaml", "val: images\nnames: [cat, dog]\n")
 
@@ -223,6 +259,23 @@ def test_a_coco_json_need_tell_neither_area_nor_crowd(folder, change):
     write(folder / "labels.json", json.dumps(coco([annotation(**change)])))
 
     assert read_labelled(folder / "labels.json", classes=3).truths[1] == (Truth(1, (4.0, 5.0, 10.0, 12.0)),)
+
+
+def test_pictures_of_another_size_than_a_coco_json_tells_are_a_warning(folder, ear):
+    """Boxes in pixels lie elsewhere on pictures that were resized after they were labelled."""
+    data = coco([annotation()])
+    data["images"][0] |= {"width": 40, "height": 20}
+    write(folder / "labels.json", json.dumps(data))
+    read_labelled(folder / "labels.json")
+    assert not ear.warnings
+
+    data["images"][1] |= {"width": 80, "height": 40}
+    write(folder / "labels.json", json.dumps(data))
+    read_labelled(folder / "labels.json")
+
+    ((message, _),) = ear.warnings
+    assert message.startswith("1 of 2 pictures have another size than ")
+    assert message.endswith("labels.json tells, b.png first: 40x20, not 80x40")
 
 
 def test_category_ids_become_indices_by_order_where_the_model_tells_no_names(folder):
@@ -278,7 +331,8 @@ def test_a_wrong_annotation_is_named_by_its_place(folder, change, reason):
         ('{"images": [{"id": 1}]}', "'images' must be a list of objects with file_name and id"),
         ('{"images": [], "annotations": 5, "categories": []}', "'annotations' must be a list of objects$"),
         ('{"images": [], "annotations": [], "categories": [{"id": "x", "name": "cat"}]}', "'categories' must"),
-        (json.dumps(coco([])), "labels nothing: it has no annotations"),
+        (json.dumps(coco([], categories=[(1, "cat"), (1, "dog")])), "has 2 categories with the id 1$"),
+        (json.dumps(coco([])), "labels nothing: no object is labelled on 2 pictures"),
     ],
 )
 def test_what_is_no_coco_json_is_told(folder, text, reason):
@@ -316,7 +370,7 @@ def test_label_files_alone_are_joined_with_pictures_from_elsewhere(folder, tmp_p
         assert [path.parent for path in labelled.pictures] == [pictures] * 3
         assert [[truth.label for truth in truths] for truths in labelled.truths] == [[0, 2], [1], []]
     assert [message for message, _ in ear.warnings] == [
-        "1 label files have no picture, " + str(folder / "labels/gone.txt first")
+        "1 label file has no picture, " + str(folder / "labels/gone.txt first")
     ] * 2
 
 
@@ -332,4 +386,6 @@ def test_a_coco_json_finds_its_pictures_where_the_user_says(folder, tmp_path):
     assert read_labelled(folder / "labels.json", images=pictures).pictures == (pictures / "a.png",)
     with pytest.raises(LabelError, match=r"a\.png is in none of") as error:
         read_labelled(folder / "labels.json")
-    assert "--images" in error.value.fix
+    assert "polyyolo verify also takes their folder as --images" in error.value.fix
+    with pytest.raises(LabelError, match=r"typo is no folder, where the pictures of .*labels\.json should be"):
+        read_labelled(folder / "labels.json", images=tmp_path / "typo")

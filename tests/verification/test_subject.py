@@ -106,6 +106,13 @@ def test_an_onnx_of_a_run_is_given_pictures_as_its_engine_would_be(folder):
     assert sha256_of(folder / "model.plan") in subject.hashes
 
 
+def test_beside_what_its_run_made_the_model_of_that_run_is_fed_alike(folder, little_yolo, little_dynamic):
+    made = read_subject(str(folder / "model.plan"))
+
+    assert read_subject(str(little_yolo)).preprocessing(beside=made) == STRETCHED
+    assert read_subject(str(little_dynamic)).preprocessing((64, 64), beside=made) == Preprocessing((64, 64))
+
+
 def test_an_engine_alone_needs_the_onnx_that_it_was_built_from(folder, little_yolo):
     (folder / "report.json").unlink()
     engine = str(folder / "model.plan")

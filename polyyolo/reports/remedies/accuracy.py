@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from polyyolo.records import Check, Fidelity, HeadKind, Limits, Outcome, Precision, Route, Run
 from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, strict
+from polyyolo.reports.command_line import preprocessing_words
 from polyyolo.reports.remedies.remedy import BUDGETS, Advice, again, with_pictures
 from polyyolo.wording import counted
 
@@ -27,8 +28,8 @@ def accuracy(run: Run, check: Check) -> Iterator[Advice]:
             "Measure the loss: give labelled pictures (images/ and labels/, a data.yaml or COCO JSON) in place of DIR."
         )
         yield with_pictures(run, check, what, "labelled")
-    elif not found.reference.map50_95:
-        what = "FP32 finds nothing that the labels hold: look whether model, labels and preprocessing belong together."
+    elif found.reference.finds_hardly_anything:
+        what = "FP32 finds hardly anything of the labels: look whether model, labels and preprocessing belong together."
         yield Advice((check.name,), what, _look(run))
     else:
         yield from _gentler(run, check)
@@ -141,8 +142,8 @@ def _gentler(run: Run, check: Check) -> Iterator[Advice]:
 
 def _look(run: Run) -> str:
     source = run.request.images if run.request else None
-    command = ("polyyolo", "inspect", "data", str(source or "DIR"), "--model", str(run.source.path))
-    return shlex.join(command)
+    fed = preprocessing_words(run.request.overrides) if run.request else ()
+    return shlex.join(("polyyolo", "inspect", "data", str(source or "DIR"), "--model", str(run.source.path), *fed))
 
 
 def _rounded_up(count: float) -> int:
