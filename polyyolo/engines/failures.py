@@ -111,7 +111,12 @@ KNOWN = (
         "release that has it",
     ),
     Cause(
-        r"No importer registered for op|Unsupported operator|UNSUPPORTED_NODE|Plugin not found",
+        r"Plugin not found",
+        "the model holds a plugin that this builder has not: build it with TensorRT, since TensorRT for RTX has none for "
+        "NMS, or export it without",
+    ),
+    Cause(
+        r"No importer registered for op|Unsupported operator|UNSUPPORTED_NODE",
         "the model holds an operator that this TensorRT does not know: polyyolo surgeon simplify may remove it",
     ),
     Cause(

@@ -13,8 +13,11 @@ END_TO_END = 6
 def end_to_end_head(outline: Outline, *, asked: bool = False) -> Head | None:
     """Find an output (B, N, 6) that a TopK or NonMaxSuppression chose; masks or keypoints may stand behind the class.
 
-    How many numbers these are must be known: RT-DETR's rows have scores there.
+    How many numbers these are must be known: RT-DETR's rows have scores there. Or find the same in four outputs.
     """
+    apart = _four_outputs(outline, asked=asked)
+    if apart:
+        return apart
     known = (0, _mask_channels(outline), keypoints_in(outline.metadata))
     for name, shape in outline.shapes.items():
         extras = shape[2] - END_TO_END if len(shape) == 3 else -1
@@ -31,6 +34,32 @@ def end_to_end_head(outline: Outline, *, asked: bool = False) -> Head | None:
                 ),
             )
     return None
+
+
+def _four_outputs(outline: Outline, *, asked: bool) -> Head | None:
+    """Find how many boxes there are (B, 1), their corners (B, N, 4), scores (B, N) and, as integers, classes (B, N).
+
+    TensorRT's EfficientNMS gives them so, and YOLO-NAS with NMS.
+    """
+    shapes = outline.shapes
+    flat = [name for name, shape in shapes.items() if len(shape) == 2]
+    boxes = [name for name, shape in shapes.items() if len(shape) == 3 and shape[2] == 4]
+    whole = [name for name in flat if name in outline.integers]
+    scores = [name for name in flat if name not in outline.integers]
+    if (len(shapes), len(boxes), len(scores), len(whole)) != (4, 1, 1, 2):
+        return None
+    number, classes = sorted(whole, key=lambda name: shapes[name][1])
+    rows = shapes[boxes[0]][1]
+    lengths = [shapes[name][1] for name in (number, scores[0], classes)]
+    if lengths != [1, rows, rows] or not (asked or outline.trails[boxes[0]].selects):
+        return None
+    return Head(
+        kind=HeadKind.END_TO_END,
+        classes=len(outline.names),
+        outputs=(number, boxes[0], scores[0], classes),
+        strides=_strides(outline, ()),
+        why=f"{boxes[0]} has the corners of up to {rows} boxes that the model itself chose, and {number} counts them",
+    )
 
 
 def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:

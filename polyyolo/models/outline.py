@@ -9,6 +9,7 @@ from attrs import frozen
 
 from polyyolo.models.metadata import metadata_of, names_in
 from polyyolo.models.probe import Array, probe, values_of
+from polyyolo.models.tensors import outputs_of
 from polyyolo.models.trail import Trail, producers_of, trail_to
 
 GRIDS = ((8, 16, 32), (8, 16, 32, 64), (16, 32), (4, 8, 16, 32), (8, 16), (16,), (32,), (8,))
@@ -22,6 +23,7 @@ class Outline:
     Attributes:
         size: (height, width) of the picture in pixels that ``shapes`` belong to.
         shapes: output name -> shape at that size, for one picture.
+        integers: names of the outputs that are declared as integers.
         trails: output name -> what lies between the last convolutions and it.
         ops: how often each operator is in the graph.
         stem: kernel of the first convolution; empty where there is none.
@@ -33,6 +35,7 @@ class Outline:
 
     size: tuple[int, int]
     shapes: Mapping[str, tuple[int, ...]]
+    integers: frozenset[str]
     trails: Mapping[str, Trail]
     ops: Mapping[str, int]
     stem: tuple[int, ...]
@@ -59,6 +62,7 @@ def outline_of(model: onnx.ModelProto) -> Outline:
     return Outline(
         size=found.size,
         shapes=found.shapes,
+        integers=frozenset(tensor.name for tensor in outputs_of(model) if "int" in tensor.dtype),
         trails={name: trail_to(name, nodes) for name in found.shapes},
         ops=Counter(node.op_type for node in nodes),
         stem=next((_kernel(node) for node in nodes if node.op_type == "Conv"), ()),

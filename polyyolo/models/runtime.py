@@ -10,6 +10,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it writes to the home fol
 import onnxruntime
 
 from polyyolo.errors import ModelError
+from polyyolo.models.nms_plugin import NMS_PLUGIN, written_out
 from polyyolo.models.reading import load, small_outside
 from polyyolo.models.rounding import rounding
 
@@ -64,14 +65,11 @@ def load_session(
         ModelError: ONNX Runtime cannot load it.
     """
     try:
-        return onnxruntime.InferenceSession(
-            _named(rounding(model)),
-            options,
-            providers=list(providers),
-            # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
-            disabled_optimizers=["Pad_Fusion"],
-        )
+        return _load(model, options, providers)
     except Exception as error:  # ONNX Runtime's errors have no common ancestor of their own
+        known = written_out(model) if NMS_PLUGIN in str(error) else None
+        if known is not None:
+            return load_session(known, options, providers)
         named = model if isinstance(model, Path) else "the model"
         plugin = UNKNOWN.search(str(error))
         raise ModelError(
@@ -80,6 +78,18 @@ def load_session(
             if plugin
             else "export the model again, or upgrade onnxruntime",
         ) from error
+
+
+def _load(
+    model: Path | bytes, options: onnxruntime.SessionOptions, providers: Sequence[str]
+) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(
+        _named(rounding(model)),
+        options,
+        providers=list(providers),
+        # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
+        disabled_optimizers=["Pad_Fusion"],
+    )
 
 
 def _named(model: Path | bytes) -> str | bytes:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 import onnx
 from attrs import frozen
 
+from polyyolo.models.nms_plugin import NMS_PLUGIN
+
 Producers = Mapping[str, onnx.NodeProto]
 
 ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Exp"})
-SELECTION = frozenset({"TopK", "NonMaxSuppression"})
+SELECTION = frozenset({"TopK", "NonMaxSuppression", NMS_PLUGIN})
 
 
 @frozen

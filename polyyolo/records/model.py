@@ -18,7 +18,8 @@ class HeadKind(str, Enum):
     YOLOX_RAW: the same, where a box is its centre's way from the cell's corner and the logarithm of its size, in cells.
     CORNERS: two outputs, (B, N, 4) with x1, y1, x2, y2 in pixels and (B, N, C) with class scores, either with its last
     axes swapped.
-    END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model. Extras may follow.
+    END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model. Extras may follow. Or the
+    same in four outputs, as of TensorRT's EfficientNMS: how many there are (B, 1), (B, N, 4), (B, N) and (B, N).
     NONE: no YOLO head was recognised; outputs can be compared, boxes cannot be drawn.
     """
 
@@ -54,7 +55,8 @@ class Head:
     Attributes:
         kind: the family.
         classes: number of classes; 0 for ``HeadKind.NONE``. An end-to-end model tells only how many it has names for.
-        outputs: output names, in the order of ``strides`` for raw maps, boxes before scores where these are apart.
+        outputs: output names, in the order of ``strides`` for raw maps, boxes before scores where these are apart, and
+            of four number, boxes, scores and classes.
         strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
         anchors: for raw maps, width and height in pixels of each anchor, one tuple a map.
         scale_xy: darknet's scale_x_y, one a map (1.0 for YOLOv3, 1.05 for YOLOv4-tiny); empty elsewhere.

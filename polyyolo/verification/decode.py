@@ -11,6 +11,8 @@ from polyyolo.verification.boxes import Array, Boxes
 
 EVERYTHING = -1.0
 """Below every score, 0 included."""
+_ANY = -1
+"""Stands for as many values as there are."""
 _ROWS = (HeadKind.V5, HeadKind.YOLOX, HeadKind.YOLOX_RAW)
 """The families with one row a box: four numbers of it, objectness, class scores."""
 
@@ -69,7 +71,7 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     if head.kind is HeadKind.CORNERS:
         maps = [_by_box(stack, values) for stack, values in zip(maps, (4, head.classes), strict=True)]
     for name, stack, (rank, axis, wanted) in zip(head.outputs, maps, _layouts(head), strict=True):
-        if stack.ndim != rank or stack.shape[axis] != wanted:
+        if stack.ndim != rank or wanted not in {_ANY, stack.shape[axis]}:
             raise ModelError(
                 f"output {name!r} has shape {outputs[name].shape}, which is no {head.kind.value} head of "
                 f"{head.classes} classes",
@@ -82,13 +84,21 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
             "boxes cannot be read at another size",
             fix="fix its size first: polyyolo surgeon shape MODEL NEW --size HEIGHTxWIDTH",
         )
-    return maps
+    return [_rows(*maps)] if head.kind is HeadKind.END_TO_END and len(maps) > 1 else maps
+
+
+def _rows(number: Array, boxes: Array, scores: Array, classes: Array) -> Array:
+    """Join what a model chose, in four outputs, to rows of corners, score and class; those that are none score 0."""
+    there = np.arange(scores.shape[1]) < number
+    return np.concatenate([boxes, np.where(there, scores, 0)[..., None], classes[..., None]], axis=2)
 
 
 def _layouts(head: Head) -> list[tuple[int, int, int]]:
     """Tell what each output of a head must have: so many axes, and along one of them so many values."""
     if head.kind is HeadKind.CORNERS:
         return [(3, -1, 4), (3, -1, head.classes)]
+    if head.kind is HeadKind.END_TO_END and len(head.outputs) > 1:
+        return [(2, -1, 1), (3, -1, 4), (2, -1, _ANY), (2, -1, _ANY)]
     values = {
         **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
         HeadKind.V8: (3, 1, 4 + head.classes + head.extras),

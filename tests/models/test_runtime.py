@@ -40,12 +40,12 @@ def test_a_name_that_is_no_utf8_is_no_obstacle_with_or_without_another_file(litt
 
 
 def test_a_plugin_of_tensorrt_is_named_with_what_to_do(little_yolo):
-    """YOLOv7 is often exported with TensorRT's NMS in it, and no ONNX Runtime will ever know that."""
+    """Older exports have TensorRT's older NMS in them, and no ONNX Runtime will ever know that."""
     model = onnx.load(little_yolo)
-    model.graph.node.add(op_type="EfficientNMS_TRT", domain="TRT", input=["images"], output=["found"])
+    model.graph.node.add(op_type="BatchedNMSDynamic_TRT", domain="TRT", input=["images"], output=["found"])
     model.opset_import.add(domain="TRT", version=1)
 
     with pytest.raises(ModelError) as error:
         open_session(model.SerializeToString())
 
-    assert "export without TRT:EfficientNMS_TRT" in error.value.fix
+    assert "export without TRT:BatchedNMSDynamic_TRT" in error.value.fix

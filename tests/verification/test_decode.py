@@ -104,6 +104,21 @@ def test_end_to_end_rows_are_boxes_already_and_rows_of_score_0_are_padding():
     assert one.classes.tolist() == [2]
 
 
+def test_boxes_that_a_model_chose_may_come_in_four_outputs_of_which_the_first_counts_them():
+    head = evolve(END, outputs=("number", "boxes", "scores", "classes"))
+    boxes = np.array([[[1, 2, 30, 40], [5, 6, 7, 8]], [[0, 0, 9, 9], [1, 1, 2, 2]]], np.float16)
+    scores = np.array([[0.6, 0.5], [0.7, 0.4]], np.float32)
+    outputs = {"number": np.array([[1], [2]], np.int32), "boxes": boxes, "scores": scores}
+
+    one, two = decode(outputs | {"classes": np.array([[2, 1], [0, 79]], np.int32)}, head)
+
+    assert (one.xyxy.tolist(), one.classes.tolist()) == ([[1, 2, 30, 40]], [2])
+    assert (two.scores.tolist(), two.classes.tolist()) == (pytest.approx([0.7, 0.4]), [0, 79])
+
+    with pytest.raises(ModelError, match="no end-to-end head"):
+        decode(outputs | {"classes": np.zeros((2, 2, 1))}, head)
+
+
 def test_what_follows_the_class_of_end_to_end_rows_is_not_read():
     rows = np.array([[[1, 2, 30, 40, 0.6, 2, 7, 8]]], np.float32)
 

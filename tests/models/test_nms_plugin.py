@@ -1,0 +1,121 @@
+"""TensorRT's NMS in ONNX Runtime: held against NMS one box after the other, and through a whole run."""
+
+import numpy as np
+import onnx
+import pytest
+
+from polyyolo import pipeline
+from polyyolo.models.runtime import open_session
+from polyyolo.models.spec import read_spec
+from polyyolo.records import HeadKind, Request
+from polyyolo.verification.boxes import overlaps
+
+ROWS, CLASSES = 12, 3
+OUTPUTS = "int32[batch,1] number, float[batch,12,4] boxes, float[batch,12] scores, int32[batch,12] classes"
+
+
+def nms(**options):
+    """The plugin alone, between inputs and outputs."""
+    given = {"score_threshold": 0.3, "iou_threshold": 0.4, "max_output_boxes": ROWS, "background_class": -1, **options}
+    interface = f"nms (float[batch,many,4] given, float[batch,many,3] chances) => ({OUTPUTS})"
+    model = onnx.parser.parse_model(
+        f'<ir_version: 7, opset_import: ["" : 12, "TRT" : 1]> {interface}'
+        "{ number, boxes, scores, classes = TRT.EfficientNMS_TRT (given, chances) }"
+    )
+    model.graph.node[0].attribute.extend(onnx.helper.make_attribute(name, value) for name, value in given.items())
+    return model.SerializeToString()
+
+
+def one_by_one(corners, chances, *, agnostic):
+    """Take the best candidate that overlaps none taken before, as often as there is one: (score, class, box)."""
+    taken = []
+    for place in np.argsort(-chances, axis=None, kind="stable"):
+        box, label = np.unravel_index(place, chances.shape)
+        rivals = [other for _, of, other in taken if agnostic or of == label]
+        clear = not rivals or overlaps(corners[[box]], corners[rivals]).max() < 0.4
+        if chances[box, label] >= 0.3 and clear and len(taken) < ROWS:
+            taken.append((float(chances[box, label]), int(label), int(box)))
+    return taken
+
+
+@pytest.mark.parametrize("agnostic", [0, 1])
+@pytest.mark.parametrize("coding", [0, 1])
+@pytest.mark.parametrize("activation", [0, 1])
+def test_onnx_runtime_finds_what_nms_finds_box_by_box(agnostic, coding, activation):
+    generator = np.random.default_rng(agnostic)
+    low = generator.uniform(0, 50, (2, 40, 2)).astype(np.float32)
+    size = generator.uniform(5, 40, (2, 40, 2)).astype(np.float32)
+    corners = np.concatenate([low, low + size], axis=2)
+    chances = generator.uniform(0.01, 0.99, (2, 40, CLASSES)).astype(np.float32)
+    chances[1] *= 0.33  # little is left of the second picture: its outputs are filled up
+    session = open_session(nms(class_agnostic=agnostic, box_coding=coding, score_activation=activation))
+
+    number, boxes, scores, classes = session.run(
+        None,
+        {
+            "given": np.concatenate([low + size / 2, size], axis=2) if coding else corners,
+            "chances": np.log(chances / (1 - chances)) if activation else chances,
+        },
+    )
+
+    for picture in range(2):
+        wanted = one_by_one(corners[picture], chances[picture], agnostic=bool(agnostic))
+        count = int(number[picture, 0])
+        assert count == len(wanted) > 0
+        assert scores[picture, :count] == pytest.approx([score for score, _, _ in wanted], abs=1e-5)
+        assert classes[picture, :count].tolist() == [label for _, label, _ in wanted]
+        assert boxes[picture, :count] == pytest.approx(corners[picture][[box for _, _, box in wanted]], abs=1e-4)
+        assert not scores[picture, count:].any()
+    assert number[1, 0] < ROWS
+
+
+def test_nothing_above_the_threshold_is_no_box():
+    number, boxes, scores, _ = open_session(nms()).run(
+        None, {"given": np.ones((1, 5, 4), np.float32), "chances": np.zeros((1, 5, CLASSES), np.float32)}
+    )
+
+    assert number.tolist() == [[0]]
+    assert not boxes.any()
+    assert not scores.any()
+
+
+@pytest.fixture
+def deployed(little_yolo, tmp_path):
+    """The little YOLO as it is exported for TensorRT: its rows go into the plugin."""
+    model = onnx.load(little_yolo)
+    (joined,) = model.graph.output
+    channels, rows = (dim.dim_value for dim in joined.type.tensor_type.shape.dim[1:])
+    chosen = "int32[1,1] number, float[1,50,4] places, float[1,50] chances, int32[1,50] labels"
+    options = (
+        "score_threshold = 0.05, iou_threshold = 0.6, max_output_boxes = 50, background_class = -1, box_coding = 1"
+    )
+    body = onnx.parser.parse_graph(
+        f"tail (float[1,{channels},{rows}] {joined.name}) => ({chosen})"
+        f"<int64[1] zero = {{0}}, int64[1] four = {{4}}, int64[1] end = {{{channels}}}, int64[1] last = {{2}}> {{"
+        f"by_row = Transpose <perm = [0, 2, 1]> ({joined.name})"
+        "box = Slice (by_row, zero, four, last)"
+        "chance = Slice (by_row, four, end, last)"
+        f"number, places, chances, labels = TRT.EfficientNMS_TRT <{options}> (box, chance) }}"
+    )
+    model.graph.node.extend(body.node)
+    model.graph.initializer.extend(body.initializer)
+    del model.graph.output[:]
+    model.graph.output.extend(body.output)
+    model.opset_import.add(domain="TRT", version=1)
+    path = tmp_path / "deployed.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def test_a_model_exported_for_tensorrt_is_calibrated_and_compared_and_keeps_its_plugin(
+    deployed, little_pictures, tmp_path
+):
+    head = read_spec(deployed).head
+    run = pipeline.engine(Request(str(deployed), little_pictures, toolchain="none", output=tmp_path / "run", count=16))
+
+    assert (head.kind, head.outputs) == (HeadKind.END_TO_END, ("number", "places", "chances", "labels"))
+    assert run.fidelity.agreements[0].f1 > 0.5
+    prepared = onnx.load(tmp_path / "run" / "model.int8.onnx")
+    assert [node.op_type for node in prepared.graph.node].count("EfficientNMS_TRT") == 1
+    assert not prepared.functions
+    assert any(node.op_type == "QuantizeLinear" for node in prepared.graph.node)
