@@ -112,8 +112,8 @@ KNOWN = (
     ),
     Cause(
         r"Plugin not found",
-        "the model holds a plugin that this builder has not: build it with TensorRT, since TensorRT for RTX has none for "
-        "NMS, or export it without",
+        "the model holds a plugin that this builder has not, as TensorRT for RTX has none for NMS: build it with "
+        "TensorRT, or export it without",
     ),
     Cause(
         r"No importer registered for op|Unsupported operator|UNSUPPORTED_NODE",

@@ -219,7 +219,7 @@ def test_an_npy_of_0_to_255_where_0_to_1_is_meant_is_refused(tmp_path):
     with pytest.raises(PictureError, match="values go from 0 to 255, where this preprocessing gives 0 to 1") as error:
         choose(save(tmp_path / "set.npy", levels), SMALL, count=4, batch=1)
 
-    assert "0.00392157" in error.value.fix
+    assert "--scale 1 for 0 to 255" in error.value.fix
 
 
 def test_a_cut_npy_objects_and_archives_are_refused(tmp_path):
