@@ -62,6 +62,26 @@ def _four_outputs(outline: Outline, *, asked: bool) -> Head | None:
     )
 
 
+def best_class_head(outline: Outline, *, asked: bool = False) -> Head | None:
+    """Find an output (B, N, 6) with a row for each cell and anchor, of which an ArgMax gives the class."""
+    for name, shape in outline.shapes.items():
+        trail = outline.trails[name]
+        grid = grid_of(shape[1], outline.size) if len(shape) == 3 and shape[2] == END_TO_END else None
+        if grid and (asked or ("ArgMax" in trail.ops and not trail.selects)):
+            strides, anchors = grid
+            return Head(
+                kind=HeadKind.BEST_CLASS,
+                classes=len(outline.names),
+                outputs=(name,),
+                strides=_strides(outline, strides),
+                why=(
+                    f"{name} has {shape[1]} rows of corners, best score and its class, one for each of {anchors} anchors "
+                    f"a cell of strides {', '.join(map(str, strides))} at {outline.area}"
+                ),
+            )
+    return None
+
+
 def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
     """Find an output with one row (YOLOv5) or one column (YOLOv8) a cell and anchor.
 

@@ -4,7 +4,7 @@ import onnx
 
 from polyyolo.errors import ModelError
 from polyyolo.models.corners import corners_head
-from polyyolo.models.decoded import decoded_head, end_to_end_head
+from polyyolo.models.decoded import best_class_head, decoded_head, end_to_end_head
 from polyyolo.models.metadata import head_in
 from polyyolo.models.outline import Outline, outline_of
 from polyyolo.models.raw import not_decodable, raw_head
@@ -42,13 +42,15 @@ def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
 
 def _told(outline: Outline) -> Head:
     """Tell by structure alone."""
-    families = (end_to_end_head, yolox_head, corners_head, decoded_head, raw_head)
+    families = (end_to_end_head, best_class_head, yolox_head, corners_head, decoded_head, raw_head)
     return next((head for family in families if (head := family(outline))), None) or _none(outline)
 
 
 def _as(kind: HeadKind, outline: Outline) -> Head | None:
     if kind is HeadKind.END_TO_END:
         return end_to_end_head(outline, asked=True)
+    if kind is HeadKind.BEST_CLASS:
+        return best_class_head(outline, asked=True)
     if kind is HeadKind.CORNERS:
         return corners_head(outline, asked=True)
     if kind in RAW:

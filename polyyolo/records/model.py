@@ -18,6 +18,7 @@ class HeadKind(str, Enum):
     YOLOX_RAW: the same, where a box is its centre's way from the cell's corner and the logarithm of its size, in cells.
     CORNERS: two outputs, (B, N, 4) with x1, y1, x2, y2 in pixels and (B, N, C) with class scores, either with its last
     axes swapped.
+    BEST_CLASS: (B, N, 6), a row for each cell and anchor: x1, y1, x2, y2 in pixels, the best score, its class.
     END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model. Extras may follow. Or the
     same in four outputs, as of TensorRT's EfficientNMS: how many there are (B, 1), (B, N, 4), (B, N) and (B, N).
     NONE: no YOLO head was recognised; outputs can be compared, boxes cannot be drawn.
@@ -30,8 +31,13 @@ class HeadKind(str, Enum):
     YOLOX = "yolox"
     YOLOX_RAW = "yolox-raw"
     CORNERS = "corners"
+    BEST_CLASS = "best-class"
     END_TO_END = "end-to-end"
     NONE = "none"
+
+
+NUMBERED = frozenset({HeadKind.BEST_CLASS, HeadKind.END_TO_END})
+"""The families whose boxes have the number of one class, and not a score for each."""
 
 
 @frozen
@@ -54,7 +60,8 @@ class Head:
 
     Attributes:
         kind: the family.
-        classes: number of classes; 0 for ``HeadKind.NONE``. An end-to-end model tells only how many it has names for.
+        classes: number of classes; 0 for ``HeadKind.NONE``. A family that is ``NUMBERED`` tells only how many it has
+            names for.
         outputs: output names, in the order of ``strides`` for raw maps, boxes before scores where these are apart, and
             of four number, boxes, scores and classes.
         strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
@@ -77,16 +84,16 @@ class Head:
 
     @property
     def labels(self) -> range:
-        """The numbers that a box's class may have: an end-to-end model writes any, as far as float32 counts."""
-        return range(1 << 24 if self.kind is HeadKind.END_TO_END else self.classes)
+        """The numbers that a box's class may have: a model that writes them writes any, as far as float32 counts."""
+        return range(1 << 24 if self.kind in NUMBERED else self.classes)
 
     def at(self, size: tuple[int, int]) -> "Head":
         """Give the head for pictures of another size, (height, width) in pixels."""
         return evolve(self, cells=cells_at(size, self.strides)) if self.cells else self
 
     def may_share_classes(self, other: "Head") -> bool:
-        """Whether boxes of both may be of the same classes: an end-to-end model without names does not tell."""
-        silent = [head for head in (self, other) if head.kind is HeadKind.END_TO_END and not head.classes]
+        """Whether boxes of both may be of the same classes: one that writes numbers and has no names does not tell."""
+        silent = [head for head in (self, other) if head.kind in NUMBERED and not head.classes]
         return bool(silent) or self.classes == other.classes
 
 

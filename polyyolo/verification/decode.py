@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
-from polyyolo.records import Head, HeadKind
+from polyyolo.records import NUMBERED, Head, HeadKind
 from polyyolo.verification.boxes import Array, Boxes
 
 EVERYTHING = -1.0
@@ -42,8 +42,8 @@ def decode(
             "no YOLO head was recognised in this model", fix="name its family, or compare raw outputs only"
         )
     maps = _expected(outputs, head)
-    if head.kind is HeadKind.END_TO_END:
-        return [_end_to_end(rows, head, confidence) for rows in maps[0]]
+    if head.kind in NUMBERED:
+        return [_numbered(rows, head, confidence) for rows in maps[0]]
     pictures = [[stack[index] for stack in maps] for index in range(len(maps[0]))]
     return [
         _candidates(_cells(picture, head, confidence), confidence=confidence, multi_label=multi_label)
@@ -102,7 +102,7 @@ def _layouts(head: Head) -> list[tuple[int, int, int]]:
     values = {
         **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
         HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
-        HeadKind.END_TO_END: (3, -1, 6 + head.extras),
+        **dict.fromkeys(NUMBERED, (3, -1, 6 + head.extras)),
     }
     return [values.get(head.kind, (5, -1, 5 + head.classes))] * len(head.outputs)
 
@@ -133,7 +133,9 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
         hopeful = np.flatnonzero(columns[4:].max(axis=0) > confidence)
         rows = columns[:, hopeful].T
         return rows[:, :4], rows[:, 4:]
-    if head.kind is HeadKind.CORNERS:
+    if head.kind is HeadKind.BEST_CLASS:
+        maps = np.split(maps[0][:, :5], [4], axis=1)
+    if head.kind in {HeadKind.CORNERS, HeadKind.BEST_CLASS}:
         corners, scores = maps
         hopeful = np.flatnonzero(scores.max(axis=1) > confidence)
         first, last = np.split(corners[hopeful], 2, axis=1)
@@ -216,7 +218,7 @@ def _finite(boxes: Boxes) -> Boxes:
     return boxes.take(np.flatnonzero(np.isfinite(boxes.xyxy).all(axis=1) & np.isfinite(boxes.scores)))
 
 
-def _end_to_end(rows: Array, head: Head, confidence: float) -> Boxes:
+def _numbered(rows: Array, head: Head, confidence: float) -> Boxes:
     """Read rows that begin with x1, y1, x2, y2, score, class; unused ones have score 0, or a class that is none."""
     rows = rows[(rows[:, 4] > confidence) & (rows[:, 5] >= head.labels.start) & (rows[:, 5] < head.labels.stop)]
     return _finite(Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))

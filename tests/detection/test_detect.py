@@ -343,7 +343,10 @@ def test_a_model_without_a_known_head_points_to_the_option(refused, little_pictu
     err = refused(little_pictures, model=tmp_path / "relu.onnx")
 
     assert "has no outputs that are known as boxes (no YOLO head: the outputs are y 1x3x64x64)" in err
-    assert "name the family with --head: v5, v8, v5-raw, darknet-raw, yolox, yolox-raw, corners, end-to-end" in err
+    assert (
+        "name the family with --head: v5, v8, v5-raw, darknet-raw, yolox, yolox-raw, corners, best-class, end-to-end"
+        in err
+    )
 
 
 def test_two_models_are_drawn_side_by_side_and_both_told(detected, little_yolo, little_pictures, tmp_path):

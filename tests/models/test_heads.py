@@ -314,6 +314,23 @@ def test_boxes_that_the_model_chose_itself_are_end_to_end():
     assert (head.kind, head.classes, head.outputs) == (HeadKind.END_TO_END, 2, ("out",))
 
 
+@pytest.mark.parametrize("strides", [(8, 16, 32), (16, 32)])
+def test_corners_best_score_and_its_class_for_every_cell_still_need_nms(strides):
+    """As DeepStream-Yolo exports; by their shape alone they were YOLOv5's of one class."""
+    network = Network()
+    rows = network.rows(strides, 84, 84)
+    ends = [network.constant(f"at{place}", [place], np.int64) for place in (0, 4, 84, 2)]
+    boxes = network.node("Slice", [rows, ends[0], ends[1], ends[3]], "boxes")
+    chances = network.node("Slice", [rows, ends[1], ends[2], ends[3]], "chances")
+    best = network.node("ReduceMax", [chances], "best", axes=[2])
+    label = network.node("Cast", [network.node("ArgMax", [chances], "label", axis=2)], "number", to=FLOAT)
+    network.node("Concat", [boxes, best, label], "output", axis=2)
+
+    head = recognise(network.model("output"))
+
+    assert (head.kind, head.classes, head.outputs, head.strides) == (HeadKind.BEST_CLASS, 0, ("output",), strides)
+
+
 @pytest.mark.parametrize(
     ("features", "extras", "metadata"),
     [(38, 32, {}), (57, 51, {"kpt_shape": "[17, 3]"}), (57, None, {"kpt_shape": "[17]"}), (84, None, {})],

@@ -11,7 +11,7 @@ from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.sources import find_pictures
 from polyyolo.models.spec import read_spec
 from polyyolo.records import Head, HeadKind
-from polyyolo.verification.decode import decode
+from polyyolo.verification.decode import decode, scores_of_cells
 from polyyolo.verification.inference import EVALUATION, Runner, batches, find
 
 V5 = Head(HeadKind.V5, classes=3, outputs=("out",))
@@ -102,6 +102,16 @@ def test_end_to_end_rows_are_boxes_already_and_rows_of_score_0_are_padding():
     assert len(nothing) == 0
     assert one.xyxy.tolist() == [[1, 2, 30, 40]]
     assert one.classes.tolist() == [2]
+
+
+def test_rows_of_the_best_class_are_read_with_its_number_and_scored_cell_by_cell():
+    head = evolve(END, kind=HeadKind.BEST_CLASS)
+    rows = np.array([[[1, 2, 30, 40, 0.6, 79], [1, 2, 31, 41, 0.5, 79], [0, 0, 9, 9, 0.1, 0]]], np.float32)
+
+    (boxes,) = decode({"out": rows}, head)
+
+    assert (boxes.xyxy.tolist(), boxes.classes.tolist()) == ([[1, 2, 30, 40], [1, 2, 31, 41]], [79, 79])
+    assert scores_of_cells({"out": rows}, head).tolist() == [pytest.approx([each]) for each in (0.6, 0.5, 0.1)]
 
 
 def test_boxes_that_a_model_chose_may_come_in_four_outputs_of_which_the_first_counts_them():
