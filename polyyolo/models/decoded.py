@@ -75,8 +75,8 @@ def best_class_head(outline: Outline, *, asked: bool = False) -> Head | None:
                 outputs=(name,),
                 strides=_strides(outline, strides),
                 why=(
-                    f"{name} has {shape[1]} rows of corners, best score and its class, one for each of {anchors} anchors "
-                    f"a cell of strides {', '.join(map(str, strides))} at {outline.area}"
+                    f"{name} has {shape[1]} rows of corners, best score and its class, one for each of {anchors} "
+                    f"anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
                 ),
             )
     return None
