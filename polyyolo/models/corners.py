@@ -1,28 +1,30 @@
-"""Boxes in one output and their class scores in another, as of YOLO-NAS, PP-YOLOE and DAMO-YOLO."""
+"""Boxes in one output and their class scores in another, as of YOLO-NAS, DAMO-YOLO and YOLOv4 from PyTorch."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
+from attrs import evolve
 
 from polyyolo.models.outline import Outline, grid_of
 from polyyolo.models.probe import Array
 from polyyolo.records import Head, HeadKind
 
+FAR = 4
+"""Shares of the picture are smaller, pixels larger."""
 SLACK = 1e-3
 """By how much what is 0 to 1, or a side of no length, may be off: FP16 rounds."""
 
 
 def corners_head(outline: Outline, *, asked: bool = False) -> Head | None:
-    """Find corners in pixels beside scores, one for each cell and anchor.
+    """Find corners beside scores, one for each cell and anchor.
 
     Shapes do not tell corners from centre and size, nor pixels from shares of the picture, nor boxes from the scores
     of four classes. So the model is run once, but where such a head is ``asked`` for and there is one choice.
     """
     fitting = [head for pair in boxes_and_scores(outline) if (head := _read(outline, *pair))]
-    if asked and len(fitting) == 1:
-        return fitting[0]
-    return next((head for head in fitting if _are_corners(outline, *head.outputs)), None)
+    told = (head for found in fitting if (head := _with_unit(outline, found)))
+    return next(told, fitting[0] if asked and len(fitting) == 1 else None)
 
 
 def boxes_and_scores(outline: Outline) -> Iterator[tuple[str, str]]:
@@ -43,7 +45,7 @@ def _read(outline: Outline, boxes: str, scores: str) -> Head | None:
     cells = math.prod(shape[1:]) // 4
     _, rows, columns = outline.shapes[scores]
     grid = grid_of(cells, outline.size)
-    if len(shape) != 3 or grid is None or outline.trails[boxes].selects or outline.trails[scores].selects:
+    if grid is None or outline.trails[boxes].selects or outline.trails[scores].selects:
         return None
     strides, anchors = grid
     classes = columns if rows == cells else rows
@@ -59,21 +61,31 @@ def _read(outline: Outline, boxes: str, scores: str) -> Head | None:
     )
 
 
-def _are_corners(outline: Outline, boxes: str, scores: str) -> bool:
-    """Whether every box ends behind where it begins, some far into the picture, and all scores are 0 to 1.
+def _with_unit(outline: Outline, head: Head) -> Head | None:
+    """Tell whether corners are in pixels or shares of the picture; None where they are none, or scores no chances.
 
-    With centre and size, a box in the last column would have to be wider than the picture.
+    Every box ends behind where it begins, and they lie all over the picture: with centre and size, a box in the last
+    column would have to be wider than the picture.
     """
     values = outline.run()
     if not values:
-        return False
-    places = values[boxes] if values[boxes].shape[2] == 4 else values[boxes].swapaxes(1, 2)
-    chances = values[scores] if values[scores].shape[1] == places.shape[1] else values[scores].swapaxes(1, 2)
-    return _end_behind(places, max(outline.size)) and _are_chances(chances)
+        return None
+    boxes, scores = (values[name] for name in head.outputs)
+    boxes = boxes.reshape(len(boxes), -1, 4) if boxes.shape[-1] == 4 else boxes.swapaxes(1, 2)
+    chances = scores if scores.shape[1] == boxes.shape[1] else scores.swapaxes(1, 2)
+    if not _are_chances(chances):
+        return None
+    if _end_behind(boxes, max(outline.size)):
+        return head
+    are_shares = _end_behind(boxes, 1) and boxes.max() < FAR
+    return (
+        evolve(head, picture=outline.size, why=f"{head.why}; boxes are shares of the picture") if are_shares else None
+    )
 
 
 def _end_behind(rows: Array, side: int) -> bool:
-    return bool((rows[..., 2:] - rows[..., :2] >= -SLACK * side).all() and rows.max() > side / 2)
+    ordered = bool((rows[..., 2:] - rows[..., :2] >= -SLACK * side).all())
+    return ordered and bool(rows.min() < side / 2 < rows.max())
 
 
 def _are_chances(rows: Array) -> bool:

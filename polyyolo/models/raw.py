@@ -81,9 +81,9 @@ def _apart(outline: Outline) -> str:
     if not boxes:
         return ""
     return (
-        f"the boxes are in {boxes} and their scores in {scores}, but not as corners in pixels (B, N, 4) and chances "
-        "(B, N, C); export them so, or one output (B, 4 + C, N), centre and size in pixels before the scores, to have "
-        "them decoded"
+        f"the boxes are in {boxes} and their scores in {scores}, but not as corners (B, N, 4) and chances (B, N, C), "
+        "one for each cell and anchor; export them so, or one output (B, 4 + C, N), centre and size in pixels before "
+        "the scores, to have them decoded"
     )
 
 

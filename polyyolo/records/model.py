@@ -16,8 +16,8 @@ class HeadKind(str, Enum):
     DARKNET_RAW: the same maps with darknet's box rule (exp for the size).
     YOLOX: V5's rows, one a cell.
     YOLOX_RAW: the same, where a box is its centre's way from the cell's corner and the logarithm of its size, in cells.
-    CORNERS: two outputs, (B, N, 4) with x1, y1, x2, y2 in pixels and (B, N, C) with class scores, either with its last
-    axes swapped.
+    CORNERS: two outputs, (B, N, 4) or (B, N, 1, 4) with x1, y1, x2, y2 in pixels or shares of the picture and (B, N, C)
+    with class scores, either with its last axes swapped.
     BEST_CLASS: (B, N, 6), a row for each cell and anchor: x1, y1, x2, y2 in pixels, the best score, its class.
     END_TO_END: (B, N, 6): x1, y1, x2, y2 in pixels, score, class; NMS is inside the model. Extras may follow. Or the
     same in four outputs, as of TensorRT's EfficientNMS: how many there are (B, 1), (B, N, 4), (B, N) and (B, N).
@@ -69,6 +69,7 @@ class Head:
         scale_xy: darknet's scale_x_y, one a map (1.0 for YOLOv3, 1.05 for YOLOv4-tiny); empty elsewhere.
         extras: numbers of a box behind its class scores that are none: mask coefficients, keypoints, an angle.
         cells: for YOLOX, (rows, columns) of cells of each stride, at the model's own size; empty elsewhere.
+        picture: where boxes are shares of it, its (height, width) in pixels; empty elsewhere.
         why: how it was recognised, in one sentence.
     """
 
@@ -80,6 +81,7 @@ class Head:
     scale_xy: tuple[float, ...] = ()
     extras: int = 0
     cells: tuple[tuple[int, int], ...] = ()
+    picture: tuple[int, ...] = ()
     why: str = ""
 
     @property
@@ -89,7 +91,8 @@ class Head:
 
     def at(self, size: tuple[int, int]) -> "Head":
         """Give the head for pictures of another size, (height, width) in pixels."""
-        return evolve(self, cells=cells_at(size, self.strides)) if self.cells else self
+        cells = cells_at(size, self.strides) if self.cells else ()
+        return evolve(self, cells=cells, picture=size if self.picture else ())
 
     def may_share_classes(self, other: "Head") -> bool:
         """Whether boxes of both may be of the same classes: one that writes numbers and has no names does not tell."""

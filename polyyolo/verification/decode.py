@@ -108,7 +108,9 @@ def _layouts(head: Head) -> list[tuple[int, int, int]]:
 
 
 def _by_box(stack: Array, values: int) -> Array:
-    """View (B, values, N) as (B, N, values); other shapes stay as they are."""
+    """View (B, values, N) and (B, N, 1, values) as (B, N, values); other shapes stay as they are."""
+    if stack.ndim == 4 and stack.shape[2] == 1:
+        return stack[:, :, 0]
     swapped = stack.ndim == 3 and stack.shape[2] != values
     return stack.swapaxes(1, 2) if swapped else stack
 
@@ -138,7 +140,8 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
     if head.kind in {HeadKind.CORNERS, HeadKind.BEST_CLASS}:
         corners, scores = maps
         hopeful = np.flatnonzero(scores.max(axis=1) > confidence)
-        first, last = np.split(corners[hopeful], 2, axis=1)
+        unit = np.array(head.picture[::-1] or (1, 1), np.float32)
+        first, last = np.split(corners[hopeful] * np.tile(unit, 2), 2, axis=1)
         return np.concatenate([(first + last) / 2, last - first], axis=1), scores[hopeful]
     if head.kind in _ROWS:
         hopeful = np.flatnonzero(maps[0][:, 4] > confidence)

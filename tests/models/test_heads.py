@@ -197,7 +197,7 @@ def test_as_many_rows_as_no_grid_has_are_not_called_yolov8s():
 
 @pytest.mark.parametrize("boxes", [[1, 252, 4], [1, 252, 1, 4], [1, 4, 252]])
 def test_scores_with_boxes_in_another_output_are_no_rows_of_yolov5(boxes):
-    """YOLOv4 from PyTorch multiplies objectness with 80 scores, as many numbers as YOLOv5 has for 75 classes."""
+    """Of 80 classes YOLOv4's from PyTorch are as many numbers as YOLOv5's of 75; here all boxes are one, at 1."""
     network = Network()
     rows = network.rows((8, 16, 32), 3 * 80, 80)
     network.node("Mul", [rows, network.constant("two", 2)], "confs")
@@ -206,7 +206,7 @@ def test_scores_with_boxes_in_another_output_are_no_rows_of_yolov5(boxes):
     head = recognise(network.model("boxes", "confs"))
 
     assert (head.kind, head.classes) == (HeadKind.NONE, 0)
-    assert head.why.startswith("the boxes are in boxes and their scores in confs, but not as corners in pixels")
+    assert head.why.startswith("the boxes are in boxes and their scores in confs, but not as corners (B, N, 4)")
 
 
 def apart(boxes, *, classes=3, swapped=False, chance="Sigmoid", scores_first=False):
@@ -254,11 +254,26 @@ def test_corners_beside_scores_are_told_for_any_number_of_classes(classes, swapp
 
 @pytest.mark.parametrize(
     ("boxes", "chance"),
-    [(centred(), "Sigmoid"), (corners() / 64, "Sigmoid"), (corners(), "Softmax"), (corners(), "Acos")],
+    [(centred(), "Sigmoid"), (centred() / 64, "Sigmoid"), (corners(), "Softmax"), (corners(), "Acos")],
 )
 def test_other_boxes_or_scores_in_outputs_of_their_own_are_no_corners(boxes, chance):
-    """Centres are DETR's, shares of the picture YOLOv4's from PyTorch, a Softmax SSD's; Acos of 0 is 1.57."""
+    """Centres are DETR's, a Softmax SSD's; Acos of 0 is 1.57."""
     assert recognise(apart(boxes, chance=chance)).kind is HeadKind.NONE
+
+
+@pytest.mark.parametrize("axes", [3, 4])
+def test_corners_may_be_shares_of_the_picture(axes):
+    """As YOLOv4's from PyTorch, which have an axis more."""
+    model = apart(corners() / 64)
+    if axes == 4:
+        model.graph.node.append(onnx.helper.make_node("Unsqueeze", ["boxes", "part2"], ["boxes_of_one"]))
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2]), "part2"))
+        model.graph.output[0].name = "boxes_of_one"
+
+    head = recognise(model)
+
+    assert (head.kind, head.strides, head.picture) == (HeadKind.CORNERS, (8, 16, 32), (64, 64))
+    assert head.at((96, 128)).picture == (96, 128)
 
 
 def test_rows_that_the_model_chose_are_no_cells():

@@ -104,6 +104,16 @@ def test_end_to_end_rows_are_boxes_already_and_rows_of_score_0_are_padding():
     assert one.classes.tolist() == [2]
 
 
+def test_shares_of_the_picture_are_read_as_pixels():
+    head = Head(HeadKind.CORNERS, classes=2, outputs=("boxes", "scores"), picture=(100, 200))
+    boxes = np.array([[[[0.1, 0.2, 0.5, 0.6]]]], np.float32)
+
+    (found,) = decode({"boxes": boxes, "scores": np.array([[[0.1, 0.9]]])}, head)
+
+    assert found.xyxy.tolist() == [pytest.approx([20, 20, 100, 60])]
+    assert found.classes.tolist() == [1]
+
+
 def test_rows_of_the_best_class_are_read_with_its_number_and_scored_cell_by_cell():
     head = evolve(END, kind=HeadKind.BEST_CLASS)
     rows = np.array([[[1, 2, 30, 40, 0.6, 79], [1, 2, 31, 41, 0.5, 79], [0, 0, 9, 9, 0.1, 0]]], np.float32)
