@@ -8,6 +8,7 @@ from polyyolo.engines.refusals import name_of
 from polyyolo.errors import InputError, ModelError, ToolchainError
 from polyyolo.files import real, refuse_file
 from polyyolo.models.half import read_half
+from polyyolo.models.nms_plugin import NMS_PLUGIN, has_nms_plugin
 from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.quantization.corrections.treatment import treatment_of
 from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
@@ -26,7 +27,8 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
         InputError: a limit can never be proven, results would take the model's place or lie below a file, or weights
             are to be treated in a way that there is not, or that TensorRT would undo.
         ModelError: the model needs more than a picture, or is FP16 and something else was asked for.
-        ToolchainError: TensorRT shall calibrate by itself, and there is none, or none that can.
+        ToolchainError: TensorRT shall calibrate by itself, and there is none, or none that can; or what is here has not
+            the model's plugin.
     """
     refuse_lone_speedup(request.limits, request.baseline)
     _refuse_own_folder(spec, folder)
@@ -34,6 +36,7 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
     _refuse_half(request, spec)
     _refuse_lost_weights(request)
     _refuse_calibrator(request, found)
+    _refuse_plugin(spec, found)
     if request.labelled is not None:
         _tell_of_labels(spec)
 
@@ -69,6 +72,14 @@ def _refuse_half(request: Request, spec: ModelSpec) -> None:
         f"{spec.path} holds FP16, but {request.precision.value} was asked for",
         fix="export the model in FP32 (half=False), or use --precision fp16",
     )
+
+
+def _refuse_plugin(spec: ModelSpec, found: Toolchain) -> None:
+    if found.kind is ToolchainKind.RTX and has_nms_plugin(spec.path):
+        raise ToolchainError(
+            f"{spec.path} holds the plugin {NMS_PLUGIN}, which TensorRT for RTX has not",
+            fix="build it with TensorRT, make the ONNX alone with --toolchain none, or export the model without NMS",
+        )
 
 
 def _refuse_lost_weights(request: Request) -> None:

@@ -12,7 +12,7 @@ import onnx
 from attrs import fields_dict, frozen
 from onnx import TensorProto
 
-from polyyolo.models.reading import graphs_of, load, opset_of
+from polyyolo.models.reading import graphs_of, load, opset_of, parse
 
 NMS_PLUGIN = "EfficientNMS_TRT"
 _DOMAIN = "polyyolo"
@@ -130,6 +130,15 @@ class _Options:
     score_activation: int = 0
     class_agnostic: int = 0
     box_coding: int = 0
+
+
+def has_nms_plugin(path: Path) -> bool:
+    """Whether a model file holds the plugin, understood here or not.
+
+    Raises:
+        ModelError: no such file, or not an ONNX.
+    """
+    return any(node.op_type == NMS_PLUGIN for graph in graphs_of(parse(path).graph) for node in graph.node)
 
 
 def written_out(model: Path | bytes) -> bytes | None:

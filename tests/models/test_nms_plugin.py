@@ -5,9 +5,11 @@ import onnx
 import pytest
 
 from polyyolo import pipeline
+from polyyolo.engines import toolchain
+from polyyolo.errors import ToolchainError
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import read_spec
-from polyyolo.records import HeadKind, Request
+from polyyolo.records import HeadKind, Request, Toolchain, ToolchainKind
 from polyyolo.verification.boxes import overlaps
 
 ROWS, CLASSES = 12, 3
@@ -67,6 +69,17 @@ def test_onnx_runtime_finds_what_nms_finds_box_by_box(agnostic, coding, activati
         assert boxes[picture, :count] == pytest.approx(corners[picture][[box for _, _, box in wanted]], abs=1e-4)
         assert not scores[picture, count:].any()
     assert number[1, 0] < ROWS
+
+
+def test_tensorrt_for_rtx_which_has_not_the_plugin_is_refused_before_anything_is_done(
+    deployed, little_pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(toolchain, "find", lambda _: Toolchain(ToolchainKind.RTX, "1.7"))
+
+    with pytest.raises(ToolchainError, match="EfficientNMS_TRT, which TensorRT for RTX has not"):
+        pipeline.engine(Request(str(deployed), little_pictures, output=tmp_path / "run"))
+
+    assert not (tmp_path / "run").exists()
 
 
 def test_nothing_above_the_threshold_is_no_box():
