@@ -1,7 +1,7 @@
 """Boxes in one output and their class scores in another, as of YOLO-NAS, DAMO-YOLO and YOLOv4 from PyTorch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from attrs import evolve
@@ -20,10 +20,12 @@ def corners_head(outline: Outline, *, asked: bool = False) -> Head | None:
     """Find corners beside scores, one for each cell and anchor.
 
     Shapes do not tell corners from centre and size, nor pixels from shares of the picture, nor boxes from the scores
-    of four classes. So the model is run once, but where such a head is ``asked`` for and there is one choice.
+    of four classes. So the model is run once. Where that tells nothing and such a head is ``asked`` for, the only
+    choice is taken, in pixels.
     """
     fitting = [head for pair in boxes_and_scores(outline) if (head := _read(outline, *pair))]
-    told = (head for found in fitting if (head := _with_unit(outline, found)))
+    values = outline.run() if fitting else {}
+    told = (head for found in fitting if values and (head := _with_unit(found, outline.size, values)))
     return next(told, fitting[0] if asked and len(fitting) == 1 else None)
 
 
@@ -55,32 +57,27 @@ def _read(outline: Outline, boxes: str, scores: str) -> Head | None:
         outputs=(boxes, scores),
         strides=strides,
         why=(
-            f"{boxes} has the corners of {cells} boxes and {scores} their {classes} scores, one for each of "
-            f"{anchors} anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
+            f"{boxes} has the corners of {cells} boxes and {scores} their {classes} scores, "
+            f"{outline.each(strides, anchors)}"
         ),
     )
 
 
-def _with_unit(outline: Outline, head: Head) -> Head | None:
+def _with_unit(head: Head, size: tuple[int, int], values: Mapping[str, Array]) -> Head | None:
     """Tell whether corners are in pixels or shares of the picture; None where they are none, or scores no chances.
 
     Every box ends behind where it begins, and they lie all over the picture: with centre and size, a box in the last
     column would have to be wider than the picture.
     """
-    values = outline.run()
-    if not values:
-        return None
     boxes, scores = (values[name] for name in head.outputs)
     boxes = boxes.reshape(len(boxes), -1, 4) if boxes.shape[-1] == 4 else boxes.swapaxes(1, 2)
     chances = scores if scores.shape[1] == boxes.shape[1] else scores.swapaxes(1, 2)
     if not _are_chances(chances):
         return None
-    if _end_behind(boxes, max(outline.size)):
+    if _end_behind(boxes, max(size)):
         return head
     are_shares = _end_behind(boxes, 1) and boxes.max() < FAR
-    return (
-        evolve(head, picture=outline.size, why=f"{head.why}; boxes are shares of the picture") if are_shares else None
-    )
+    return evolve(head, picture=size, why=f"{head.why}; boxes are shares of the picture") if are_shares else None
 
 
 def _end_behind(rows: Array, side: int) -> bool:

@@ -1,4 +1,4 @@
-"""Heads whose boxes come out in pixels: decoded YOLOv5, YOLOv8 and later, and those with NMS inside."""
+"""Heads of one output whose boxes are in pixels: decoded YOLOv5, YOLOv8 and later; and those with NMS inside."""
 
 from polyyolo.models.corners import boxes_and_scores
 from polyyolo.models.metadata import keypoints_in, largest_stride_in, strides_in
@@ -6,8 +6,8 @@ from polyyolo.models.outline import GRIDS, Outline, grid_of
 from polyyolo.records import Head, HeadKind
 
 BOX = {HeadKind.V5: 5, HeadKind.V8: 4}
-END_TO_END = 6
-"""Numbers of a box that the model chose: its corners, score and class."""
+ROW = 6
+"""Numbers of a box that comes with its class: corners, score, class."""
 
 
 def end_to_end_head(outline: Outline, *, asked: bool = False) -> Head | None:
@@ -20,7 +20,7 @@ def end_to_end_head(outline: Outline, *, asked: bool = False) -> Head | None:
         return apart
     known = (0, _mask_channels(outline), keypoints_in(outline.metadata))
     for name, shape in outline.shapes.items():
-        extras = shape[2] - END_TO_END if len(shape) == 3 else -1
+        extras = shape[2] - ROW if len(shape) == 3 else -1
         if extras in known and (asked or outline.trails[name].selects):
             return Head(
                 kind=HeadKind.END_TO_END,
@@ -66,7 +66,7 @@ def best_class_head(outline: Outline, *, asked: bool = False) -> Head | None:
     """Find an output (B, N, 6) with a row for each cell and anchor, of which an ArgMax gives the class."""
     for name, shape in outline.shapes.items():
         trail = outline.trails[name]
-        grid = grid_of(shape[1], outline.size) if len(shape) == 3 and shape[2] == END_TO_END else None
+        grid = grid_of(shape[1], outline.size) if len(shape) == 3 and shape[2] == ROW else None
         if grid and (asked or ("ArgMax" in trail.ops and not trail.selects)):
             strides, anchors = grid
             return Head(
@@ -74,10 +74,7 @@ def best_class_head(outline: Outline, *, asked: bool = False) -> Head | None:
                 classes=len(outline.names),
                 outputs=(name,),
                 strides=_strides(outline, strides),
-                why=(
-                    f"{name} has {shape[1]} rows of corners, best score and its class, one for each of {anchors} "
-                    f"anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
-                ),
+                why=f"{name} has {shape[1]} rows of corners, best score and class, {outline.each(strides, anchors)}",
             )
     return None
 
@@ -154,7 +151,7 @@ def _belongs_to_other(
 def _origin(outline: Outline, strides: tuple[int, ...], anchors: int) -> str:
     if not strides:
         return f"and the metadata names {len(outline.names)} classes"
-    return f"one for each of {anchors} anchors a cell of strides {', '.join(map(str, strides))} at {outline.area}"
+    return outline.each(strides, anchors)
 
 
 def _unread(extras: int) -> str:

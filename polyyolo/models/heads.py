@@ -1,4 +1,4 @@
-"""Which family of YOLO outputs a model has, told by shapes and by what leads to them, never by names."""
+"""Which family of YOLO outputs a model has, told by shapes, what leads to them and what comes out, never by names."""
 
 import onnx
 
@@ -12,13 +12,20 @@ from polyyolo.models.yolox import YOLOX, yolox_head
 from polyyolo.records import Head, HeadKind
 
 RAW = (HeadKind.V5_RAW, HeadKind.DARKNET_RAW)
+ALONE = {
+    HeadKind.END_TO_END: end_to_end_head,
+    HeadKind.BEST_CLASS: best_class_head,
+    HeadKind.CORNERS: corners_head,
+}
+"""Families that share what finds them with no other."""
 
 
 def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
     """Tell the head family of ``model``, its classes, strides and anchors.
 
     Args:
-        model: complete, as ``load`` gives it; it is run once in ONNX Runtime where it does not declare its shapes.
+        model: complete, as ``load`` gives it; it is run in ONNX Runtime where it does not declare its
+            shapes, or where these leave the family open.
         head: the family, where the user knows better.
 
     Raises:
@@ -47,12 +54,8 @@ def _told(outline: Outline) -> Head:
 
 
 def _as(kind: HeadKind, outline: Outline) -> Head | None:
-    if kind is HeadKind.END_TO_END:
-        return end_to_end_head(outline, asked=True)
-    if kind is HeadKind.BEST_CLASS:
-        return best_class_head(outline, asked=True)
-    if kind is HeadKind.CORNERS:
-        return corners_head(outline, asked=True)
+    if kind in ALONE:
+        return ALONE[kind](outline, asked=True)
     if kind in RAW:
         return raw_head(outline, asked=kind)
     if kind in YOLOX:

@@ -44,10 +44,10 @@ class Outline:
     names: tuple[str, ...]
     run: Callable[[], Mapping[str, Array]]
 
-    @property
-    def area(self) -> str:
-        """The size in words."""
-        return f"{self.size[0]}x{self.size[1]}"
+    def each(self, strides: tuple[int, ...], anchors: int) -> str:
+        """Say what there is a box for, of the grid that ``grid_of`` found at ``size``."""
+        cells = f"cell of strides {', '.join(map(str, strides))} at {self.size[0]}x{self.size[1]}"
+        return f"one for each {cells}" if anchors == 1 else f"one for each of {anchors} anchors a {cells}"
 
 
 def outline_of(model: onnx.ModelProto) -> Outline:

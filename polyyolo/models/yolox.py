@@ -27,8 +27,8 @@ def yolox_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | Non
                 strides=strides,
                 cells=cells_at(outline.size, strides),
                 why=(
-                    f"{name} has {shape[1]} rows of 5 + {shape[2] - 5}, one for each cell of strides "
-                    f"{', '.join(map(str, strides))} at {outline.area}, {_decoded(kind)}"
+                    f"{name} has {shape[1]} rows of 5 + {shape[2] - 5}, {outline.each(strides, anchors)}, "
+                    f"{_decoded(kind)}"
                 ),
             )
     return None
