@@ -104,15 +104,11 @@ def _repeat_constants(graph: gs.Graph, node: gs.Node, batch: int) -> None:
         if constant is None or constant.shape[0] != batch or (constant.values != constant.values[:1]).any():
             continue
         name = f"{node.outputs[0].name}_{index}"
-        whole, pictures, shape = (gs.Variable(f"{name}_{part}", np.int64) for part in ("whole", "pictures", "shape"))
+        pictures = _axes_of(graph, name, computed, slice(0, 1))
+        others = gs.Constant(f"{name}_others", np.array([1] * (len(constant.shape) - 1), np.int64))
+        shape = gs.Variable(f"{name}_shape", np.int64)
         repeated = gs.Variable(f"{name}_repeated", constant.dtype)
-        first, second, others = (
-            gs.Constant(f"{name}_{part}", np.array(values, np.int64))
-            for part, values in (("from", [0]), ("to", [1]), ("others", [1] * (len(constant.shape) - 1)))
-        )
         graph.nodes += [
-            gs.Node("Shape", inputs=[computed], outputs=[whole]),
-            gs.Node("Slice", inputs=[whole, first, second], outputs=[pictures]),
             gs.Node("Concat", attrs={"axis": 0}, inputs=[pictures, others], outputs=[shape]),
             gs.Node("Expand", inputs=[gs.Constant(f"{name}_one", constant.values[:1]), shape], outputs=[repeated]),
         ]
@@ -126,21 +122,26 @@ def _set_shape(node: gs.Node, dims: Sequence[int]) -> None:
 def _keep_map(graph: gs.Graph, node: gs.Node, dims: Sequence[int]) -> None:
     """Have ``node`` take height and width from its input while the model runs."""
     name, rank = node.outputs[0].name, len(node.inputs[0].shape)
-    whole = gs.Variable(f"{name}_whole", dtype=np.int64)
-    sides = gs.Variable(f"{name}_sides", dtype=np.int64)
-    shape = gs.Variable(f"{name}_shape", dtype=np.int64)
-    bounds = [
-        gs.Constant(f"{name}_{side}", np.array([value], dtype=np.int64))
-        for side, value in (("from", rank - 2), ("to", rank))
-    ]
+    sides = _axes_of(graph, name, node.inputs[0], slice(rank - 2, rank))
+    shape = gs.Variable(f"{name}_shape", np.int64)
     first = 0 if dims[0] == node.inputs[0].shape[0] else dims[0]
-    front = gs.Constant(f"{name}_front", np.array([first, *dims[1:-2]], dtype=np.int64))
-    graph.nodes += [
-        gs.Node("Shape", inputs=[node.inputs[0]], outputs=[whole]),
-        gs.Node("Slice", inputs=[whole, *bounds], outputs=[sides]),
-        gs.Node("Concat", attrs={"axis": 0}, inputs=[front, sides], outputs=[shape]),
-    ]
+    front = gs.Constant(f"{name}_front", np.array([first, *dims[1:-2]], np.int64))
+    graph.nodes.append(gs.Node("Concat", attrs={"axis": 0}, inputs=[front, sides], outputs=[shape]))
     node.inputs[1] = shape
+
+
+def _axes_of(graph: gs.Graph, name: str, tensor: gs.Tensor, axes: slice) -> gs.Variable:
+    """Ask for a part of the shape of ``tensor`` while the model runs; ``name`` begins those of what is new."""
+    whole, part = (gs.Variable(f"{name}_{end}", np.int64) for end in ("whole", "part"))
+    bounds = [
+        gs.Constant(f"{name}_{end}", np.array([axis], np.int64))
+        for end, axis in (("from", axes.start), ("to", axes.stop))
+    ]
+    graph.nodes += [
+        gs.Node("Shape", inputs=[tensor], outputs=[whole]),
+        gs.Node("Slice", inputs=[whole, *bounds], outputs=[part]),
+    ]
+    return part
 
 
 def _is_map(dims: Sequence[int], size: HW) -> bool:
