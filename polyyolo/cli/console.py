@@ -79,7 +79,7 @@ def _spell_out() -> None:
 
 
 def _unusable(error: OSError) -> PolyYoloError | None:
-    """Tell of a place that no command can use; None where the error is another."""
+    """Tell of a full disk, or of a place that no command can use; None where the error is another."""
     from polyyolo.files import FULL
 
     if error.errno in FULL:  # as where standard output goes: places of results are told with their names

@@ -104,7 +104,7 @@ def _started(command: Command, folder: Path | None) -> "subprocess.Popen[str]":
 
 @contextmanager
 def _heard_out(child: "subprocess.Popen[str]") -> Iterator[None]:
-    """End what a program left behind and what keeps its output open: nobody would ever hear the end of it."""
+    """End what a program left behind where that keeps its output open: nobody would ever hear the end of it."""
     heard = threading.Event()
 
     def end() -> None:

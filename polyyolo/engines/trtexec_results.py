@@ -18,7 +18,7 @@ _BINDING = re.compile(r"Created input binding for (.+) with dimensions (\d+(?:x\
 _PROFILE = re.compile(r"Model input (.+) \(profile (\d+)\): min=([\dx]+), opt=([\dx]+), max=([\dx]+)")
 _SPREAD = re.compile(r"(min|max|mean|median|percentile\(\d+%\)) = ([-+.\de]+) ms")
 _NO_GRAPH = "--useCudaGraph flag has been ignored|CUDA graph capture failed"
-"""Until 10, and from 11.0 on."""
+"""What it says of a missing CUDA graph: up to TensorRT 10, and from 11.0 on."""
 _FIELDS = {"min": "min_ms", "mean": "mean_ms", "median": "median_ms", "max": "max_ms"} | {
     f"percentile({share}%)": f"p{share}_ms" for share in (90, 95, 99)
 }

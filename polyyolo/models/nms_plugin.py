@@ -2,8 +2,8 @@
 
 Models that were exported for TensorRT often end in it, YOLOv7's among them. TensorRT takes that node as it is. ONNX
 Runtime, which calibrates and predicts, does not know it: so each becomes a function within the model that it loads, and
-no file is changed. What the plugin does is in its README (NVIDIA/TensorRT, plugin/efficientNMSPlugin). It looks at the
-best 4,096 candidates of a picture, the function at all of them.
+no file is changed. What the plugin does is in its README (NVIDIA/TensorRT, plugin/efficientNMSPlugin). The plugin looks
+at the best 4,096 candidates of a picture, the function at all of them.
 """
 
 from pathlib import Path

@@ -60,14 +60,14 @@ class Head:
 
     Attributes:
         kind: the family.
-        classes: number of classes; 0 for ``HeadKind.NONE``. A family that is ``NUMBERED`` tells only how many it has
-            names for.
-        outputs: output names, in the order of ``strides`` for raw maps, boxes before scores where these are apart, and
-            of four number, boxes, scores and classes.
+        classes: number of classes; 0 for ``HeadKind.NONE``. Heads that write a class's number in place of a score for
+            each tell only how many they have names for.
+        outputs: output names: raw maps in the order of ``strides``; boxes before scores where these are apart; of an
+            end-to-end model with four: how many boxes, the boxes, their scores, their classes.
         strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
         anchors: for raw maps, width and height in pixels of each anchor, one tuple a map.
         scale_xy: darknet's scale_x_y, one a map (1.0 for YOLOv3, 1.05 for YOLOv4-tiny); empty elsewhere.
-        extras: numbers of a box behind its class scores that are none: mask coefficients, keypoints, an angle.
+        extras: numbers of a box behind its class or class scores: mask coefficients, keypoints, an angle.
         cells: for YOLOX, (rows, columns) of cells of each stride, at the model's own size; empty elsewhere.
         picture: where boxes are shares of it, its (height, width) in pixels; empty elsewhere.
         why: how it was recognised, in one sentence.
@@ -86,7 +86,7 @@ class Head:
 
     @property
     def labels(self) -> range:
-        """The numbers that a box's class may have: a model that writes them writes any, as far as float32 counts."""
+        """The numbers that a box's class may have: a model that writes them may write any that float32 counts to."""
         return range(1 << 24 if self.kind in NUMBERED else self.classes)
 
     def at(self, size: tuple[int, int]) -> "Head":

@@ -66,7 +66,7 @@ def _read(source: Path) -> Mapping[str, Any]:
         if times > 1:
             raise LabelError(
                 f"{source} has {times} {key} with the id {number}",
-                fix="give each an id of its own, as where files were joined",
+                fix="give each an id of its own; files that were joined may have had the same",
             )
     return dict(data)
 

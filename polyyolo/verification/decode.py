@@ -64,7 +64,10 @@ def scores_of_cells(outputs: Mapping[str, Array], head: Head) -> Array:
 
 
 def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
-    """Pick the head's outputs, as float32 and, for raw maps, as (B, A, H, W, 5 + C)."""
+    """Pick the head's outputs, as float32: raw maps as (B, A, H, W, 5 + C), corners and scores as (B, N, values).
+
+    What a model chose in four outputs becomes one of rows.
+    """
     maps = [np.asarray(outputs[name], np.float32) for name in head.outputs]
     if head.kind in (HeadKind.V5_RAW, HeadKind.DARKNET_RAW):
         maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
@@ -84,10 +87,10 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
             "boxes cannot be read at another size",
             fix="fix its size first: polyyolo surgeon shape MODEL NEW --size HEIGHTxWIDTH",
         )
-    return [_rows(*maps)] if head.kind is HeadKind.END_TO_END and len(maps) > 1 else maps
+    return [_joined(*maps)] if head.kind is HeadKind.END_TO_END and len(maps) > 1 else maps
 
 
-def _rows(number: Array, boxes: Array, scores: Array, classes: Array) -> Array:
+def _joined(number: Array, boxes: Array, scores: Array, classes: Array) -> Array:
     """Join what a model chose, in four outputs, to rows of corners, score and class; those that are none score 0."""
     there = np.arange(scores.shape[1]) < number
     return np.concatenate([boxes, np.where(there, scores, 0)[..., None], classes[..., None]], axis=2)

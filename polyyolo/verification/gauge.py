@@ -21,7 +21,7 @@ SEEN = 0.05
 """Class scores above this count as something seen: what detection shows, and what nearly shows."""
 
 SAME_PLACE = 0.5
-"""Least overlap with a box that the FP32 model chose of the box that stands for it in a quantized one."""
+"""Least overlap of a box that the FP32 model chose with the one that stands for it in a quantized model."""
 
 Where: TypeAlias = Array | tuple[Boxes, ...] | EllipsisType
 _CELLS = frozenset(HeadKind) - {HeadKind.END_TO_END, HeadKind.NONE}

@@ -139,7 +139,7 @@ CHECKS: Mapping[Rule, Callable[[View], Iterator[Spot]]] = MappingProxyType(
         Rule(
             "add-skip-branch",
             WARNING,
-            "the skip branch of an Add behind an INT8 convolution is in float",
+            "the skip branch of an Add behind an INT8 convolution is in float, and others read it in INT8",
             "the fused convolution must then write float; the tensor is kept twice",
             "let the Add read the skip branch through Q/DQ as well",
         ): branches.bare_skips,
