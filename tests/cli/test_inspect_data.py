@@ -113,19 +113,8 @@ def test_a_model_tells_its_own_size(folder, models, tmp_path, model, size):
 
 
 def test_a_model_of_a_run_is_shown_as_the_run_fed_it(folder, little_yolo, tmp_path):
-    words = [
-        "engine",
-        little_yolo,
-        "--images",
-        folder,
-        "--precision",
-        "fp32",
-        "--toolchain",
-        "none",
-        "--fit",
-        "stretch",
-    ]
-    CliRunner().invoke(main, [*map(str, words), "-o", str(tmp_path / "run")])
+    words = ["engine", little_yolo, "--images", folder, "--precision", "fp32", "--toolchain", "none"]
+    CliRunner().invoke(main, [*map(str, words), "--fit", "stretch", "-o", str(tmp_path / "run")])
 
     done = inspect(folder, "--model", tmp_path / "run" / "model.onnx", "--json", "-o", tmp_path / "s.png")
 

@@ -191,11 +191,13 @@ def test_a_trtexec_takes_nothing_that_is_meant_for_whoever_asks_it(machine, tmp_
     machine(nvidia_smi=smi(GPU), trtexec=f"/bin/cat >'{tmp_path}/taken'; {trtexec(8601)}")
     (tmp_path / "models").write_text("yolo.onnx\n")
     kept = os.dup(0)
-    with (tmp_path / "models").open() as models:
-        os.dup2(models.fileno(), 0)
-        find()
+    try:
+        with (tmp_path / "models").open() as models:
+            os.dup2(models.fileno(), 0)
+            find()
+    finally:
         os.dup2(kept, 0)
-    os.close(kept)
+        os.close(kept)
 
     assert (tmp_path / "taken").read_text() == ""
 
