@@ -11,7 +11,7 @@ from polyyolo.errors import ModelError, TableError
 from polyyolo.files import sha256_of
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
-from polyyolo.images.sources import EXTENSIONS, is_array
+from polyyolo.images.sources import is_array, is_picture
 from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.quantization.cache_exchange import Header, export_cache
 from polyyolo.quantization.cache_tensors import float_layers, to_measure, typed_graph
@@ -30,7 +30,7 @@ HEADER = b"TRT-"
 
 def holds_pictures(source: Path) -> bool:
     """Tell pictures (a folder, an .npy, a picture, a list, a data.yaml) from a calibration cache."""
-    if source.is_dir() or is_array(source) or source.suffix.lower() in EXTENSIONS:
+    if source.is_dir() or is_array(source) or is_picture(source):
         return True
     return source.suffix.lower() in LISTS and not _begins_as_cache(source)
 

@@ -59,7 +59,7 @@ def refuse_among(output: Path, source: Path, *, split: str) -> None:
     if output.exists():
         refuse_same(output, source, *places, *(() if is_array(source) else find_pictures(source, split=split)))
     folders = [real(place) for place in places if place.is_dir()]
-    if _is_seen(output.name) and _is_picture(output) and any(folder in real(output).parents for folder in folders):
+    if _is_seen(output.name) and is_picture(output) and any(folder in real(output).parents for folder in folders):
         raise InputError(
             f"{output} lies among the pictures of {source}, and would be one of them the next time",
             fix=f"name another folder, or call it {SHEET}, which is never taken for a picture",
@@ -71,14 +71,15 @@ def is_array(source: Path) -> bool:
     return source.suffix.lower() == ".npy"
 
 
+def is_picture(path: Path) -> bool:
+    """Tell whether a file is a picture by its name."""
+    return path.suffix.lower() in EXTENSIONS
+
+
 def _places(source: Path, split: str) -> tuple[Path, ...]:
     """Name the folders, lists and pictures that a data.yaml stands for; anything else stands for itself."""
     is_dataset = source.is_file() and source.suffix.lower() in {".yaml", ".yml"}
     return _in_data_yaml(source, split) if is_dataset else (source,)
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS
 
 
 def _is_seen(name: str) -> bool:
@@ -93,7 +94,7 @@ def _in_place(source: Path) -> tuple[Path, ...]:
         return _in_folder(source)
     if source.suffix.lower() == ".txt":
         return _in_list(source)
-    if _is_picture(source):
+    if is_picture(source):
         return (source,)
     raise PictureError(
         f"{source} is no folder, picture, .txt list or data.yaml",
@@ -103,7 +104,7 @@ def _in_place(source: Path) -> tuple[Path, ...]:
 
 def _in_folder(folder: Path) -> tuple[Path, ...]:
     files = sorted(_walk(folder))
-    pictures = tuple(filter(_is_picture, files))
+    pictures = tuple(filter(is_picture, files))
     if pictures:
         return pictures
     kinds = Counter(path.suffix.lower() or "no extension" for path in files)

@@ -105,9 +105,9 @@ def _tell_of_sizes(source: Path, labelled: Labelled, sizes: Mapping[Path, tuple[
     """Tell where labels in pixels are of pictures of another size: boxes would lie elsewhere."""
     others = [path for path, size in labelled.stated.items() if sizes.get(path, size) != size]
     if others:
-        here, stated = ("{1}x{0}".format(*each[others[0]]) for each in (sizes, labelled.stated))
+        (height, width), (stated_height, stated_width) = (each[others[0]] for each in (sizes, labelled.stated))
         progress.warn(
             f"{len(others)} of {len(sizes)} pictures have another size than {source} tells, {others[0].name} first: "
-            f"{here}, not {stated}",
+            f"{width}x{height}, not {stated_width}x{stated_height}",
             fix="give the pictures that were labelled: boxes in pixels lie elsewhere on others",
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polyyolo import progress
 from polyyolo.errors import LabelError
-from polyyolo.images.sources import EXTENSIONS, find_pictures, read_data_yaml
+from polyyolo.images.sources import find_pictures, is_picture, read_data_yaml
 from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
 from polyyolo.wording import counted
 
@@ -109,7 +109,7 @@ def _warn_of_strays(pictures: Sequence[Path], folders: Collection[Path]) -> None
         path.stem
         for folder in {picture.parent for picture in pictures}
         for path in folder.glob("*")
-        if path.suffix.lower() in EXTENSIONS
+        if is_picture(path)
     }
     strays = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file.stem not in beside]
     strays = [file for file in strays if file.stem != "classes"]
