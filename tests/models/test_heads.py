@@ -331,7 +331,7 @@ def test_boxes_that_the_model_chose_itself_are_end_to_end():
 
 @pytest.mark.parametrize("strides", [(8, 16, 32), (16, 32)])
 def test_corners_best_score_and_its_class_for_every_cell_still_need_nms(strides):
-    """As DeepStream-Yolo exports; by their shape alone they were YOLOv5's of one class."""
+    """As DeepStream-Yolo exports; by their shape alone they could be YOLOv5's of one class."""
     network = Network()
     rows = network.rows(strides, 84, 84)
     ends = [network.constant(f"at{place}", [place], np.int64) for place in (0, 4, 84, 2)]
