@@ -1,7 +1,7 @@
 """Put a profile's times beside the layers that it was measured on."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from statistics import mode
 
 from polyyolo.engine_layers.exported import PROFILE_NUMBER, Exported
 from polyyolo.engine_layers.reading import PROFILE, Times, told_apart
@@ -19,7 +19,7 @@ def of_one_profile(layers: Sequence[Exported], times: Times | None = None) -> tu
         times: of a run in one of them; None takes the first.
     """
     numbers = {_number(layer.name) for layer in layers}
-    ran = _most(map(_number, times)) if times else None
+    ran = mode(map(_number, times)) if times else None
     wanted = ran if ran in numbers else min(numbers, default=0)
     return tuple(layer for layer in layers if _number(layer.name) == wanted)
 
@@ -27,11 +27,6 @@ def of_one_profile(layers: Sequence[Exported], times: Times | None = None) -> tu
 def _number(name: str) -> int:
     found = PROFILE_NUMBER.search(name)
     return int(found[1]) if found else 0
-
-
-def _most(numbers: Iterable[int]) -> int:
-    [(number, _)] = Counter(numbers).most_common(1)
-    return number
 
 
 def timed(layers: Sequence[Exported], times: Times) -> tuple[float | None, ...]:

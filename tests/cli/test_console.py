@@ -107,31 +107,24 @@ def test_another_file_that_is_not_there_keeps_its_traceback(outcome, tmp_path):
 
 
 @pytest.mark.parametrize(("encoding", "told"), [("utf-8", "x\\udcff 模"), ("latin-1", "x\\udcff \\u6a21")])
-def test_what_the_terminal_cannot_write_is_spelt_out(monkeypatch, encoding, told):
+def test_what_the_terminal_cannot_write_is_spelt_out(outcome, monkeypatch, encoding, told):
     """Names of files and layers may hold anything."""
     terminal = io.TextIOWrapper(io.BytesIO(), encoding)
     monkeypatch.setattr("sys.stdout", terminal)
 
-    with pytest.raises(SystemExit) as left:
-        Edge("polyyolo", commands=[click.Command("say", callback=lambda: click.echo("x\udcff 模"))]).main(["say"])
+    code, _, _ = outcome(lambda: click.echo("x\udcff 模"))
 
     terminal.flush()
-    assert (left.value.code, terminal.buffer.getvalue().decode(encoding).strip()) == (0, told)
+    assert (code, terminal.buffer.getvalue().decode(encoding).strip()) == (0, told)
 
 
-def test_a_full_disk_behind_standard_output_is_one_error(monkeypatch, capsys):
-    with Path("/dev/full").open("w") as full:
-        monkeypatch.setattr("sys.stdout", full)
-        with pytest.raises(SystemExit) as left:
-            Edge("polyyolo", commands=[click.Command("say", callback=lambda: click.echo("much"))]).main(["say"])
-        monkeypatch.undo()
-        with suppress(OSError):
-            full.close()
+def test_a_full_disk_behind_standard_output_is_one_error(outcome, monkeypatch):
+    with suppress(OSError), Path("/dev/full").open("w") as full, monkeypatch.context() as patched:  # closing fails
+        patched.setattr("sys.stdout", full)
+        code, _, err = outcome(lambda: click.echo("much"))
 
-    assert left.value.code == 3
-    assert capsys.readouterr().err == (
-        "error: no space is left on the disk for what is printed or written\n  fix: free some space\n"
-    )
+    assert code == 3
+    assert err == "error: no space is left on the disk for what is printed or written\n  fix: free some space\n"
 
 
 def test_a_wrong_option_is_clicks_own_error(outcome):
