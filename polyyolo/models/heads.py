@@ -17,7 +17,7 @@ ALONE = {
     HeadKind.BEST_CLASS: best_class_head,
     HeadKind.CORNERS: corners_head,
 }
-"""Families that share what finds them with no other."""
+"""Families of one kind, each with what finds it."""
 
 
 def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
