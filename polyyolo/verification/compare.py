@@ -18,9 +18,9 @@ from polyyolo.verification.truth import Labelled
 from polyyolo.verification.uncertainty import drop_error
 
 OVERLAPS = (0.5, 0.9)
+"""Box agreement is told at these: the same object, and the same box."""
 HARDLY = 0.02
 """An mAP50-95 below which labels are rather of other classes or pictures than hard to find."""
-"""Box agreement is told at these: the same object, and the same box."""
 
 
 @frozen
