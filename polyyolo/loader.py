@@ -51,7 +51,11 @@ def load_data() -> Feeder:
     Raises:
         PolygraphyException: a setting is wrong (all are named), or the pictures cannot be used.
     """
-    return feed()
+    # Polygraphy runs this file as ``loader``, and pickles what is fed for --use-subprocess: it must be of a module that
+    # can be found again.
+    from polyyolo import loader  # noqa: PLW0406 - as above
+
+    return loader.feed()
 
 
 def feed(**presets: str) -> Feeder:

@@ -18,6 +18,7 @@ from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized
 from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec
 from polyyolo.verification.compare import side_by_side
+from polyyolo.verification.inference import refuse_changed
 from polyyolo.verification.shown import draw_shown
 from polyyolo.workspace import Workspace
 
@@ -46,6 +47,11 @@ def prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
     fix = [Step("shape", {"size": size})] if size else []
 
     def make() -> ModelSpec:
+        made = simplified()
+        refuse_changed(spec)
+        return made
+
+    def simplified() -> ModelSpec:
         if spec.quantized:
             return apply(spec, [], output)
         try:

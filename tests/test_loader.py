@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,17 @@ def test_polygraphy_sees_the_same_picture_as_we_do(models, train, tmp_path):
     assert done.returncode == 0, done.stderr
     (feed,) = load_json(str(tmp_path / "inputs.json"))
     assert np.array_equal(feed["images"][0], to_tensor(read_picture(picture), Preprocessing((640, 640)))[0])
+
+
+def test_what_the_script_feeds_can_be_sent_to_another_process(little_pictures, monkeypatch):
+    """Polygraphy pickles it, with ``--use-subprocess``, and imports the script under a name that is gone afterwards."""
+    from polygraphy.mod import import_from_script
+
+    monkeypatch.setenv("POLYYOLO_IMAGES", str(little_pictures))
+
+    fed = import_from_script(str(PROJECT / "polyyolo/loader.py"), "load_data")()
+
+    assert pickle.loads(pickle.dumps(fed)).options == fed.options
 
 
 @pytest.mark.parametrize(

@@ -370,6 +370,20 @@ def test_the_model_may_change_between_runs(again, little_dynamic):
     assert run.reused == ()
 
 
+@pytest.mark.parametrize("step", ["simplify", "sensitivity"])
+def test_a_model_that_is_written_over_meanwhile_is_refused(asked, little_dynamic, tmp_path, step):
+    """INT8 of the one model would be compared with FP32 of the other, and reused for the one."""
+    model = shutil.copy(asked.model, tmp_path / "model.onnx")
+
+    class Training(progress.Silent):
+        def started(self, name, _total):
+            if name == step:
+                shutil.copy(little_dynamic, model)
+
+    with progress.listening(Training()), pytest.raises(ModelError, match=r"model\.onnx was changed meanwhile"):
+        pipeline.engine(evolve(asked, model=str(model), output=tmp_path / "run"))
+
+
 def test_where_the_builder_makes_fp16_by_itself_a_cast_model_tells_what_it_costs(
     asked, fake_trtexec, monkeypatch, tmp_path
 ):

@@ -4,12 +4,13 @@ import errno
 import io
 import json
 import math
+import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -24,6 +25,8 @@ INTERRUPTED = 130
 SECONDS_A_LINE = 30
 UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP)
 """What is wrong with a path by itself, whatever is asked of it."""
+NO_MEMORY = re.compile("Failed to allocate memory|bad_alloc")
+"""What ONNX Runtime says then; Python and numpy have an error for it."""
 GOODBYES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that ask a program to end; each is taken as Ctrl-C is, so that nothing half-written is left."""
 
@@ -46,23 +49,16 @@ class Edge(click.Group):
             with stoppable():
                 code = super().main(args, **{**extra, "standalone_mode": False})
         except click.ClickException as error:
-            error.show()
+            with suppress(OSError):  # where standard error cannot be written to, the exit code alone tells
+                error.show()
             sys.exit(error.exit_code)
-        except PolyYoloError as error:
-            show_error(error)
-            sys.exit(error.exit_code)
-        except ImportError as error:
-            if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
+        except (PolyYoloError, ImportError, OSError, MemoryError) as error:
+            told = _out_of_memory(error) or _ours(error)
+            if not told:
                 raise
-            lacking = ToolchainError(f"a package cannot be imported: {error}", fix="polyyolo doctor tells what to do")
-            show_error(lacking)
-            sys.exit(lacking.exit_code)
-        except OSError as error:
-            unusable = _unusable(error)
-            if not unusable:
-                raise
-            show_error(unusable)
-            sys.exit(unusable.exit_code)
+            with suppress(OSError):
+                show_error(told)
+            sys.exit(told.exit_code)
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted: nothing half-written was left", err=True)
             sys.exit(INTERRUPTED)
@@ -76,6 +72,33 @@ def _spell_out() -> None:
     """Make standard output spell what its encoding lacks, as Python's standard error does: names may hold anything."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _out_of_memory(error: Exception) -> PolyYoloError | None:
+    """Tell that memory ran out, where that is behind the error, whatever it says itself; None where it is not."""
+    cause = error if isinstance(error, MemoryError) else error.__cause__
+    if cause is not error and not NO_MEMORY.search(str(cause)):
+        return None
+    return ToolchainError(
+        ": ".join(filter(None, ["there is not enough memory", " ".join(str(cause).split())])),
+        fix="end other programs, or use a machine with more memory; polyyolo doctor tells how much is free",
+    )
+
+
+def _ours(error: Exception) -> PolyYoloError | None:
+    """Give an error of ours as it is, and others as ours where a package or a place is to blame; else None."""
+    if isinstance(error, ImportError):
+        return _lacking(error)
+    if isinstance(error, OSError):
+        return _unusable(error)
+    return error if isinstance(error, PolyYoloError) else None
+
+
+def _lacking(error: ImportError) -> ToolchainError | None:
+    """Tell of a package that cannot be imported; None where that is our own."""
+    if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
+        return None
+    return ToolchainError(f"a package cannot be imported: {error}", fix="polyyolo doctor tells what to do")
 
 
 def _unusable(error: OSError) -> PolyYoloError | None:

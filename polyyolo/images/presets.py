@@ -1,7 +1,6 @@
 """The preprocessing that a model was trained with, and what a user may change about it."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from polyyolo.errors import PictureError
@@ -9,7 +8,7 @@ from polyyolo.images.overrides import mistakes_in
 from polyyolo.records import Head, HeadKind, ModelSpec, Preprocessing, TensorSpec
 
 _YOLOX: Mapping[str, Any] = {"fit": "top-left", "colour": "bgr", "scale": 1.0}
-_ANY_FAMILY: Mapping[str, Any] = MappingProxyType({})
+_ANY_FAMILY: Mapping[str, Any] = {}  # a plain dictionary: Polygraphy pickles a Feeder, and with it what it was made of
 _PRESETS = {HeadKind.YOLOX: _YOLOX, HeadKind.YOLOX_RAW: _YOLOX}
 DTYPES = ("float32", "float16", "uint8")
 

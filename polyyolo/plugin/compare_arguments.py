@@ -103,7 +103,8 @@ class YoloCompareArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
             refuse("--yolo-compare has no pictures: there are no boxes in random numbers", "give --yolo-images PATH")
         told = self._reads_boxes()
         if told is None or not told.endswith(".onnx"):
-            refuse(f"{told or 'no model'} does not tell how boxes are read", "name an ONNX with --yolo-model")
+            what = "there is no model that tells" if told is None else f"{told} does not tell"
+            refuse(f"{what} how boxes are read", "name an ONNX with --yolo-model")
 
     def _refuse_other_comparisons(self) -> None:
         compare = self.arg_groups[ComparatorCompareArgs]

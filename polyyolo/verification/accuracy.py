@@ -85,7 +85,7 @@ def map50_95_without(
     Returns:
         mAP50-95 of all pictures but those of each part.
     """
-    classes = [_without(each, groups) for each in _classes(labelled, sizes, found)]
+    classes = [[*_without(each, groups)] for each in _classes(labelled, sizes, found)]
     return [_mean(values for values in part if values[0, 0] >= 0) for part in zip(*classes, strict=True)]
 
 

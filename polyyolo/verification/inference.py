@@ -10,8 +10,11 @@ import numpy as np
 from attrs import frozen
 
 from polyyolo import progress
+from polyyolo.errors import ModelError
+from polyyolo.files import sha256_of
 from polyyolo.images.letterbox import Fit
 from polyyolo.images.stream import tensors
+from polyyolo.models.reading import sha256_of_model
 from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.records import Head, HeadKind, ModelSpec, Preprocessing
 from polyyolo.verification.boxes import Array, Boxes, areas
@@ -98,6 +101,20 @@ class Runner:
         filled = np.concatenate([pictures, np.repeat(pictures[-1:], missing, axis=0)])
         outputs = self._session.infer({self.spec.image: filled})
         return {name: output[: len(pictures)] for name, output in outputs.items()}
+
+
+def refuse_changed(spec: ModelSpec) -> None:
+    """Refuse a file that is not any more what was read: what is kept of it would be taken for the earlier one's.
+
+    Raises:
+        ModelError: as above.
+    """
+    sha256 = sha256_of(spec.path) if engine_of(spec.path) else sha256_of_model(spec.path)
+    if sha256 != spec.sha256:
+        raise ModelError(
+            f"{spec.path} was changed meanwhile: its SHA-256 was {spec.sha256[:12]}..., and is {sha256[:12]}... now",
+            fix="start again when nothing writes to it any more",
+        )
 
 
 def _session(spec: ModelSpec) -> Session | EngineSession:

@@ -19,7 +19,7 @@ from polyyolo.images.letterbox import Fit
 from polyyolo.images.reading import read_bytes
 from polyyolo.records import HeadKind, ModelSpec, Preprocessing
 from polyyolo.verification.boxes import Array, Boxes
-from polyyolo.verification.inference import DISPLAY, EVALUATION, Runner, batches, find
+from polyyolo.verification.inference import DISPLAY, EVALUATION, Runner, batches, find, refuse_changed
 from polyyolo.verification.noise import pair_outputs, powers
 
 
@@ -138,6 +138,8 @@ def _sha256_of(picture: Path) -> str:
 def _batches(view: View, pictures: Sequence[Path]) -> Generator[list[Sighting], None, None]:
     with ExitStack() as opened:
         runners = [opened.enter_context(Runner(model)) for model in view.models]
+        for model in view.models:
+            refuse_changed(model)  # now that it is loaded, it may
         size = max(runner.batch for runner in runners)
         for tensors, fits in batches(pictures, view.preprocessing, size, "verify"):
             yield _of_batch(view, [runner.infer(tensors) for runner in runners], fits)

@@ -10,7 +10,7 @@ import pytest
 from polyyolo import cli as polyyolo
 from polyyolo import progress
 from polyyolo.cli.console import Bars, Edge, bars, print_json
-from polyyolo.errors import InputError, ToolchainError, ToolFailed
+from polyyolo.errors import InputError, ModelError, ToolchainError, ToolFailed
 
 
 @pytest.fixture
@@ -125,6 +125,36 @@ def test_a_full_disk_behind_standard_output_is_one_error(outcome, monkeypatch):
 
     assert code == 3
     assert err == "error: no space is left on the disk for what is printed or written\n  fix: free some space\n"
+
+
+@pytest.mark.parametrize(("said", "told"), [("Unable to allocate 4 GiB", ": Unable to allocate 4 GiB"), ("", "")])
+def test_too_little_memory_is_one_error_with_a_fix(outcome, said, told):
+    code, _, err = outcome(raising(MemoryError(said)))
+
+    assert code == 3
+    assert err.startswith(f"error: there is not enough memory{told}\n  fix: end other programs")
+
+
+def test_too_little_memory_for_onnx_runtime_is_no_fault_of_the_model(outcome):
+    error = ModelError("ONNX Runtime cannot run it", fix="look at the model")
+    error.__cause__ = RuntimeError("bfc_arena.cc:360 \nFailed to allocate memory for requested buffer of size 13107200")
+
+    code, _, err = outcome(raising(error))
+
+    assert code == 3
+    assert err.startswith("error: there is not enough memory: bfc_arena.cc:360 Failed to allocate memory")
+
+
+@pytest.mark.parametrize("error", [InputError("wrong", fix="right it"), click.UsageError("wrong")])
+def test_the_exit_code_tells_where_standard_error_cannot_be_written_to(monkeypatch, error):
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        group = Edge("polyyolo", commands=[click.Command("go", callback=raising(error))])
+        with pytest.raises(SystemExit) as left:
+            group.main(["go"])
+        monkeypatch.undo()
+
+    assert left.value.code == 2
 
 
 def test_a_wrong_option_is_clicks_own_error(outcome):

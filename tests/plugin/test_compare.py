@@ -159,6 +159,13 @@ def test_options_that_cannot_go_together_are_refused_before_anything_runs(
     assert "Iteration" not in ran.text
 
 
+def test_outputs_without_a_model_to_read_them_by_are_refused(polygraphy_run):
+    ran = polygraphy_run("--load-outputs", "a.json", "b.json", "--yolo-compare")
+
+    assert ran.status == 1
+    assert "there is no model that tells how boxes are read" in ran.text
+
+
 def test_a_model_without_boxes_is_refused(polygraphy_run, little_pictures, tmp_path):
     onnx.save(onnx.parser.parse_model(RELU), tmp_path / "relu.onnx")
 

@@ -1,5 +1,6 @@
 """``--yolo-images``: pictures instead of random numbers, in the real ``polygraphy run``."""
 
+import pickle
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from polyyolo.images.letterbox import to_tensor
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.reading import read_picture
 from polyyolo.models.spec import read_spec
+from polyyolo.plugin.pictures import pictures
 from polyyolo.records import HeadKind
 
 
@@ -116,6 +118,13 @@ def test_the_option_wins_over_the_loaders_environment_and_the_rest_of_it_counts(
     assert ran.status == 0, ran.text
     assert "Iteration: 4" in ran.text
     assert "Iteration: 5" not in ran.text
+
+
+def test_pictures_can_be_sent_to_another_process(little_yolo, little_pictures):
+    """Polygraphy pickles what it feeds, with ``--use-subprocess``."""
+    sent = pickle.loads(pickle.dumps(pictures(str(little_pictures), model=str(little_yolo), count="2", size="64")))
+
+    assert len(list(sent)) == 2
 
 
 def test_a_saved_script_does_what_the_command_did(polygraphy_run, little_yolo, little_pictures, tmp_path):
