@@ -72,12 +72,12 @@ def test_onnx_runtime_finds_what_nms_finds_box_by_box(agnostic, coding, activati
 
 
 def test_tensorrt_for_rtx_which_has_not_the_plugin_is_refused_before_anything_is_done(
-    deployed, little_pictures, tmp_path, monkeypatch
+    little_deployed, little_pictures, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(toolchain, "find", lambda _: Toolchain(ToolchainKind.RTX, "1.7"))
 
     with pytest.raises(ToolchainError, match="EfficientNMS_TRT, which TensorRT for RTX has not"):
-        pipeline.engine(Request(str(deployed), little_pictures, output=tmp_path / "run"))
+        pipeline.engine(Request(str(little_deployed), little_pictures, output=tmp_path / "run"))
 
     assert not (tmp_path / "run").exists()
 
@@ -92,39 +92,12 @@ def test_nothing_above_the_threshold_is_no_box():
     assert not scores.any()
 
 
-@pytest.fixture
-def deployed(little_yolo, tmp_path):
-    """The little YOLO as it is exported for TensorRT: its rows go into the plugin."""
-    model = onnx.load(little_yolo)
-    (joined,) = model.graph.output
-    channels, rows = (dim.dim_value for dim in joined.type.tensor_type.shape.dim[1:])
-    chosen = "int32[1,1] number, float[1,50,4] places, float[1,50] chances, int32[1,50] labels"
-    options = (
-        "score_threshold = 0.05, iou_threshold = 0.6, max_output_boxes = 50, background_class = -1, box_coding = 1"
-    )
-    body = onnx.parser.parse_graph(
-        f"tail (float[1,{channels},{rows}] {joined.name}) => ({chosen})"
-        f"<int64[1] zero = {{0}}, int64[1] four = {{4}}, int64[1] end = {{{channels}}}, int64[1] last = {{2}}> {{"
-        f"by_row = Transpose <perm = [0, 2, 1]> ({joined.name})"
-        "box = Slice (by_row, zero, four, last)"
-        "chance = Slice (by_row, four, end, last)"
-        f"number, places, chances, labels = TRT.EfficientNMS_TRT <{options}> (box, chance) }}"
-    )
-    model.graph.node.extend(body.node)
-    model.graph.initializer.extend(body.initializer)
-    del model.graph.output[:]
-    model.graph.output.extend(body.output)
-    model.opset_import.add(domain="TRT", version=1)
-    path = tmp_path / "deployed.onnx"
-    onnx.save(model, path)
-    return path
-
-
 def test_a_model_exported_for_tensorrt_is_calibrated_and_compared_and_keeps_its_plugin(
-    deployed, little_pictures, tmp_path
+    little_deployed, little_pictures, tmp_path
 ):
-    head = read_spec(deployed).head
-    run = pipeline.engine(Request(str(deployed), little_pictures, toolchain="none", output=tmp_path / "run", count=16))
+    head = read_spec(little_deployed).head
+    asked = Request(str(little_deployed), little_pictures, toolchain="none", output=tmp_path / "run", count=16)
+    run = pipeline.engine(asked)
 
     assert (head.kind, head.outputs) == (HeadKind.END_TO_END, ("number", "places", "chances", "labels"))
     assert run.fidelity.agreements[0].f1 > 0.5

@@ -72,12 +72,14 @@ class Little:
     Attributes:
         static: takes one picture.
         dynamic: takes any number.
+        deployed: takes one, and ends in TensorRT's NMS plugin.
         pictures: a folder of 24.
         seen: twelve of them, with what the model finds on them as labels.
     """
 
     static: Path
     dynamic: Path
+    deployed: Path
     pictures: Path
     seen: Path
 
@@ -242,9 +244,11 @@ def open_sides(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def little(little_yolo: Path, little_dynamic: Path, little_pictures: Path, little_seen: Path) -> Little:
+def little(
+    little_yolo: Path, little_dynamic: Path, little_deployed: Path, little_pictures: Path, little_seen: Path
+) -> Little:
     """Collect them."""
-    return Little(little_yolo, little_dynamic, little_pictures, little_seen)
+    return Little(little_yolo, little_dynamic, little_deployed, little_pictures, little_seen)
 
 
 @pytest.fixture(scope="session")
@@ -259,6 +263,7 @@ def builds(jobs: Jobs, little: Little, open_sides: Path, tmp_path_factory: pytes
 
     build("static", little.static)
     build("dynamic", little.dynamic, *BATCHES)
+    build("deployed", little.deployed)
     build("calibrated", little.static, "--calib", little.pictures)
     for number in ("first", "second"):
         build(f"timing-{number}", little.static, "--timing-cache", folder / "timing.cache")
