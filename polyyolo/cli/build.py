@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from polyyolo.cli.build_options import Asked, build_options, read, with_cache, with_float_layers
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.familiar_options import PassingOn, save_engine
 
 
@@ -14,7 +14,7 @@ from polyyolo.cli.familiar_options import PassingOn, save_engine
 @build_options
 @save_engine
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.option("--quiet", is_flag=True, help="draw no progress")
+@quiet_option
 def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) -> None:
     """Build MODEL, as it is, into an engine; what the builder prints goes to a .log beside it.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 
 PATH = click.Path(path_type=Path)
 
@@ -20,7 +20,7 @@ PATH = click.Path(path_type=Path)
     "--with-cache", is_flag=True, help="add the FP32 model and a calibration cache, for build.sh calibrated (8.5 to 10)"
 )
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.option("--quiet", is_flag=True, help="draw no progress")
+@quiet_option
 def bundle(  # noqa: PLR0913 - one for each option
     *, run: Path, output: Path, images: Path | None, pictures: int, with_cache: bool, as_json: bool, quiet: bool
 ) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.toolchain_option import prepares_option
 from polyyolo.records import Outcome, Request
@@ -24,7 +24,7 @@ FAILED, MACHINE = 1, 3
 @click.option("--variants", metavar="A,B,...", help="which of fp32, fp16, int8-qdq and int8-calibrated  [all]")
 @click.option("-o", "--output", type=PATH, help="folder of the comparison  [runs/MODEL-compare]")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-@click.option("--quiet", is_flag=True, help="no progress display")
+@quiet_option
 def compare(*, variants: str | None, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
     """Build MODEL (a path or a name) in every precision, and put size, speed and accuracy side by side."""
     from polyyolo import comparing

@@ -31,6 +31,10 @@ GOODBYES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasa
 """Signals that ask a program to end; each is taken as Ctrl-C is, so that nothing half-written is left."""
 
 
+quiet_option = click.option("--quiet", is_flag=True, help="no progress, notes or warnings on the screen")
+"""For commands that take long."""
+
+
 class Stopped(BaseException):
     """The process was asked to end; no ``except Exception`` on the way out may hold that up."""
 

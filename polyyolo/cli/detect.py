@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
 from polyyolo.records import HeadKind
@@ -53,7 +53,7 @@ def forms(context: click.Context, option: click.Parameter, text: str) -> tuple[s
 @click.option("--split", default="val", show_default=True, help="key of a data.yaml to read")
 @click.option("--coco-ids", type=PATH, help="ground truth whose image and category ids COCO results use  [from 1]")
 @click.option("--json", "as_json", is_flag=True, help="print the summary as JSON")
-@click.option("--quiet", is_flag=True, help="no progress display")
+@quiet_option
 @preprocessing_options
 def detect(model: str, source: Path, *, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Draw what MODEL sees on SOURCE: a picture, a folder, a list, a data.yaml or a video.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 
 if TYPE_CHECKING:
     from polyyolo.machine.finding import Diagnosis, Finding
@@ -18,7 +18,7 @@ MARKS = {"found": FOUND, "missing": ("-", "cyan"), "flawed": ("!", "yellow")}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.option("--quiet", is_flag=True, help="draw no progress")
+@quiet_option
 def doctor(*, as_json: bool, quiet: bool) -> None:
     """Tell what this machine can do, what is missing, and what installs it.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
@@ -106,7 +106,7 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
 @click.option("-o", "--output", type=PATH, help="the run's folder  [runs/MODEL-PRECISION]")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-@click.option("--quiet", is_flag=True, help="no progress display")
+@quiet_option
 @preprocessing_options
 def engine(*, prove: bool, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
     """Turn MODEL (a path or a name) and pictures into a proven engine."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 
 
 @click.group()
@@ -18,7 +18,7 @@ def images() -> None:
 @click.argument("name", type=click.Choice(["samples", "coco128"]))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="copy them to this new folder")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.option("--quiet", is_flag=True, help="draw no progress")
+@quiet_option
 def get(name: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401 - click's
     """Fetch a few free photographs (samples), or 128 labelled ones of COCO (coco128); prints the folder."""
     from polyyolo.images import coco128, samples

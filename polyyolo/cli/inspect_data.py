@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.preprocessing import preprocessing_options
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FAILED = 1
 @click.option("--split", default="train", show_default=True, help="key of a data.yaml to read")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="PNG to draw  [contact-sheet.png]")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.option("--quiet", is_flag=True, help="draw no progress")
+@quiet_option
 @preprocessing_options
 @click.pass_context
 def data(context: click.Context, /, source: Path, output: Path | None, **options: Any) -> None:  # noqa: ANN401 - click's

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 
 if TYPE_CHECKING:
     from polyyolo.models.catalogue import Entry
@@ -56,7 +56,7 @@ def _described(entry: "Entry") -> dict[str, Any]:
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(min=1), help="pictures a run")
 @click.option("--opset", default=17, show_default=True, type=click.IntRange(min=11), help="of ONNX's operators")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.option("--quiet", is_flag=True, help="draw no progress")
+@quiet_option
 def get(name: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401 - click's
     """Fetch the model NAME and convert it to ONNX; prints the path."""
     from polyyolo.models.catalogue import find_or_refuse

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.progress import warn
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ FINE_TUNE = "weights that were trained with LeakyReLU lose accuracy with ReLU"
 def patient(command: Command) -> Command:
     """Give a command the model to read, the model to write, --json and --quiet."""
     for add in (
-        click.option("--quiet", is_flag=True, help="draw no progress"),
+        quiet_option,
         click.option("--json", "as_json", is_flag=True, help="print JSON"),
         click.argument("output", type=click.Path(path_type=Path, dir_okay=False)),
         click.argument("source"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.engine import EXIT, UNPROVEN
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
@@ -42,7 +42,7 @@ USUAL = Limits()
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
 @click.option("-o", "--output", type=PATH, help="folder of the results  [runs/verify/MODEL]")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-@click.option("--quiet", is_flag=True, help="no progress display")
+@quiet_option
 @preprocessing_options
 def verify(*, prove: bool, as_json: bool, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
     """Measure MODEL (an ONNX by path or name, or an engine) on pictures, and hold it against limits.

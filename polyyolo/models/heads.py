@@ -9,9 +9,8 @@ from polyyolo.models.metadata import head_in
 from polyyolo.models.outline import Outline, outline_of
 from polyyolo.models.raw import not_decodable, raw_head
 from polyyolo.models.yolox import YOLOX, yolox_head
-from polyyolo.records import Head, HeadKind
+from polyyolo.records import RAW, Head, HeadKind
 
-RAW = (HeadKind.V5_RAW, HeadKind.DARKNET_RAW)
 ALONE = {
     HeadKind.END_TO_END: end_to_end_head,
     HeadKind.BEST_CLASS: best_class_head,

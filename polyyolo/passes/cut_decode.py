@@ -19,9 +19,7 @@ from polyyolo.passes.read_anchors import read_anchors
 from polyyolo.passes.result import PassResult
 from polyyolo.passes.surgery import closed, opened
 from polyyolo.passes.trial import Array, outputs_for, pictures, with_outputs
-from polyyolo.records import Head, HeadKind
-
-RAW = (HeadKind.V5_RAW, HeadKind.DARKNET_RAW)
+from polyyolo.records import RAW, Head, HeadKind
 
 
 @frozen

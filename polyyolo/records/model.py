@@ -36,6 +36,8 @@ class HeadKind(str, Enum):
     NONE = "none"
 
 
+RAW = frozenset({HeadKind.V5_RAW, HeadKind.DARKNET_RAW})
+"""The families whose maps come out before sigmoid, and need anchors."""
 NUMBERED = frozenset({HeadKind.BEST_CLASS, HeadKind.END_TO_END})
 """The families whose boxes have the number of one class, and not a score for each."""
 

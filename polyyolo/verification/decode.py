@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
-from polyyolo.records import NUMBERED, Head, HeadKind
+from polyyolo.records import NUMBERED, RAW, Head, HeadKind
 from polyyolo.verification.boxes import Array, Boxes
 
 EVERYTHING = -1.0
@@ -69,7 +69,7 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     What a model chose in four outputs becomes one of rows.
     """
     maps = [np.asarray(outputs[name], np.float32) for name in head.outputs]
-    if head.kind in (HeadKind.V5_RAW, HeadKind.DARKNET_RAW):
+    if head.kind in RAW:
         maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
     if head.kind is HeadKind.CORNERS:
         maps = [_by_box(stack, values) for stack, values in zip(maps, (4, head.classes), strict=True)]
