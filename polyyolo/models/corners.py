@@ -41,6 +41,14 @@ def boxes_and_scores(outline: Outline) -> Iterator[tuple[str, str]]:
                 yield boxes, scores
 
 
+def by_box(stack: Array, values: int) -> Array:
+    """View (B, values, N) and (B, N, 1, values) as (B, N, values); other shapes stay as they are."""
+    if stack.ndim == 4 and stack.shape[2] == 1:
+        return stack[:, :, 0]
+    swapped = stack.ndim == 3 and stack.shape[2] != values
+    return stack.swapaxes(1, 2) if swapped else stack
+
+
 def _read(outline: Outline, boxes: str, scores: str) -> Head | None:
     """Read two outputs as the boxes of cells and their scores; None where their shapes do not allow it."""
     shape = outline.shapes[boxes]
@@ -69,9 +77,7 @@ def _with_unit(head: Head, size: tuple[int, int], values: Mapping[str, Array]) -
     Every box ends behind where it begins, and they lie all over the picture: with centre and size, a box in the last
     column would have to be wider than the picture.
     """
-    boxes, scores = (values[name] for name in head.outputs)
-    boxes = boxes.reshape(len(boxes), -1, 4) if boxes.shape[-1] == 4 else boxes.swapaxes(1, 2)
-    chances = scores if scores.shape[1] == boxes.shape[1] else scores.swapaxes(1, 2)
+    boxes, chances = (by_box(values[name], count) for name, count in zip(head.outputs, (4, head.classes), strict=True))
     if not _are_chances(chances):
         return None
     if _end_behind(boxes, max(size)):

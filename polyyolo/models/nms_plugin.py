@@ -34,8 +34,6 @@ _FUNCTION = """
     read_boxes = Cast <to = 1> (given_boxes)
     read_scores = Cast <to = 1> (given_scores)
     chances = {activation} (read_scores)
-    first = Slice (read_boxes, zero, two, two)
-    last = Slice (read_boxes, two, four, two)
     {corners}
     {by_class}
     found = NonMaxSuppression (corners, by_class, rows, iou_threshold, score_threshold)
@@ -45,20 +43,22 @@ _FUNCTION = """
     place = Concat <axis = 1> (picture, box)
     found_boxes = GatherND (corners, place)
     found_scores = GatherND (by_class, found)
-    {found_classes}
+    {class_column}
+    row = Constant <value = int64[1] {{-1}}> ()
+    found_classes = Reshape (class_column, row)
 
-    no_axis = Constant <value = int64 {{0}}> ()
+    first = Constant <value = int64 {{0}}> ()
     step = Constant <value = int64 {{1}}> ()
-    all_pictures = Shape (read_boxes)
-    count = Gather (all_pictures, no_axis)
-    pictures = Range (no_axis, count, step)
+    shape = Shape (read_boxes)
+    count = Gather (shape, first)
+    pictures = Range (first, count, step)
     is_own = Equal (picture, pictures)
     column = Constant <value = int64[2] {{-1, 1}}> ()
     of_found = Reshape (found_scores, column)
     below_all = Constant <value = float {{-1}}> ()
     own_scores = Where (is_own, of_found, below_all)
-    as_many_pictures = Slice (all_pictures, zero, one)
-    filling_shape = Concat <axis = 0> (rows, as_many_pictures)
+    one_a_picture = Slice (shape, zero, one)
+    filling_shape = Concat <axis = 0> (rows, one_a_picture)
     filling = Expand (below_all, filling_shape)
     candidates = Concat <axis = 0> (own_scores, filling)
     top_scores, top = TopK <axis = 0> (candidates, rows)
@@ -72,7 +72,7 @@ _FUNCTION = """
     best_boxes = Gather <axis = 0> (all_boxes, best)
     boxes = Cast <to = {box_type}> (best_boxes)
 
-    no_classes = Expand (no_axis, rows)
+    no_classes = Expand (first, rows)
     all_classes = Concat <axis = 0> (found_classes, no_classes)
     best_classes = Gather <axis = 0> (all_classes, best)
     classes = Cast <to = 6> (best_classes)
@@ -96,10 +96,12 @@ score of -1, and so have the rows that fill up the outputs.
 """
 _CORNERS = "corners = Identity (read_boxes)"
 _CORNERS_OF_CENTRES = """
+    centre = Slice (read_boxes, zero, two, two)
+    size = Slice (read_boxes, two, four, two)
     half = Constant <value = float {0.5}> ()
-    reach = Mul (last, half)
-    low = Sub (first, reach)
-    high = Add (first, reach)
+    reach = Mul (size, half)
+    low = Sub (centre, reach)
+    high = Add (centre, reach)
     corners = Concat <axis = 2> (low, high)
 """
 _EACH_CLASS = "by_class = Transpose <perm = [0, 2, 1]> (chances)"
@@ -107,16 +109,8 @@ _BEST_CLASS = """
     best_chance, best_class = TopK <axis = 2> (chances, one)
     by_class = Transpose <perm = [0, 2, 1]> (best_chance)
 """
-_CLASS_OF_EACH = """
-    row = Constant <value = int64[1] {-1}> ()
-    class_column = Slice (found, one, two, one)
-    found_classes = Reshape (class_column, row)
-"""
-_CLASS_OF_BEST = """
-    row = Constant <value = int64[1] {-1}> ()
-    class_column = GatherND (best_class, place)
-    found_classes = Reshape (class_column, row)
-"""
+_CLASS_OF_EACH = "class_column = Slice (found, one, two, one)"
+_CLASS_OF_BEST = "class_column = GatherND (best_class, place)"
 
 
 @frozen
@@ -191,7 +185,7 @@ def _function(name: str, options: _Options, types: list[int], opset: int) -> onn
         activation="Sigmoid" if options.score_activation else "Identity",
         corners=_CORNERS_OF_CENTRES if options.box_coding else _CORNERS,
         by_class=_BEST_CLASS if options.class_agnostic else _EACH_CLASS,
-        found_classes=_CLASS_OF_BEST if options.class_agnostic else _CLASS_OF_EACH,
+        class_column=_CLASS_OF_BEST if options.class_agnostic else _CLASS_OF_EACH,
         box_type=types[0],
         score_type=types[1],
     )

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
+from polyyolo.models.corners import by_box
 from polyyolo.records import NUMBERED, RAW, Head, HeadKind
 from polyyolo.verification.boxes import Array, Boxes
 
@@ -72,7 +73,7 @@ def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
     if head.kind in RAW:
         maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
     if head.kind is HeadKind.CORNERS:
-        maps = [_by_box(stack, values) for stack, values in zip(maps, (4, head.classes), strict=True)]
+        maps = [by_box(stack, values) for stack, values in zip(maps, (4, head.classes), strict=True)]
     for name, stack, (rank, axis, wanted) in zip(head.outputs, maps, _layouts(head), strict=True):
         if stack.ndim != rank or wanted not in {_ANY, stack.shape[axis]}:
             raise ModelError(
@@ -108,14 +109,6 @@ def _layouts(head: Head) -> list[tuple[int, int, int]]:
         **dict.fromkeys(NUMBERED, (3, -1, 6 + head.extras)),
     }
     return [values.get(head.kind, (5, -1, 5 + head.classes))] * len(head.outputs)
-
-
-def _by_box(stack: Array, values: int) -> Array:
-    """View (B, values, N) and (B, N, 1, values) as (B, N, values); other shapes stay as they are."""
-    if stack.ndim == 4 and stack.shape[2] == 1:
-        return stack[:, :, 0]
-    swapped = stack.ndim == 3 and stack.shape[2] != values
-    return stack.swapaxes(1, 2) if swapped else stack
 
 
 def _by_cell(stack: Array, anchors: int) -> Array:
