@@ -149,7 +149,8 @@ from polyyolo.cli import console
 def started(bars, step, total):
     if step == {step!r}:
         print("in the middle", flush=True)
-        time.sleep(60)
+        for _ in range(600):  # Python hears of a signal that comes right before a sleep only after it
+            time.sleep(0.1)
 console.Bars.started = started
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background is deaf to it
 """
