@@ -1,8 +1,9 @@
 """What keeping nodes in float costs in time: their work at half the rate, and conversions at their borders.
 
-The kernels counted are those of engines of TensorRT 8.6.0 on an H200. A convolution and its activation function are one
-INT8 kernel that reads and writes INT8. In front of a node in float the convolution writes FP16 without the function,
-which becomes a kernel of its own, and so does a change of layout; behind a node in float a kernel quantizes.
+The kernels counted are those of engines of TensorRT 8.6.0 on an H200, before SiLU in front of float was written so that
+it is fused (``gates``). A convolution and its activation function are one INT8 kernel that reads and writes INT8. In
+front of a node in float the convolution writes FP16 without the function, which becomes a kernel of its own, and so
+does a change of layout; behind a node in float a kernel quantizes.
 """
 
 import math
@@ -23,14 +24,7 @@ from polyyolo.quantization.topology import (
 )
 from polyyolo.quantization.work import macs_in, shapes_at
 from polyyolo.records import ModelSpec
-
-MACS_PER_BYTE = 10.0
-"""Multiply-accumulates in INT8 that take as long as one byte through memory."""
-MACS_PER_KERNEL = 50e6
-"""Multiply-accumulates in INT8 that take as long as one kernel does at least.
-
-An H200 does 140 million of a YOLOv5s' in the 4 us that a kernel takes there at batch 1; a smaller GPU does fewer.
-"""
+from polyyolo.work_units import MACS_PER_BYTE, MACS_PER_KERNEL
 
 
 @frozen

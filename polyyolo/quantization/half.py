@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.errors import ModelError
 from polyyolo.models.rounding import HALF_SCALES as OPSET
+from polyyolo.quantization.gates import write_by_sigmoid
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.opset import raised
 from polyyolo.quantization.topology import QUANTIZING, behind_head, from_image, head_convs, identity
@@ -32,6 +33,7 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
         ModelError: the model cannot be raised to operator set 19, or a weight does not fit into FP16.
     """
     graph = imported(onnx.shape_inference.infer_shapes(raised(model, OPSET, "FP16 scales")))
+    write_by_sigmoid(graph)
     inner = half_nodes(graph, image)
     produced = {id(output): output for node in inner for output in node.outputs if output.dtype == np.float32}
     lowered: dict[str, gs.Tensor] = {}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import ModelError
-from polyyolo.quantization.behind_picture import compute_apart, fits_behind
+from polyyolo.quantization.behind_picture import fits_behind
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.grid import Grid, Scales, grid_of, half_scale
 from polyyolo.quantization.opset import AXIS_OPSET, raised
@@ -69,7 +69,6 @@ def insert(
     readers = {name: _int8_readers(tensors[name], quantized, grids, summands) for name in grids}
     for node in [node for node in graph.nodes if identity(node) in quantized]:
         _quantize_weight(graph, node, weights.get(identity(node)), grids[data_of(node).name])
-    compute_apart(graph, [name for name, nodes in readers.items() if nodes])
     for before, behind in placement.early:
         known = before in quantized and before in table.ranges and _is_whole(tensors[behind], readers, graph)
         if known and fits_behind(table.amax(before), LEVELS * float(grids[behind].scale)):

@@ -10,6 +10,7 @@ from polyyolo.errors import InputError, ModelError, TableError
 from polyyolo.files import replacing
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization import half
+from polyyolo.quantization.gates import by_tanh
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.insertion import AS_THEY_ARE, Weights, insert
 from polyyolo.quantization.placement import FloatBudget, Placement, place
@@ -97,7 +98,7 @@ def quantize(
             fix="calibrate this model",
         )
     how = f"quantize ({table.method}, {len(placement.nodes)} of {len(placement.nodes) + len(placement.in_float)} nodes)"
-    return write_checked(insert(load(spec.path), placement, table, weights), spec, output, how)
+    return write_checked(by_tanh(insert(load(spec.path), placement, table, weights)), spec, output, how)
 
 
 def cast_to_half(spec: ModelSpec, output: Path, *, half_io: bool = False) -> ModelSpec:

@@ -7,6 +7,8 @@ import numpy as np
 import onnx
 import pytest
 
+from polyyolo.models.runtime import open_session
+from polyyolo.passes.trial import with_outputs
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.lint.run import lint
 from polyyolo.quantization.placement import FloatBudget, place
@@ -120,3 +122,14 @@ def findings(spec):
         return by_rule
 
     return look
+
+
+@pytest.fixture
+def value_of():
+    """Tell what a tensor of a model of ``x`` holds for a seeded picture."""
+
+    def run(tensor, model, shape=PICTURE):
+        picture = np.random.default_rng(0).normal(0, 3, shape).astype(np.float32)
+        return open_session(with_outputs(model, [tensor]).SerializeToString()).run([tensor], {"x": picture})[0]
+
+    return run
