@@ -110,6 +110,27 @@ def fuse_dfl(**files: Any) -> None:  # noqa: ANN401 - the options that patient a
     operate("fuse-dfl", {}, **files)
 
 
+@surgeon.command("turn-late")
+@patient
+def turn_late(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
+    """Turn the rows of YOLOv5's merged decode once, at its end. Numbers stay the same."""
+    operate("turn-late", {}, **files)
+
+
+@surgeon.command("join-siblings")
+@patient
+def join_siblings(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
+    """Make one convolution of those that read the same tensor. Numbers stay the same."""
+    operate("join-siblings", {}, **files)
+
+
+@surgeon.command("read-whole")
+@patient
+def read_whole(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
+    """Read tensors whole that are split and joined again. Numbers change by FP32's rounding."""
+    operate("read-whole", {}, **files)
+
+
 @surgeon.command("drop-outputs")
 @click.option("--drop", multiple=True, metavar="NAME", help="an output to drop, as often as needed")
 @click.option("--keep", multiple=True, metavar="NAME", help="drop all but these")

@@ -14,12 +14,15 @@ from polyyolo.passes import (
     drop_outputs,
     fold_constants,
     fuse_dfl,
+    join_siblings,
     leakyrelu_to_relu,
     merge_decode,
     metadata,
+    read_whole,
     rename,
     shape,
     simplify,
+    turn_late,
 )
 from polyyolo.passes.result import PassResult
 from polyyolo.progress import note, step
@@ -30,12 +33,15 @@ PASSES: Mapping[str, Callable[..., PassResult]] = {
     "drop-outputs": drop_outputs.run,
     "fold-constants": fold_constants.run,
     "fuse-dfl": fuse_dfl.run,
+    "join-siblings": join_siblings.run,
     "leakyrelu-to-relu": leakyrelu_to_relu.run,
     "merge-decode": merge_decode.run,
     "metadata": metadata.run,
+    "read-whole": read_whole.run,
     "rename": rename.run,
     "shape": shape.run,
     "simplify": simplify.run,
+    "turn-late": turn_late.run,
 }
 
 

@@ -19,6 +19,7 @@ from polyyolo.passes.read_anchors import read_anchors
 from polyyolo.passes.result import PassResult
 from polyyolo.passes.surgery import closed, opened
 from polyyolo.passes.trial import Array, outputs_for, pictures, with_outputs
+from polyyolo.passes.turn_late import is_late
 from polyyolo.records import RAW, Head, HeadKind
 
 
@@ -132,8 +133,13 @@ def _anchors(model: onnx.ModelProto, levels: Iterable[Level], trail: Trail) -> A
 
 
 def _cut(model: onnx.ModelProto, levels: Sequence[Level]) -> onnx.ModelProto:
-    graph = opened(model)
+    graph = opened(onnx.shape_inference.infer_shapes(model))
     tensors = graph.tensors()
+    if any(is_late(tensors[name].inputs[0]) for level in levels for name in level.tensors):
+        raise ModelError(
+            "the channels of the last convolutions are in another order here, since the decode is turned at its end",
+            fix="cut the model as it was before turn-late, which polyyolo engine runs",
+        )
     image = image_of(inputs_of(model))
     taken = {level.output for level in levels} & set(tensors)
     if taken:

@@ -31,12 +31,15 @@ def test_every_pass_is_listed_in_the_help(polyyolo):
         "drop-outputs",
         "fold-constants",
         "fuse-dfl",
+        "join-siblings",
         "leakyrelu-to-relu",
         "merge-decode",
         "metadata",
+        "read-whole",
         "rename",
         "shape",
         "simplify",
+        "turn-late",
     ]
 
 

@@ -12,77 +12,11 @@ from polyyolo.models.trail import trail_to
 from polyyolo.passes import cut_decode, merge_decode, shape
 from polyyolo.passes.apply import Step, apply
 
-SIZES = {8: 8, 16: 4, 32: 2}
-ANCHORS = {8: ((10, 13), (16, 30)), 16: ((30, 61), (62, 45)), 32: ((116, 90), (400, 300))}
+from .conftest import ANCHORS, BY_SLICE, assert_same_bits, outputs_of, yolov5
 
 APART = {"Concat": 4, "Reshape": 6, "Transpose": 3, "Sigmoid": 3, "Split": 3, "Mul": 12, "Add": 3, "Pow": 3}
 MERGED = {"Concat": 2, "Reshape": 6, "Transpose": 3, "Sigmoid": 1, "Split": 1, "Mul": 4, "Add": 1, "Pow": 1}
 """How often each operator is in YOLOv5's decode of three maps."""
-
-BRANCH = """
-    map{s} = Conv<kernel_shape = [{s}, {s}], strides = [{s}, {s}]>(images, weight{s}, bias{s})
-    apart{s} = Reshape(map{s}, apart_shape{s})
-    last{s} = Transpose<perm = [0, 1, 3, 4, 2]>(apart{s})
-    DECODE
-    rows{s} = Reshape(box{s}, rows_shape{s})
-"""
-BY_SPLIT = """
-    sure{s} = Sigmoid(last{s})
-    xy{s}, wh{s}, scores{s} = Split<axis = -1>(sure{s}, parts)
-    twice{s} = Mul(xy{s}, two)
-    moved{s} = Add(twice{s}, grid{s})
-    centre{s} = Mul(moved{s}, stride{s})
-    double{s} = Mul(wh{s}, two)
-    square{s} = Pow(double{s}, two)
-    side{s} = Mul(square{s}, anchors{s})
-    box{s} = Concat<axis = 4>(centre{s}, side{s}, scores{s})
-"""
-BY_SLICE = """
-    sure{s} = Sigmoid(last{s})
-    xy{s} = Slice(sure{s}, from0, from2, axis4)
-    wh{s} = Slice(sure{s}, from2, from4, axis4)
-    scores{s} = Slice(sure{s}, from4, from7, axis4)
-    moved{s} = Sub(xy{s}, grid{s})
-    centre{s} = Div(moved{s}, stride{s})
-    square{s} = Mul(wh{s}, wh{s})
-    side{s} = Mul(anchors{s}, square{s})
-    box{s} = Concat<axis = -1>(centre{s}, side{s}, scores{s})
-"""
-
-
-def yolov5(decode=BY_SPLIT, batch="1", *, one_differs=("", ""), outputs="float[{batch},168,7] output0"):
-    """A YOLOv5 of two anchors a cell and two classes for 64x64; in the branch of stride 32 something can differ."""
-    generator = np.random.default_rng(0)
-    indices = {f"from{number}": np.array([number]) for number in (0, 2, 4, 7)}
-    constants = {"two": np.float32(2), "parts": np.array([2, 2, 3]), "axis4": np.array([4]), **indices}
-    first = int(batch) if batch.isdecimal() else 0
-    body = ""
-    for stride, side in SIZES.items():
-        constants[f"weight{stride}"] = generator.normal(0, 2 / stride, (14, 3, stride, stride)).astype(np.float32)
-        constants[f"bias{stride}"] = generator.normal(0, 1, 14).astype(np.float32)
-        constants[f"apart_shape{stride}"] = np.array([first, 2, 7, side, side])
-        constants[f"rows_shape{stride}"] = np.array([first, 2 * side * side, 7])
-        y, x = np.mgrid[:side, :side]
-        grid = np.stack([x, y], axis=-1).astype(np.float32) - 0.5
-        constants[f"grid{stride}"] = np.broadcast_to(grid, (1, 2, side, side, 2))
-        constants[f"stride{stride}"] = np.float32(stride)
-        constants[f"anchors{stride}"] = np.array(ANCHORS[stride], np.float32).reshape(1, 2, 1, 1, 2)
-        branch = BRANCH.replace("DECODE", decode)
-        branch = branch.replace(*one_differs) if stride == 32 else branch
-        body += branch.replace("{s}", str(stride))
-    text = f"""<ir_version: 8, opset_import: ["" : 17]>
-    small (float[{batch},3,64,64] images) => ({outputs.format(batch=batch)}) {{
-        {body}
-        output0 = Concat<axis = 1>(rows8, rows16, rows32)
-    }}"""
-    model = onnx.parser.parse_model(text)
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name)
-        for name, value in constants.items()
-    )
-    onnx.helper.set_model_props(model, {"names": "{0: 'dark', 1: 'bright'}"})
-    onnx.checker.check_model(model, full_check=True)
-    return model
 
 
 def read_through(model, nodes, **constants):
@@ -97,16 +31,6 @@ def read_through(model, nodes, **constants):
 def decode_of(model):
     """How often each operator is behind the last convolutions."""
     return dict(Counter(node.op_type for node in trail_to("output0", model.graph.node).between))
-
-
-def assert_same_bits(infer, before, after, batch):
-    for (name, expected), (other, got) in zip(infer(before, batch).items(), infer(after, batch).items(), strict=True):
-        assert (name, expected.dtype, expected.shape) == (other, got.dtype, got.shape)
-        assert np.array_equal(expected, got)
-
-
-def outputs_of(model):
-    return [value.SerializeToString() for value in model.graph.output]
 
 
 @pytest.mark.parametrize("batch", ["1", "3", "batch"])
