@@ -9,6 +9,17 @@ import click
 from polyyolo.cli.surgeon_run import operate, patient
 
 DYNAMIC = "dynamic"
+PLAIN = {
+    "simplify": "Fold, fuse and drop what is not needed, with onnxslim. Numbers stay the same.",
+    "fold-constants": "Compute what does not depend on the picture. Numbers stay the same.",
+    "cut-decode": "Make the last convolutions' maps the outputs; anchors and strides go into the metadata.",
+    "merge-decode": "Join the maps before the decode, so that it is computed once for all. Numbers stay the same.",
+    "fuse-dfl": "Compute boxes from DFL's probabilities by one convolution. Numbers change by FP32's rounding.",
+    "turn-late": "Turn the rows of YOLOv5's merged decode once, at its end. Numbers stay the same.",
+    "join-siblings": "Make one convolution of those that read the same tensor. Numbers stay the same.",
+    "read-whole": "Read tensors whole that are split and joined again. Numbers change by FP32's rounding.",
+}
+"""Passes without options, and what their help says."""
 
 
 def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> Mapping[str, str]:
@@ -48,20 +59,6 @@ def surgeon() -> None:
     """Apply one pass to an ONNX model and write the result to another file."""
 
 
-@surgeon.command()
-@patient
-def simplify(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
-    """Fold, fuse and drop what is not needed, with onnxslim. Numbers stay the same."""
-    operate("simplify", {}, **files)
-
-
-@surgeon.command("fold-constants")
-@patient
-def fold_constants(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
-    """Compute what does not depend on the picture. Numbers stay the same."""
-    operate("fold-constants", {}, **files)
-
-
 @surgeon.command("leakyrelu-to-relu")
 @click.option("--images", type=click.Path(path_type=Path), help="pictures to measure the box agreement on")
 @click.option("--count", default=32, show_default=True, type=click.IntRange(min=1), help="how many of them")
@@ -69,6 +66,19 @@ def fold_constants(**files: Any) -> None:  # noqa: ANN401 - the options that pat
 def leakyrelu_to_relu(images: Path | None, count: int, **files: Any) -> None:  # noqa: ANN401 - the options that patient adds
     """Put Relu in the place of LeakyRelu. Numbers change: fine-tune the weights afterwards."""
     operate("leakyrelu-to-relu", {}, images=images, count=count, **files)
+
+
+def _without_options(name: str, told: str) -> None:
+    """Add the command of a pass that takes no options."""
+
+    @surgeon.command(name, help=told)
+    @patient
+    def run(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
+        operate(name, {}, **files)
+
+
+for _name, _told in PLAIN.items():
+    _without_options(_name, _told)
 
 
 @surgeon.command()
@@ -87,48 +97,6 @@ def rename(inputs: Mapping[str, str], outputs: Mapping[str, str], **files: Any) 
 def shape(batch: int | str | None, size: tuple[int, int] | str | None, **files: Any) -> None:  # noqa: ANN401 - the options that patient adds
     """Fix or open batch and picture size, with the Reshapes that hold them. Numbers stay the same."""
     operate("shape", {"batch": batch, "size": size}, **files)
-
-
-@surgeon.command("cut-decode")
-@patient
-def cut_decode(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
-    """Make the last convolutions' maps the outputs; anchors and strides go into the metadata."""
-    operate("cut-decode", {}, **files)
-
-
-@surgeon.command("merge-decode")
-@patient
-def merge_decode(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
-    """Join the maps before the decode, so that it is computed once for all. Numbers stay the same."""
-    operate("merge-decode", {}, **files)
-
-
-@surgeon.command("fuse-dfl")
-@patient
-def fuse_dfl(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
-    """Compute boxes from DFL's probabilities by one convolution. Numbers change by FP32's rounding."""
-    operate("fuse-dfl", {}, **files)
-
-
-@surgeon.command("turn-late")
-@patient
-def turn_late(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
-    """Turn the rows of YOLOv5's merged decode once, at its end. Numbers stay the same."""
-    operate("turn-late", {}, **files)
-
-
-@surgeon.command("join-siblings")
-@patient
-def join_siblings(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
-    """Make one convolution of those that read the same tensor. Numbers stay the same."""
-    operate("join-siblings", {}, **files)
-
-
-@surgeon.command("read-whole")
-@patient
-def read_whole(**files: Any) -> None:  # noqa: ANN401 - the options that patient adds
-    """Read tensors whole that are split and joined again. Numbers change by FP32's rounding."""
-    operate("read-whole", {}, **files)
 
 
 @surgeon.command("drop-outputs")

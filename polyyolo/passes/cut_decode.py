@@ -133,7 +133,7 @@ def _anchors(model: onnx.ModelProto, levels: Iterable[Level], trail: Trail) -> A
 
 
 def _cut(model: onnx.ModelProto, levels: Sequence[Level]) -> onnx.ModelProto:
-    graph = opened(onnx.shape_inference.infer_shapes(model))
+    graph = opened(model)
     tensors = graph.tensors()
     if any(is_late(tensors[name].inputs[0]) for level in levels for name in level.tensors):
         raise ModelError(

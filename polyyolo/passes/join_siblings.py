@@ -8,9 +8,8 @@ import onnx
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
-from polyyolo.passes import fold_constants
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, constant_of, free_name, opened
+from polyyolo.passes.surgery import closed, constant_of, free_name, opened, values_of
 
 SIDE_BY_SIDE = 32
 """Channels that TensorRT's fastest INT8 format keeps together: a part that begins at a multiple of them is no copy."""
@@ -36,17 +35,16 @@ class Sibling:
     @property
     def channels(self) -> int:
         """How many it gives."""
-        weight = constant_of(self.conv.inputs[1])
-        return int(weight.values.shape[0]) if weight is not None else 0
+        return int(values_of(self.conv.inputs[1]).shape[0])
 
     @property
     def kind(self) -> tuple[Any, ...]:
         """What siblings have in common: what they read, how they convolve, and the function behind that."""
-        weight = constant_of(self.conv.inputs[1])
+        weight = values_of(self.conv.inputs[1])
         told = [(node.op, sorted(map(str, node.attrs.items()))) for node in self.function]
         known = [constant_of(tensor) for node in self.function for tensor in node.inputs]
         held = [str(each.values) for each in known if each is not None]
-        form = (weight.values.shape[1:], weight.values.dtype) if weight is not None else ()
+        form = (weight.shape[1:], weight.dtype)
         attrs = sorted(map(str, self.conv.attrs.items()))
         return (id(self.conv.inputs[0]), form, str(attrs), len(self.conv.inputs), str(told), str(held))
 
@@ -58,7 +56,7 @@ def run(model: onnx.ModelProto) -> PassResult:
     8.6.0 runs a kernel for each. Where a Concat reads what they give, as in YOLOv5's C3, nothing is joined: a part of a
     tensor would be copied there. Numbers stay the same.
     """
-    graph = opened(onnx.shape_inference.infer_shapes(fold_constants.run(model).model))
+    graph = opened(model)
     names = set(graph.tensors())
     joined = 0
     if graph.opset >= PARTS_OPSET:
@@ -114,7 +112,7 @@ def _function(value: gs.Variable) -> tuple[gs.Node, ...] | None:
 def _join(graph: gs.Graph, siblings: Sequence[Sibling], names: set[str]) -> None:
     first = siblings[0]
     constants = [
-        np.concatenate([_values(each.conv.inputs[place]) for each in siblings])
+        np.concatenate([values_of(each.conv.inputs[place]) for each in siblings])
         for place in range(1, len(first.conv.inputs))
     ]
 
@@ -140,9 +138,3 @@ def _join(graph: gs.Graph, siblings: Sequence[Sibling], names: set[str]) -> None
     graph.nodes.append(
         gs.Node("Split", f"{last.name}_parts", {"axis": 1}, [last, sizes], [each.made for each in siblings])
     )
-
-
-def _values(tensor: gs.Tensor) -> np.ndarray[Any, np.dtype[Any]]:
-    held = constant_of(tensor)
-    assert held is not None  # noqa: S101 - _sibling looked
-    return np.asarray(held.values)

@@ -1,17 +1,15 @@
 """Where a tensor is split and joined again, as in YOLOv8's C2f, all read it whole: no part of it is copied."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
 from polyyolo.passes import fold_constants
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, constant_of, free_name, opened
+from polyyolo.passes.surgery import closed, constant_of, free_name, opened, values_of
 from polyyolo.work_units import BYTES_OF_HALF, MACS_PER_BYTE, MACS_PER_KERNEL
 
 CHANNELS = 1
@@ -52,7 +50,7 @@ class Split:
         """What comes, in multiply-accumulates: channels of zeros that the readers of a part multiply with."""
         total = 0.0
         for conv, part in self.readers:
-            weight, made = _weights(conv), conv.outputs[0].shape
+            weight, made = values_of(conv.inputs[1]), conv.outputs[0].shape
             others = self.starts[-1] - (self.starts[part + 1] - self.starts[part])
             total += others * weight.shape[0] * np.prod(weight.shape[2:]) * np.prod(made[2:], dtype=float)
         return total
@@ -138,14 +136,14 @@ def _other(node: gs.Node, part: gs.Variable) -> gs.Variable | None:
 def _read_whole(split: Split, names: set[str]) -> None:
     source, joined = split.node.inputs[0], split.joined
     for conv, part in split.readers:
-        own = _weights(conv)
+        own = values_of(conv.inputs[1])
         wide = np.zeros((own.shape[0], split.starts[-1], *own.shape[2:]), own.dtype)
         wide[:, split.starts[part] : split.starts[part + 1]] = own
         weight = gs.Constant(free_name(f"{conv.inputs[1].name}_whole", names), wide)
         conv.inputs = [source, weight, *conv.inputs[2:]]
     first = np.cumsum([0, *(tensor.shape[CHANNELS] for tensor in joined.inputs)])
     for conv in split.behind if split.added else ():
-        weights = _weights(conv).copy()
+        weights = values_of(conv.inputs[1]).copy()
         for add, part, _ in split.added:
             at = next(place for place, tensor in enumerate(joined.inputs) if tensor is add.outputs[0])
             own, sums = first[split.place + part], first[at]
@@ -158,9 +156,3 @@ def _read_whole(split: Split, names: set[str]) -> None:
     joined.inputs = [*inputs[: split.place], source, *inputs[last:]]
     for node in (split.node, *(add for add, *_ in split.added)):
         node.outputs.clear()
-
-
-def _weights(conv: gs.Node) -> npt.NDArray[Any]:
-    held = constant_of(conv.inputs[1])
-    assert held is not None  # noqa: S101 - _reads looked
-    return np.asarray(held.values)

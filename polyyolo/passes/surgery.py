@@ -1,5 +1,9 @@
 """Open a model for ONNX-GraphSurgeon, and close it again with everything that the graph does not hold."""
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
 
@@ -27,6 +31,13 @@ def constant_of(tensor: gs.Tensor) -> gs.Constant | None:
     node = tensor.inputs[0] if tensor.inputs else None
     value = node.attrs.get("value") if node is not None and node.op == "Constant" else None
     return value if isinstance(value, gs.Constant) else None
+
+
+def values_of(tensor: gs.Tensor) -> npt.NDArray[Any]:
+    """Give the values of a tensor that ``constant_of`` found to be constant."""
+    held = constant_of(tensor)
+    assert held is not None  # noqa: S101 - whoever asks has looked
+    return np.asarray(held.values)
 
 
 def free_name(name: str, taken: set[str]) -> str:

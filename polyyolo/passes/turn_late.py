@@ -8,10 +8,9 @@ import onnx_graphsurgeon as gs
 from attrs import frozen
 
 from polyyolo.models.heads import recognise
-from polyyolo.passes import fold_constants
 from polyyolo.passes.concat_lift import ELEMENTWISE
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, constant_of, free_name, opened
+from polyyolo.passes.surgery import closed, constant_of, free_name, opened, values_of
 from polyyolo.records import HeadKind
 
 ROWS, VALUES = 1, 2
@@ -51,7 +50,7 @@ def run(model: onnx.ModelProto) -> PassResult:
     head = recognise(model)
     if head.kind is not HeadKind.V5:
         return PassResult(model, changed=False, notes=("no decode of YOLOv5 to turn at its end",))
-    graph = opened(onnx.shape_inference.infer_shapes(fold_constants.run(model).model, data_prop=True))
+    graph = opened(onnx.shape_inference.infer_shapes(model, data_prop=True))
     try:
         output = next(tensor for tensor in graph.outputs if tensor.name == head.outputs[0])
         joined = _joined(output)
@@ -66,8 +65,11 @@ def run(model: onnx.ModelProto) -> PassResult:
 def is_late(conv: gs.Node) -> bool:
     """Whether the output channels of a head's convolution are in the order that this pass gives them."""
     readers = conv.outputs[0].outputs
-    dims = readers[0].outputs[0].shape if len(readers) == 1 and readers[0].op == "Reshape" else None
-    return dims is not None and len(dims) == DIMS and dims[ROWS] != conv.outputs[0].shape[1]
+    wanted = constant_of(readers[0].inputs[1]) if len(readers) == 1 and readers[0].op == "Reshape" else None
+    weight = constant_of(conv.inputs[1])
+    if wanted is None or weight is None:
+        return False
+    return wanted.values.size == DIMS and wanted.values[ROWS] not in (weight.values.shape[0], -1)
 
 
 def _joined(output: gs.Variable) -> gs.Node:
@@ -171,9 +173,7 @@ def _by_values(graph: gs.Graph, each: Map, names: set[str]) -> gs.Variable:
     count, values = each.rows.shape[ROWS], each.rows.shape[VALUES]
     order = np.arange(each.anchors * values).reshape(each.anchors, values).T.ravel()
     for place, tensor in enumerate(each.conv.inputs[1:], 1):
-        held = constant_of(tensor)
-        assert held is not None  # noqa: S101 - _map_of looked
-        each.conv.inputs[place] = gs.Constant(free_name(f"{tensor.name}_by_values", names), held.values[order])
+        each.conv.inputs[place] = gs.Constant(free_name(f"{tensor.name}_by_values", names), values_of(tensor)[order])
     made = each.conv.outputs[0]
     name = free_name(f"{made.name}_by_values", names)
     flat = gs.Variable(name, made.dtype, [each.rows.shape[0], values, count])

@@ -1,10 +1,13 @@
 """What the tests of passes share: a small YOLOv5, a model run in ONNX Runtime, and seeded pictures."""
 
+from collections import Counter
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
+from polyyolo.models.trail import trail_to
 from polyyolo.passes.trial import outputs_for, pictures
 
 SIZES = {8: 8, 16: 4, 32: 2}
@@ -74,6 +77,11 @@ def yolov5(decode=BY_SPLIT, batch="1", *, one_differs=("", ""), outputs="float[{
     onnx.helper.set_model_props(model, {"names": "{0: 'dark', 1: 'bright'}"})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def decode_of(model):
+    """How often each operator is behind the last convolutions."""
+    return dict(Counter(node.op_type for node in trail_to("output0", model.graph.node).between))
 
 
 def assert_same_bits(infer, before, after, batch):

@@ -1,18 +1,15 @@
 """Merging the decode joins the maps first, computes everything once, and gives the same bits."""
 
-from collections import Counter
-
 import numpy as np
 import onnx
 import pytest
 
 from polyyolo.models.heads import recognise
 from polyyolo.models.spec import load, read_spec
-from polyyolo.models.trail import trail_to
 from polyyolo.passes import cut_decode, merge_decode, shape
 from polyyolo.passes.apply import Step, apply
 
-from .conftest import ANCHORS, BY_SLICE, assert_same_bits, outputs_of, yolov5
+from .conftest import ANCHORS, BY_SLICE, assert_same_bits, decode_of, outputs_of, yolov5
 
 APART = {"Concat": 4, "Reshape": 6, "Transpose": 3, "Sigmoid": 3, "Split": 3, "Mul": 12, "Add": 3, "Pow": 3}
 MERGED = {"Concat": 2, "Reshape": 6, "Transpose": 3, "Sigmoid": 1, "Split": 1, "Mul": 4, "Add": 1, "Pow": 1}
@@ -26,11 +23,6 @@ def read_through(model, nodes, **constants):
     for node in reversed(nodes):
         model.graph.node.insert(0, node)
     model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
-
-
-def decode_of(model):
-    """How often each operator is behind the last convolutions."""
-    return dict(Counter(node.op_type for node in trail_to("output0", model.graph.node).between))
 
 
 @pytest.mark.parametrize("batch", ["1", "3", "batch"])
