@@ -95,6 +95,8 @@ FLOOR = -8.0
 UNPROVEN = "UNPROVEN"
 ENGINE = re.compile(rf"({'|'.join(WAYS)})-b\d+")
 LEFT_OUT = ("quantiles_ms", "course_ms", "engine")
+QUIET = 1.05
+"""Times the fastest query that a tenth of a round's queries may take longer than; else something else used the GPU."""
 FOLDERS = re.compile(r"(?<![^\s=])/\S*/")
 """What stands before the name of a file of the machine that was measured on."""
 
@@ -326,18 +328,29 @@ def gather(folder: Path, mark: str, told: Path) -> None:
     path = told.with_suffix(".json")
     found = json.loads(path.read_text("utf-8")) if path.exists() else {}
     for model in MODELS:
-        rows = found.setdefault(model, {"predicted": {}, "engines": {}})
-        predicted = folder / model / "predicted.json"
-        if predicted.exists():
-            rows["predicted"] |= json.loads(predicted.read_text("utf-8"))
+        rows = found.setdefault(model, {})
         new = {name: {**row, "mark": mark} for name, row in _engines(folder / model).items()}
-        rows["engines"] = dict(sorted({**rows["engines"], **new}.items()))
+        found[model] = dict(sorted({**rows, **new}.items()))
     path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 def _engines(folder: Path) -> Row:
+    """Read what is known of the engines of one model, each with what was predicted of its ONNX."""
     paths = [path for path in folder.glob("*-b*.json") if ENGINE.fullmatch(path.stem)]
-    return {path.stem: _brief(json.loads(path.read_text("utf-8"))) for path in paths}
+    foretold = json.loads((folder / "predicted.json").read_text("utf-8")) if paths else {}
+    return {
+        path.stem: {
+            **_brief(_quiet(json.loads(path.read_text("utf-8")))),
+            "predicted": foretold.get(WAYS[path.stem.partition("-b")[0]].predicts),
+        }
+        for path in paths
+    }
+
+
+def _quiet(engine: Row) -> Row:
+    """Leave out the rounds in which something else used the GPU."""
+    times = [(each, each["gpu_compute"]) for each in engine.get("rounds", [])]
+    return {**engine, "rounds": [each for each, gpu in times if gpu["p90_ms"] <= QUIET * gpu["min_ms"]]}
 
 
 def _brief(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -359,12 +372,12 @@ def page(told: Path) -> None:
 
 
 def _batches(rows: Row) -> list[int]:
-    return sorted({int(name.rpartition("-b")[2]) for name in rows["engines"]})
+    return sorted({int(name.rpartition("-b")[2]) for name in rows})
 
 
 def _section(model: str, batch: int, rows: Row) -> str:
     points = _points(rows, batch)
-    known = {way for way in WAYS if rows["engines"].get(f"{way}-b{batch}")}
+    known = {way for way in WAYS if rows.get(f"{way}-b{batch}")}
     lines = [_line(way, rows, points, batch) for way in WAYS if way in known]
     left = "; ".join(way.label for name, way in WAYS.items() if name not in known)
     head = (
@@ -400,15 +413,15 @@ class Point:
 
 def _points(rows: Row, batch: int) -> dict[str, Point]:
     found = {}
-    for name, way in WAYS.items():
-        engine = rows["engines"].get(f"{name}-b{batch}", {})
+    for name in WAYS:
+        engine = rows.get(f"{name}-b{batch}", {})
         rounds = engine.get("rounds")
         if rounds:
             found[name] = Point(
                 median(each["gpu_compute"]["median_ms"] for each in rounds),
                 median(each["images_per_s"] for each in rounds),
                 _percent(engine.get("accuracy")),
-                _percent(rows["predicted"].get(way.predicts)),
+                _percent(engine.get("predicted")),
             )
     return found
 
@@ -418,9 +431,9 @@ def _percent(accuracy: Row | None) -> float | None:
 
 
 def _line(way: str, rows: Row, points: dict[str, Point], batch: int) -> list[str]:
-    engine = rows["engines"].get(f"{way}-b{batch}", {})
+    engine = rows.get(f"{way}-b{batch}", {})
     failed = "".join(f": {line}" for line in engine.get("failed", ())[:1])
-    predicted = _percent(rows["predicted"].get(WAYS[way].predicts))
+    predicted = _percent(engine.get("predicted"))
     point, accuracy = points.get(way), engine.get("accuracy")
     return [
         f"{WAYS[way].label} {engine.get('mark', '')}".strip() + failed,
@@ -444,7 +457,7 @@ def _draw(found: Row, into: "Figure") -> None:
     panels = into.subplots(1, len(found), sharey=True)
     handles = {}
     for axes, (model, rows) in zip(panels, found.items(), strict=True):
-        reference = 100 * rows["predicted"]["model"]["map50_95"]
+        reference = 100 * rows["fp32-b1"]["predicted"]["map50_95"]
         axes.axhline(0, color=figure.FP32, linewidth=1, linestyle="--")
         for way, point in _points(rows, 1).items():
             handles[WAYS[way].label] = _mark(axes, way, point, reference)
