@@ -49,10 +49,10 @@ def weights_of(run):
     return {each.name: numpy_helper.to_array(each) for each in model.graph.initializer if each.name in quantized}
 
 
-def test_a_run_without_corrections_keeps_the_weights_and_has_no_such_step(asked, little_yolo):
+def test_a_run_without_corrections_keeps_the_weights_and_has_no_such_step(asked):
     run = pipeline.engine(asked)
 
-    own = {each.name: numpy_helper.to_array(each) for each in load(little_yolo).graph.initializer}
+    own = {each.name: numpy_helper.to_array(each) for each in load(run.folder / "model.onnx").graph.initializer}
     assert "correct" not in run.seconds
     assert not (run.folder / "weights.npz").exists()
     for name, values in weights_of(run).items():

@@ -19,7 +19,7 @@ from polyyolo.passes.branches import (
     same_constant,
     spread,
 )
-from polyyolo.passes.surgery import constant_of, free_name
+from polyyolo.passes.surgery import constant_of, free_name, names_of
 
 ELEMENTWISE = frozenset({"Sigmoid", "Exp", "Add", "Sub", "Mul", "Div", "Pow"})
 Operands = tuple[list[gs.Tensor], dict[str, Any]]
@@ -75,7 +75,7 @@ class _Lift:
 
     @names.default
     def _taken(self) -> set[str]:
-        return set(self.graph.tensors())
+        return names_of(self.graph)
 
     def shared(self, row: Row, count: int) -> gs.Variable:
         """Join ``row`` before the operator that made each of its tensors.

@@ -5,7 +5,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, free_name, opened
+from polyyolo.passes.surgery import closed, free_name, names_of, opened
 
 # Q/DQ of weights must stay: TensorRT reads the INT8 scales from them. Random numbers are no constants.
 KEPT = frozenset(
@@ -30,7 +30,7 @@ def _is_kept(node: gs.Node) -> bool:
 
 def _slice_shapes(graph: gs.Graph) -> None:
     """Write each Shape of some axes as one of all and a Slice: GraphSurgeon folds it as if it were of all."""
-    names = set(graph.tensors())
+    names = names_of(graph)
     for node in [node for node in graph.nodes if node.op == "Shape" and node.attrs]:
         part, bounds = node.outputs[0], {"start": 0, "end": np.iinfo(np.int64).max, **node.attrs}
         limits = [

@@ -12,7 +12,7 @@ from polyyolo.models.runtime import open_session
 from polyyolo.passes import fold_constants
 from polyyolo.passes.dfl import Dfl, NotFusedError, dfl_at
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, free_name, opened
+from polyyolo.passes.surgery import closed, free_name, names_of, opened
 
 Floats = npt.NDArray[np.float32]
 Compute = Callable[[Floats], Floats]
@@ -170,7 +170,7 @@ def _nodes(graph: gs.Graph, dfl: Dfl, boxes: Boxes) -> Iterator[gs.Node]:
         ("Mul", {}, (4, places), boxes.factor.reshape(1, 1, places)),
         ("Add", {}, (4, places), boxes.offset.reshape(1, 4, places)),
     )
-    names = set(graph.tensors())
+    names = names_of(graph)
     tensor = dfl.logits
     for op, attrs, dims, values in steps:
         name = free_name(f"{dfl.boxes.name}_{op}", names)

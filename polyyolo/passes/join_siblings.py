@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 from attrs import frozen
 
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, constant_of, free_name, opened, values_of
+from polyyolo.passes.surgery import closed, constant_of, free_name, is_a, names_of, opened, values_of
 
 SIDE_BY_SIDE = 32
 """Channels that TensorRT's fastest INT8 format keeps together: a part that begins at a multiple of them is no copy."""
@@ -57,7 +57,7 @@ def run(model: onnx.ModelProto) -> PassResult:
     tensor would be copied there. Numbers stay the same.
     """
     graph = opened(model)
-    names = set(graph.tensors())
+    names = names_of(graph)
     joined = 0
     if graph.opset >= PARTS_OPSET:
         for siblings in _families(graph):
@@ -85,14 +85,14 @@ def _families(graph: gs.Graph) -> Iterator[list[Sibling]]:
 def _sibling(conv: gs.Node, outputs: set[int]) -> Sibling | None:
     """Give a convolution with the function behind it, if nothing but convolutions reads what that makes."""
     constant = all(constant_of(tensor) is not None for tensor in conv.inputs[1:])
-    if conv.op != "Conv" or conv.attrs.get("group", 1) != 1 or not constant:
+    if not is_a(conv, "Conv") or conv.attrs.get("group", 1) != 1 or not constant:
         return None
     value = conv.outputs[0]
     function = _function(value)
     if function is None:
         return None
     made = function[-1].outputs[0]
-    read = made.outputs and all(node.op == "Conv" and node.inputs[0] is made for node in made.outputs)
+    read = made.outputs and all(is_a(node, "Conv") and node.inputs[0] is made for node in made.outputs)
     return Sibling(conv, function, made) if read and not {id(value), id(made)} & outputs else None
 
 

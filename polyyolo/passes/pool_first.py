@@ -6,7 +6,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, free_name, opened
+from polyyolo.passes.surgery import closed, free_name, is_a, joins, names_of, opened
 
 CHANNELS = 1
 """The axis that is joined; a MaxPool looks at each of its channels alone."""
@@ -18,8 +18,8 @@ def run(model: onnx.ModelProto) -> PassResult:
     TensorRT copies a tensor into a Concat that something else reads as well, as in YOLOv4-tiny; a MaxPool of 2 x 2
     leaves a quarter of it, and writes that where it is joined. No number changes.
     """
-    graph = opened(model)
-    names = set(graph.tensors())
+    graph = opened(onnx.shape_inference.infer_shapes(model))
+    names = names_of(graph)
     found = list(_pooled(graph))
     for joined, pool in found:
         _pool_first(graph, joined, pool, names)
@@ -29,17 +29,17 @@ def run(model: onnx.ModelProto) -> PassResult:
 
 
 def _pooled(graph: gs.Graph) -> Iterator[tuple[gs.Node, gs.Node]]:
-    """Yield each Concat of maps with the MaxPool that alone reads it."""
+    """Yield each Concat of maps with the MaxPool that alone reads it, in the same graph."""
     outputs = {id(tensor) for tensor in graph.outputs}
+    nodes = {id(node) for node in graph.nodes}
     for node in graph.nodes:
-        if node.op != "Concat" or len(node.inputs) < 2 or id(node.outputs[0]) in outputs:
+        joined = node.outputs[0]
+        known = joined.shape is not None and len(joined.shape) > CHANNELS
+        if not known or not joins(node, CHANNELS, len(joined.shape)) or len(node.inputs) < 2:
             continue
-        readers, dims = node.outputs[0].outputs, node.outputs[0].shape
-        on_channels = node.attrs["axis"] == CHANNELS or (
-            dims is not None and node.attrs["axis"] == CHANNELS - len(dims)
-        )
-        if on_channels and len(readers) == 1 and readers[0].op == "MaxPool" and len(readers[0].outputs) == 1:
-            yield node, readers[0]
+        pool = joined.outputs[0] if len(joined.outputs) == 1 and id(joined) not in outputs else None
+        if pool is not None and is_a(pool, "MaxPool") and len(pool.outputs) == 1 and id(pool) in nodes:
+            yield node, pool
 
 
 def _pool_first(graph: gs.Graph, joined: gs.Node, pool: gs.Node, names: set[str]) -> None:

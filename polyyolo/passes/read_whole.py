@@ -10,11 +10,13 @@ from attrs import frozen
 
 from polyyolo.passes import fold_constants
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, constant_of, free_name, opened, values_of
+from polyyolo.passes.surgery import closed, constant_of, free_name, is_a, joins, names_of, opened, values_of
 from polyyolo.work_units import BYTES_OF_HALF, MACS_PER_BYTE, MACS_PER_KERNEL
 
 CHANNELS = 1
 """The axis that is split and joined."""
+DIMS = 4
+"""Of a map: batch, channels, height and width."""
 
 
 @frozen
@@ -55,7 +57,7 @@ class Block:
     @property
     def saves(self) -> float:
         """What goes, in multiply-accumulates: copies and sums, each a kernel that reads and writes FP16."""
-        made = [*self.copies, *(node.outputs[0] for node in self.gone if node.op == "Add")]
+        made = [*self.copies, *(node.outputs[0] for node in self.gone if is_a(node, "Add"))]
         moved = sum(2 * BYTES_OF_HALF * np.prod(tensor.shape[1:], dtype=float) for tensor in made)
         return float(len(made) * MACS_PER_KERNEL + MACS_PER_BYTE * moved)
 
@@ -84,11 +86,13 @@ def run(model: onnx.ModelProto) -> PassResult:
     INT8 then, and boxes agree less.
     """
     graph = opened(onnx.shape_inference.infer_shapes(fold_constants.run(model).model))
-    names = set(graph.tensors())
-    found = 0
+    names = names_of(graph)
+    found, gone = 0, set[int]()
     for block in list(_blocks(graph)):
-        if block.costs < block.saves:
+        own = set(map(id, block.gone))
+        if not own & gone and block.costs < block.saves:
             _read_whole(graph, block, names)
+            gone |= own
             found += 1
     if not found:
         return PassResult(model, changed=False, notes=("no split tensor that is better read whole",))
@@ -99,10 +103,13 @@ def _blocks(graph: gs.Graph) -> Iterator[Block]:
     outputs = {id(tensor) for tensor in graph.outputs}
     order = {id(node): place for place, node in enumerate(graph.nodes)}
     for node in graph.nodes:
-        block = _block(node) if node.op == "Concat" and node.attrs["axis"] in (CHANNELS, CHANNELS - 4) else None
+        block = _block(node) if joins(node, CHANNELS, DIMS) else None
         if block is None or outputs & {*block.places, id(block.joined.outputs[0])}:
             continue
-        if all(_comes_late_enough(block, conv, tensor, order) for conv, tensor in block.readers):
+        changed = {id(each) for each in (*block.gone, *(conv for conv, _ in block.readers))}
+        if changed <= order.keys() and all(
+            _comes_late_enough(block, conv, tensor, order) for conv, tensor in block.readers
+        ):
             yield block
 
 
@@ -123,7 +130,7 @@ def _block(joined: gs.Node) -> Block | None:
         return None
     tensors, places, grown, adds = found
     readers = [
-        (node, tensor) for tensor in tensors for node in tensor.outputs if node is not joined and node.op != "Add"
+        (node, tensor) for tensor in tensors for node in tensor.outputs if node is not joined and not is_a(node, "Add")
     ]
     behind = [(node, joined.outputs[0]) for node in joined.outputs[0].outputs]
     if not grown or not readers or not all(_reads(conv, tensor) for conv, tensor in (*readers, *behind)):
@@ -143,7 +150,7 @@ def _growth(
     places: dict[int, tuple[int, ...]] = {id(part): (start,) for part, start in zip(parts, starts, strict=True)}
     tensors, grown, adds = list(parts), [], []
     for tensor in tensors:  # which gets longer meanwhile
-        for add in [node for node in tensor.outputs if node.op == "Add"]:
+        for add in [node for node in tensor.outputs if is_a(node, "Add")]:
             other = _added(add, places)
             if other is None:
                 return None
@@ -164,7 +171,7 @@ def _growth(
 def _parts(joined: gs.Node) -> list[gs.Variable]:
     """Give the parts of a Split that a Concat joins first of all, in their order; none where it joins no such parts."""
     split = joined.inputs[0].inputs[0] if joined.inputs[0].inputs else None
-    if split is None or split.op != "Split" or split.attrs.get("axis", 0) not in (CHANNELS, CHANNELS - 4):
+    if split is None or not is_a(split, "Split") or split.attrs.get("axis", 0) not in (CHANNELS, CHANNELS - DIMS):
         return []
     parts = list(split.outputs)
     return parts if [id(each) for each in joined.inputs[: len(parts)]] == [id(part) for part in parts] else []
@@ -173,7 +180,9 @@ def _parts(joined: gs.Node) -> list[gs.Variable]:
 def _is_known_map(tensor: gs.Tensor) -> bool:
     """Whether a tensor is made by the model, and its channels, height and width are numbers."""
     dims = tensor.shape
-    return bool(tensor.inputs) and dims is not None and len(dims) == 4 and all(isinstance(dim, int) for dim in dims[1:])
+    return (
+        bool(tensor.inputs) and dims is not None and len(dims) == DIMS and all(isinstance(dim, int) for dim in dims[1:])
+    )
 
 
 def _added(add: gs.Node, places: Mapping[int, tuple[int, ...]]) -> gs.Variable | None:
@@ -186,7 +195,7 @@ def _added(add: gs.Node, places: Mapping[int, tuple[int, ...]]) -> gs.Variable |
 
 def _reads(node: gs.Node, tensor: gs.Variable) -> bool:
     """Whether a node is a convolution of a tensor, all of its channels at once, with constant weights."""
-    plain = node.op == "Conv" and node.attrs.get("group", 1) == 1
+    plain = is_a(node, "Conv") and node.attrs.get("group", 1) == 1
     return plain and node.inputs[0] is tensor and constant_of(node.inputs[1]) is not None
 
 

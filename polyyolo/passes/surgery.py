@@ -40,6 +40,22 @@ def values_of(tensor: gs.Tensor) -> npt.NDArray[Any]:
     return np.asarray(held.values)
 
 
+def is_a(node: gs.Node, op: str) -> bool:
+    """Whether a node is an operator of ONNX itself, and not of the same name from elsewhere."""
+    return bool(node.op == op and node.domain in (None, "", "ai.onnx"))
+
+
+def joins(node: gs.Node, axis: int, dims: int) -> bool:
+    """Whether a node is a Concat along an axis, counted from the front, of tensors of so many."""
+    return is_a(node, "Concat") and node.attrs.get("axis") in (axis, axis - dims)
+
+
+def names_of(graph: gs.Graph) -> set[str]:
+    """Give the names of all tensors and nodes, those of subgraphs too: none of them may be there twice."""
+    graphs = [graph, *graph.subgraphs(recursive=True)]
+    return {name for each in graphs for name in (*each.tensors(), *(node.name for node in each.nodes))}
+
+
 def free_name(name: str, taken: set[str]) -> str:
     """Give ``name``, or one like it that is not among ``taken``, and add it there."""
     while name in taken:

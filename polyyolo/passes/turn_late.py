@@ -10,7 +10,7 @@ from attrs import frozen
 from polyyolo.models.heads import recognise
 from polyyolo.passes.concat_lift import ELEMENTWISE
 from polyyolo.passes.result import PassResult
-from polyyolo.passes.surgery import closed, constant_of, free_name, opened, values_of
+from polyyolo.passes.surgery import closed, constant_of, free_name, joins, names_of, opened, values_of
 from polyyolo.records import HeadKind
 
 ROWS, VALUES = 1, 2
@@ -79,7 +79,7 @@ def _joined(output: gs.Variable) -> gs.Node:
         node = next(iter(waiting.pop().inputs), None)
         if node is None or len(node.outputs[0].shape or ()) != DIMS:
             continue
-        if node.op == "Concat" and node.attrs["axis"] in (ROWS, ROWS - DIMS):
+        if joins(node, ROWS, DIMS):
             return node
         waiting += [tensor for tensor in node.inputs if id(tensor) not in seen]
         seen.update(map(id, node.inputs))
@@ -152,7 +152,7 @@ def _refuse_foreign(node: gs.Node) -> None:
 
 
 def _turn(graph: gs.Graph, joined: gs.Node, maps: list[Map], behind: list[gs.Node], output: gs.Variable) -> None:
-    names = set(graph.tensors())
+    names = names_of(graph)
     joined.inputs = [_by_values(graph, each, names) for each in maps]
     joined.attrs["axis"] = VALUES
     for node in (joined, *behind):

@@ -48,7 +48,7 @@ def test_one_command_leaves_the_table_in_every_form(polyyolo, little_yolo, littl
     assert "UNPROVEN: MB, build s: no toolchain to build with" in lines
     assert lines[-1] == f"report: {tmp_path / 'compared' / 'comparison.md'}"
     rows = list(csv.DictReader((tmp_path / "compared" / "comparison.csv").read_text().splitlines()))
-    assert rows[0]["agreement_f1"] == "1.0"
+    assert 0.98 < float(rows[0]["agreement_f1"]) <= 1
     assert 0.9 < float(rows[1]["agreement_f1"]) <= 1
 
 

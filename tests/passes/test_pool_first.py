@@ -11,10 +11,12 @@ POOL = "MaxPool<kernel_shape = [2, 2], strides = [2, 2]>"
 BODY = f"a = Relu(x)  b = Neg(x)  z = Concat<axis = 1>(a, b)  y = {POOL}(z)"
 
 
-def model(body, outputs="y"):
+def model(body, outputs="y", *, flag=None):
     made = onnx.parser.parse_model(
         f'<ir_version: 8, opset_import: ["" : 17]> pooled (float[1,3,16,16] x) => ({outputs}) {{ {body} }}'
     )
+    if flag is not None:
+        made.graph.initializer.append(onnx.numpy_helper.from_array(np.array(flag), "flag"))
     made = onnx.shape_inference.infer_shapes(made)
     onnx.checker.check_model(made, full_check=True)
     return made
@@ -60,6 +62,35 @@ def test_what_is_pooled_in_another_way_stays(body, outputs):
 
     assert (result.changed, result.model is before) == (False, True)
     assert result.notes == ("no MaxPool behind a Concat of its own",)
+
+
+def test_a_pool_in_a_branch_stays_there():
+    inner = f"then_branch = yes () => (float[1,6,8,8] o) {{ o = {POOL}(z) }}, else_branch = no () => (float[1,6,8,8] p)"
+    before = model(
+        f"a = Relu(x)  b = Neg(x)  z = Concat<axis = 1>(a, b)  p0 = {POOL}(a)  p1 = Concat<axis = 1>(p0, p0)"
+        f"  y = If(flag) <{inner} {{ p = Identity(p1) }}>",
+        flag=True,
+    )
+
+    assert pool_first.run(before).model is before
+
+
+def test_names_of_nodes_are_not_given_twice():
+    before = model(BODY)
+    before.graph.node[0].name = "a_pooled"
+
+    after = pool_first.run(before).model
+
+    named = [node.name for node in after.graph.node if node.name]
+    assert len(named) == len(set(named))
+
+
+def test_a_concat_or_pool_of_another_domain_stays():
+    before = model(BODY)
+    before.graph.node[-1].domain = "my"
+    before.opset_import.append(onnx.helper.make_opsetid("my", 1))
+
+    assert pool_first.run(before).model is before
 
 
 def test_an_axis_from_the_end_is_the_same_axis():

@@ -1,5 +1,6 @@
 """What is split and joined again is read whole; numbers change by FP32's rounding."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -178,6 +179,67 @@ def test_a_convolution_reads_nothing_that_is_made_of_what_it_gives():
 
     assert not read_whole.run(model(newest_first, **POINTS, w4=(8, 32, 1, 1))).changed
     assert read_whole.run(model(oldest_first, **POINTS, w4=(8, 32, 1, 1))).changed
+
+
+BRANCHES = (
+    "then_branch = yes () => (float[1,8,640,640] o) {{ {} }}, "
+    "else_branch = no () => (float[1,8,640,640] p) {{ p = Identity(y) }}"
+)
+
+
+@pytest.mark.parametrize("inner", ["o = Conv<group = 1>(e, w5)", "o = Add(r, k)"], ids=["convolution", "Add"])
+def test_a_branch_that_reads_a_part_or_a_sum_keeps_it(inner):
+    branched = f"k = Sigmoid(b)  m = ReduceMax<keepdims = 0>(x)  n = Equal(m, m)  q = If(n) <{BRANCHES.format(inner)}>"
+    before = model(f"{WITH_ADD} {branched}", "y, q", w5=(8, 8, 1, 1))
+
+    after = read_whole.run(before).model
+
+    assert "Split" in ops(after)
+    onnx.checker.check_model(after, full_check=True)
+
+
+def test_of_two_blocks_that_add_their_sums_one_is_read_whole(alike):
+    one = """
+        t = Conv(x, w1)  l, r = Split<axis = 1>(t)  d = Conv(r, w5)  e = Add(r, d)  f = Conv(l, w5)
+        z = Concat<axis = 1>(l, r, f)  u = Conv(z, w4)
+    """
+    other = one
+    for name in "tlrdefzu":
+        other = re.sub(rf"\b{name}\b", name.upper(), other)
+    sums = "k = Add(e, E)  q = Conv(k, w5)  v = Add(u, U)  y = Add(v, q)"
+    before = model(f"{one} {other} {sums}", w5=(8, 8, 1, 1))
+
+    after = read_whole.run(before).model
+
+    onnx.checker.check_model(after, full_check=True)
+    alike(before, after)
+
+
+def test_names_of_nodes_are_not_given_twice(infer, noise):
+    body = TWICE.replace("z = Concat", "Concat = Concat").replace("Conv(z", "Conv(Concat")
+    before = model(body, w4=(8, 32, 1, 1), w5=(8, 8, 3, 3), w6=(8, 8, 3, 3))
+    before.graph.node[0].name = "Concat_1"
+
+    after = read_whole.run(before).model
+
+    named = [node.name for node in after.graph.node if node.name]
+    assert len(named) == len(set(named))
+    infer(after, noise(after, 1, (640, 640)))
+
+
+def test_operators_of_other_domains_are_not_those_of_onnx():
+    body = WITH_ADD.replace("e = Add(r, d)", "e = my.Add(r, d)")
+    text = f"""
+        <ir_version: 8, opset_import: ["" : 17, "my" : 1]>
+        c2f (float[1,3,640,640] x) => (float[1,8,640,640] y) {{ {body} }}
+        <domain: "my", opset_import: ["" : 17]> Add (p, q) => (s) {{ s = Sub(p, q) }}
+    """
+    before = onnx.parser.parse_model(text)
+    before.graph.initializer.extend(model(WITH_ADD).graph.initializer)
+    halves = next(node for node in before.graph.node if node.op_type == "Split")
+    halves.input.append("halves")
+
+    assert read_whole.run(before).model is before
 
 
 def test_yolov8n_reads_all_whole_that_it_splits(models, same):
