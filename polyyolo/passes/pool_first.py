@@ -16,7 +16,8 @@ def run(model: onnx.ModelProto) -> PassResult:
     """Pool before joining, where nothing but a MaxPool reads what a Concat joins along its channels.
 
     TensorRT copies a tensor into a Concat that something else reads as well, as in YOLOv4-tiny; a MaxPool of 2 x 2
-    leaves a quarter of it, and writes that where it is joined. No number changes.
+    leaves a quarter of it, and writes that where it is joined. Where nothing is copied, nothing changes. No number
+    changes.
     """
     graph = opened(onnx.shape_inference.infer_shapes(model))
     names = names_of(graph)
@@ -35,7 +36,8 @@ def _pooled(graph: gs.Graph) -> Iterator[tuple[gs.Node, gs.Node]]:
     for node in graph.nodes:
         joined = node.outputs[0]
         known = joined.shape is not None and len(joined.shape) > CHANNELS
-        if not known or not joins(node, CHANNELS, len(joined.shape)) or len(node.inputs) < 2:
+        copied = any(len(tensor.outputs) > 1 for tensor in node.inputs)
+        if not known or not joins(node, CHANNELS, len(joined.shape)) or not copied:
             continue
         pool = joined.outputs[0] if len(joined.outputs) == 1 and id(joined) not in outputs else None
         if pool is not None and is_a(pool, "MaxPool") and len(pool.outputs) == 1 and id(pool) in nodes:
