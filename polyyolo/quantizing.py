@@ -17,7 +17,7 @@ from polyyolo.images.stream import batches
 from polyyolo.quantization.cache_tensors import to_measure, typed_graph
 from polyyolo.quantization.flow import flow_of
 from polyyolo.quantization.placement import FloatBudget, Placement
-from polyyolo.quantization.quantize import placement_of, quantize, refuse_unknown
+from polyyolo.quantization.quantize import known_nodes, placement_of, quantize
 from polyyolo.quantization.sensitivity import Trial, most_costly, sensitivities
 from polyyolo.quantization.work import macs_of
 from polyyolo.records import CalibrationTable, ModelSpec, Sensitivity
@@ -72,9 +72,8 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
         ModelError: nothing in the model could run in INT8.
         InputError: a node is to be kept in float that is not there.
     """
-    refuse_unknown(prepared, decisions.named_float)
     size = decisions.preprocessing.size
-    widest = FloatBudget(stem=0, names=decisions.named_float)
+    widest = FloatBudget(stem=0, names=known_nodes(prepared, decisions.named_float))
     whole = _placed(decisions, prepared, widest)
     table = _calibrate(space, decisions, prepared, whole)
     share = decisions.request.budget

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from polyyolo.cli.cache_text import difference_lines, fitness_lines, scale_table
-from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.console import bars, print_json, printable
 from polyyolo.cli.ranges import Finite
 from polyyolo.records import Toolchain, ToolchainKind
 
@@ -18,6 +18,7 @@ PATH = click.Path(path_type=Path)
 UNFIT = 1
 USUAL = 640
 SHARE = 0.10
+TABLE_SUFFIX = ".json"
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 size_option = click.option("--size", type=(int, int), metavar="H W", help="height and width  [the model's own, or 640]")
@@ -25,7 +26,7 @@ keep_option = click.option(
     "--keep-float",
     multiple=True,
     metavar="stem|none|NODE",
-    help="what stays in float besides the head  [as in the run; stem without a run]",
+    help="what stays in float besides the head  [as in the run, cache or Q/DQ model, if it tells; else stem]",
 )
 budget_option = click.option(
     "--budget",
@@ -58,6 +59,7 @@ def show(path: Path, *, as_json: bool) -> None:
             f"made for model {manifest.model_sha256[:12]} by {manifest.method} from {manifest.pictures} pictures "
             f"in {manifest.batches} batches"
         )
+        click.echo(f"kept in float besides the head: {printable(', '.join(manifest.float_layers) or 'nothing')}")
     scale_table(found)
 
 
@@ -119,19 +121,22 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     """Write the ranges of a run, or of a table, as a calibration cache; head and decode are left out."""
     from polyyolo.calibration import cache_file, cache_manifest
     from polyyolo.calibration.exchange import read_table
+    from polyyolo.errors import InputError
     from polyyolo.files import refuse_same
     from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
     from polyyolo.quantizing import TABLE
 
     path = source / TABLE if source.is_dir() else source
+    if source.is_dir() and not path.exists():
+        raise InputError(f"{source} has no {TABLE}", fix="name the folder of a run in INT8, or a table")
     table = read_table(path)
     spec = _spec(model) if model else _beside(source)
     for written in (output, cache_manifest.beside(output)):
         refuse_same(written, path, *files_of(spec.path))
     with bars(quiet=as_json) as shown:
         table, placement = cache_exchange.fitted(
-            table, spec, _size(spec, options["size"]), _budget(options, spec, source)
+            table, spec, _size(spec, options["size"]), _budget(options, spec, _of_run(source))
         )
         header = cache_exchange.Header(options["tensorrt"], options["algorithm"])
         manifest = cache_exchange.export_cache(table, spec, placement, output, header)
@@ -165,18 +170,28 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
 def import_(source: Path, model: str, output: Path, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
     """Take over the scales of a calibration cache, or of a Q/DQ model from anywhere, for an FP32 model."""
     from polyyolo.calibration import cache_manifest
+    from polyyolo.errors import InputError
     from polyyolo.files import refuse_same
     from polyyolo.images.presets import preprocessing_for
     from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
 
+    if output.suffix.lower() not in {TABLE_SUFFIX, cache_exchange.ONNX}:
+        raise InputError(
+            f"{output} is neither {TABLE_SUFFIX} nor {cache_exchange.ONNX}",
+            fix="call a table .json, a Q/DQ model .onnx; polyyolo cache export makes a cache of a table",
+        )
+    if output.suffix.lower() == TABLE_SUFFIX and (options["keep_float"] or options["budget"] is not None):
+        raise InputError(
+            "a table does not tell what stays in float", fix=f"leave --keep-float and --budget to what reads {output}"
+        )
     spec = _spec(model)
     of_cache = () if source.suffix.lower() == cache_exchange.ONNX else (cache_manifest.beside(source),)
     refuse_same(output, source, *files_of(spec.path), *of_cache)
     size = _size(spec, options["size"])
     with bars(quiet=as_json) as shown:
         found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))
-        how = _written(found.table, spec, output, (size, _budget(options, spec)))
+        how = _written(found.table, spec, output, (size, _budget(options, spec, _of_source(source, spec))))
     if as_json:
         missing = list(found.missing)
         told = {"output": str(output), "tensors": len(found.table.ranges), "renamed": found.renamed}
@@ -229,21 +244,40 @@ def _size(spec: "ModelSpec", asked: tuple[int, int] | None) -> tuple[int, int]:
     return asked or (height, width)
 
 
-def _budget(options: dict[str, Any], spec: "ModelSpec", run: Path | None = None) -> "FloatBudget":
-    """Say what stays in float: as asked, else as the run had it, else what is nearest the image.
+def _of_run(run: Path) -> "FloatBudget | None":
+    """Say what a run kept in float; nothing where it is no run, or has no report."""
+    from polyyolo.reports.reading import float_of, read_run
+    from polyyolo.workspace import REPORT
+
+    return float_of(read_run(run)) if (run / REPORT).is_file() else None
+
+
+def _of_source(source: Path, spec: "ModelSpec") -> "FloatBudget | None":
+    """Say what a Q/DQ model or a cache of polyyolo's kept in float; nothing for a cache that does not tell."""
+    from polyyolo.calibration import cache_manifest
+    from polyyolo.quantization.cache_exchange import ONNX
+    from polyyolo.quantization.placement import FloatBudget
+    from polyyolo.quantization.quantize import known_nodes
+
+    if source.suffix.lower() == ONNX:
+        return FloatBudget(0.0)
+    manifest = cache_manifest.read(source)
+    named = [name.removeprefix("node_of_") for name in manifest.float_layers] if manifest else []
+    return FloatBudget(0.0, known_nodes(spec, named)) if manifest else None
+
+
+def _budget(options: dict[str, Any], spec: "ModelSpec", told: "FloatBudget | None") -> "FloatBudget":
+    """Say what stays in float: as asked, else as what the scales are from tells, else what is nearest the image.
 
     Raises:
         InputError: a node that is not there, or a share of the work that nothing would ask for.
     """
     from polyyolo.errors import InputError
     from polyyolo.quantization.quantize import budget_of
-    from polyyolo.reports.reading import float_of, read_run
-    from polyyolo.workspace import REPORT
 
     asked, share = options["keep_float"], options["budget"]
-    told = read_run(run) if not asked and run and (run / REPORT).is_file() else None
-    if share is not None and (told or (asked and "stem" not in asked)):
+    if share is not None and ((told and not asked) or (asked and "stem" not in asked)):
         raise InputError("--budget is for --keep-float stem", fix="add --keep-float stem, or leave --budget out")
-    if told:
-        return float_of(told)
+    if told and not asked:
+        return told
     return budget_of(spec, asked or ("stem",), SHARE if share is None else share)

@@ -3,7 +3,8 @@
 Keys: ``names`` (class names: a JSON or Python dict or list), ``stride`` (the largest), ``strides`` (JSON list, one a
 head output), ``anchors`` (JSON list of one list of [width, height] in pixels a head output), ``scale_xy`` (JSON list),
 ``head`` (a ``HeadKind``) and ``kpt_shape`` (list: keypoints, numbers of each). Ultralytics writes the first two and the
-last as Python text; polyyolo's own readers write all but the last.
+last as Python text; polyyolo's own readers write all but the last. ``joined`` (JSON dict) is polyyolo's alone: names of
+convolutions that are one with others now -> the name of that one.
 """
 
 import ast
@@ -90,6 +91,12 @@ def entries_for(head: Head) -> dict[str, str]:
     if head.scale_xy:
         entries["scale_xy"] = json.dumps(head.scale_xy)
     return entries
+
+
+def joined_in(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    """Give the names of convolutions that were joined with others, and what each is a part of now."""
+    value = _literal(metadata.get("joined", ""))
+    return {str(name): str(now) for name, now in value.items()} if isinstance(value, dict) else {}
 
 
 def with_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> onnx.ModelProto:

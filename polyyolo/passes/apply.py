@@ -110,5 +110,5 @@ def _save(model: onnx.ModelProto, output: Path, *, after: str) -> None:
             f"after {after or 'no pass'} the ONNX checker refuses the model: {error}",
             fix="leave that pass out, or export the model again",
         ) from error
-    with replacing(output) as temporary:
+    with replacing(output, elsewhere="for the model") as temporary:
         temporary.write_bytes(data)

@@ -1,5 +1,6 @@
 """Convolutions that read the same tensor become one, where only convolutions read what they give."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
+from polyyolo.models.metadata import joined_in, metadata_of, with_metadata
 from polyyolo.passes.result import PassResult
 from polyyolo.passes.surgery import closed, constant_of, free_name, is_a, names_of, opened, values_of
 
@@ -58,14 +60,18 @@ def run(model: onnx.ModelProto) -> PassResult:
     """
     graph = opened(model)
     names = names_of(graph)
-    joined = 0
+    joined: dict[str, str] = {}
     if graph.opset >= PARTS_OPSET:
         for siblings in _families(graph):
-            _join(graph, siblings, names)
-            joined += len(siblings)
+            conv = _join(graph, siblings, names)
+            joined |= {name: conv.name for each in siblings for name in (each.conv.name, each.conv.outputs[0].name)}
     if not joined:
         return PassResult(model, changed=False, notes=("no convolutions to join",))
-    return PassResult(closed(graph, model), changed=True, notes=(f"{joined} convolutions were joined with others",))
+    metadata = metadata_of(model)
+    told = {**metadata, "joined": json.dumps({**joined_in(metadata), **joined})}
+    count = len(set(joined.values()))
+    notes = (f"convolutions of one tensor are one now: {count} such",)
+    return PassResult(with_metadata(closed(graph, model), told), changed=True, notes=notes)
 
 
 def _families(graph: gs.Graph) -> Iterator[list[Sibling]]:
@@ -109,7 +115,8 @@ def _function(value: gs.Variable) -> tuple[gs.Node, ...] | None:
     return (gate, product) if factors == {id(value), id(gate.outputs[0])} else None
 
 
-def _join(graph: gs.Graph, siblings: Sequence[Sibling], names: set[str]) -> None:
+def _join(graph: gs.Graph, siblings: Sequence[Sibling], names: set[str]) -> gs.Node:
+    """Put one convolution in the place of several, and give it."""
     first = siblings[0]
     constants = [
         np.concatenate([values_of(each.conv.inputs[place]) for each in siblings])
@@ -124,7 +131,8 @@ def _join(graph: gs.Graph, siblings: Sequence[Sibling], names: set[str]) -> None
     value = named(first.conv.outputs[0], channels)
     weights = [gs.Constant(free_name(f"{value.name}_{place}", names), held) for place, held in enumerate(constants)]
     inputs = [first.conv.inputs[0], *weights]
-    graph.nodes.append(gs.Node("Conv", value.name, dict(first.conv.attrs), inputs, [value]))
+    conv = gs.Node("Conv", value.name, dict(first.conv.attrs), inputs, [value])
+    graph.nodes.append(conv)
     known: dict[int, gs.Tensor] = {id(first.conv.outputs[0]): value}
     for node in first.function:
         made = named(node.outputs[0], channels)
@@ -138,3 +146,4 @@ def _join(graph: gs.Graph, siblings: Sequence[Sibling], names: set[str]) -> None
     graph.nodes.append(
         gs.Node("Split", f"{last.name}_parts", {"axis": 1}, [last, sizes], [each.made for each in siblings])
     )
+    return conv

@@ -26,7 +26,7 @@ def run(model: onnx.ModelProto) -> PassResult:
         _pool_first(graph, joined, pool, names)
     if not found:
         return PassResult(model, changed=False, notes=("no MaxPool behind a Concat of its own",))
-    return PassResult(closed(graph, model), changed=True, notes=(f"{len(found)} MaxPools come before a Concat",))
+    return PassResult(closed(graph, model), changed=True, notes=(f"MaxPools before a Concat now: {len(found)}",))
 
 
 def _pooled(graph: gs.Graph) -> Iterator[tuple[gs.Node, gs.Node]]:

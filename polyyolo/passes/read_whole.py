@@ -95,8 +95,10 @@ def run(model: onnx.ModelProto) -> PassResult:
             gone |= own
             found += 1
     if not found:
-        return PassResult(model, changed=False, notes=("no split tensor that is better read whole",))
-    return PassResult(closed(graph, model), changed=True, notes=(f"{found} split tensors are read whole",))
+        open_size = any(node.op == "Split" and not _is_known_map(node.outputs[0]) for node in graph.nodes)
+        told = ", of those whose channels, height and width are known" if open_size else ""
+        return PassResult(model, changed=False, notes=(f"no split tensor that is better read whole{told}",))
+    return PassResult(closed(graph, model), changed=True, notes=(f"tensors that are read whole now: {found}",))
 
 
 def _blocks(graph: gs.Graph) -> Iterator[Block]:

@@ -8,6 +8,7 @@ import onnx
 
 from polyyolo.errors import InputError, ModelError, TableError
 from polyyolo.files import replacing
+from polyyolo.models.metadata import joined_in
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization import half
 from polyyolo.quantization.gates import by_tanh
@@ -34,12 +35,14 @@ def placement_of(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) ->
     return place(imported(model), macs(model, spec, size), budget)
 
 
-def refuse_unknown(spec: ModelSpec, names: Sequence[str]) -> None:
-    """Refuse names of nodes that the model does not have, or that hold no weights.
+def known_nodes(spec: ModelSpec, names: Sequence[str]) -> tuple[str, ...]:
+    """Give the names that nodes have in a model: of one that a pass joined with others, that of the joined one.
 
     Raises:
-        InputError: as above; the fix has names that come close.
+        InputError: the model does not have such a node, or it holds no weights; the fix has names that come close.
     """
+    joined = joined_in(spec.metadata)
+    names = tuple(joined.get(name, name) for name in names)
     nodes = [node for node in imported(load(spec.path)).nodes if is_weighted(node)]
     known = {each for node in nodes for each in (node.name, identity(node))}
     for name in names:
@@ -50,6 +53,7 @@ def refuse_unknown(spec: ModelSpec, names: Sequence[str]) -> None:
                 fix="polyyolo inspect layers MODEL lists the names"
                 + (f"; did you mean {' or '.join(close)}?" if close else ""),
             )
+    return names
 
 
 def budget_of(spec: ModelSpec, kept: Sequence[str], share: float) -> FloatBudget:
@@ -67,8 +71,7 @@ def budget_of(spec: ModelSpec, kept: Sequence[str], share: float) -> FloatBudget
         raise InputError(
             "what costs the most is measured on pictures", fix="run polyyolo engine, or use --keep-float stem"
         )
-    names = tuple(name for name in kept if name not in WAYS)
-    refuse_unknown(spec, names)
+    names = known_nodes(spec, [name for name in kept if name not in WAYS])
     return FloatBudget(share if "stem" in kept else 0.0, names)
 
 

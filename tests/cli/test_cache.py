@@ -48,6 +48,14 @@ def test_show_prints_names_whole_with_scale_and_range(polyyolo, fixture):
     assert (told["version"], len(told["scales"]), told["manifest"]) == (8600, 261, None)
 
 
+def test_show_tells_what_a_cache_of_polyyolos_keeps_in_float(polyyolo, run):
+    shown, told = polyyolo("show", run / "calibration.cache"), polyyolo("show", run / "calibration.cache", "--json")
+
+    kept = json.loads(told.stdout)["manifest"]["float_layers"]
+    assert kept
+    assert f"kept in float besides the head: {', '.join(kept)}\n" in shown.stdout
+
+
 def test_show_breaks_a_long_name_and_cuts_nothing(polyyolo, tmp_path):
     name = "/model.22/" + "cv2/" * 30 + "Conv_output_0"
     (tmp_path / "long.cache").write_text(f"TRT-8600-EntropyCalibration2\n{name}: 3bf80000\n")
@@ -160,11 +168,11 @@ def test_scales_that_are_no_numbers_are_null_in_json(polyyolo, tmp_path):
 
 def test_a_cache_becomes_a_table_a_qdq_model_and_a_cache_again(polyyolo, fixture, yolov5s, tmp_path):
     table, made, again = tmp_path / "t.json", tmp_path / "int8.onnx", tmp_path / "again.cache"
-    whole = ("--model", yolov5s, "--keep-float", "none")
+    model, whole = ("--model", yolov5s), ("--model", yolov5s, "--keep-float", "none")
 
-    assert "197 ranges taken over" in polyyolo("import", fixture, *whole, "-o", table).stdout
+    assert "197 ranges taken over" in polyyolo("import", fixture, *model, "-o", table).stdout
     assert "a Q/DQ model with 57 nodes in INT8" in polyyolo("import", fixture, *whole, "-o", made).stdout
-    told = json.loads(polyyolo("import", made, *whole, "-o", tmp_path / "t2.json", "--json").stdout)
+    told = json.loads(polyyolo("import", made, *model, "-o", tmp_path / "t2.json", "--json").stdout)
     exported = polyyolo("export", table, *whole, "--tensorrt", "8.6", "-o", again)
 
     assert read_spec(made).quantized
@@ -172,6 +180,25 @@ def test_a_cache_becomes_a_table_a_qdq_model_and_a_cache_again(polyyolo, fixture
     assert (told["tensors"], told["missing"]) == (49, ["/model.23/cv3/act/Mul_output_0"])
     assert "197 scales for TensorRT 8.6" in exported.stdout
     assert polyyolo("check", again, "--model", yolov5s, "--tensorrt", "8.6").exit_code == 0
+
+
+def test_what_a_cache_or_a_model_keeps_in_float_stays_there(polyyolo, run, tmp_path):
+    """The run kept what is nearest the image; the manifest of its cache tells so, and that of another cache too."""
+    model, whole = run / "model.onnx", tmp_path / "whole.cache"
+    assert polyyolo("export", run, "--tensorrt", "8.6", "--keep-float", "none", "-o", whole).exit_code == 0
+
+    def imported(source, *more, made=tmp_path / "made.onnx"):
+        done = polyyolo("import", source, "--model", model, "-o", made, *more)
+        assert done.exit_code == 0, done.stderr
+        return int(done.stdout.partition("a Q/DQ model with ")[2].split()[0])
+
+    everything = imported(whole, "--keep-float", "none", made=tmp_path / "whole.onnx")
+    stem = imported(whole, "--keep-float", "stem")
+
+    assert stem < everything
+    assert imported(whole) == everything
+    assert imported(tmp_path / "whole.onnx") == everything
+    assert imported(run / "calibration.cache") == stem
 
 
 def test_a_manifest_is_not_written_over_the_table_that_is_read(polyyolo, run, tmp_path):
@@ -210,21 +237,26 @@ def test_bad_input_is_one_error_with_its_fix(polyyolo, fixture, yolov5s, run, tm
     told = {
         "is empty": polyyolo("show", tmp_path / "empty.cache"),
         "cut.cache:118 is '/model', not a tensor's name": polyyolo("check", tmp_path / "cut.cache", "--model", yolov5s),
-        "must not be used": polyyolo("import", fixture, "--model", run / "model.onnx", *output),
+        "must not be used": polyyolo("import", fixture, "--model", run / "model.onnx", "-o", tmp_path / "out.json"),
+        "out is neither .json nor .onnx": polyyolo("import", fixture, "--model", yolov5s, *output),
+        "a table does not tell what stays in float": polyyolo(
+            "import", fixture, "--model", yolov5s, "--keep-float", "none", "-o", tmp_path / "out.json"
+        ),
+        "has no calibration.json": polyyolo("export", tmp_path, "--tensorrt", "8.6", *output),
         "has no INT8 calibrator": polyyolo("export", run, "--tensorrt", "11.1", *output),
         "bad.json is no calibration table: it is no JSON": polyyolo(
             "export", tmp_path / "bad.json", "--tensorrt", "8.6", *output
         ),
         "no model.onnx lies beside": polyyolo("export", tmp_path / "t.json", "--tensorrt", "8.6", *output),
         "belongs to model": polyyolo("export", run, "--tensorrt", "8.6", "--model", yolov5s, *output),
-        "has no DequantizeLinear": polyyolo("import", yolov5s, "--model", yolov5s, *output),
+        "has no DequantizeLinear": polyyolo("import", yolov5s, "--model", yolov5s, "-o", tmp_path / "out.json"),
     }
 
     for sentence, done in told.items():
         assert done.exit_code == 2, sentence
         assert sentence in done.stderr
         assert done.stderr.count("error: ") == done.stderr.count("\n  fix: ") == 1
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob("out*"))
 
 
 def test_a_build_and_a_plan_refuse_a_foreign_cache_before_anything_runs(fixture, models):

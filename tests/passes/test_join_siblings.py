@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from polyyolo.models.metadata import joined_in, metadata_of
 from polyyolo.models.spec import load
 from polyyolo.passes import join_siblings, shape
 
@@ -59,11 +60,24 @@ def test_two_convolutions_and_their_silus_become_one_and_a_split(small):
 
     result = join_siblings.run(before)
 
-    assert result.notes == ("2 convolutions were joined with others",)
+    assert result.notes == ("convolutions of one tensor are one now: 1 such",)
     assert ops(before)["Conv"] - ops(result.model)["Conv"] == 1
     assert (ops(result.model)["Sigmoid"], parts_of(result.model)) == (1, [[32, 24]])
     onnx.checker.check_model(result.model, full_check=True)
     small(before, result.model)
+
+
+def test_the_model_tells_what_became_of_the_two():
+    before = model(silu("c", "r") + silu("d", "s") + HEAD, **TWO)
+    for node in before.graph.node:
+        node.name = f"{node.output[0]}_node"
+
+    once = join_siblings.run(before).model
+    twice = join_siblings.run(once).model
+
+    (joined,) = {node.name for node in once.graph.node if node.op_type == "Conv" and "joined" in node.name}
+    assert joined_in(metadata_of(once)) == dict.fromkeys(("c_node", "d_node", "c", "d"), joined)
+    assert joined_in(metadata_of(twice)) == joined_in(metadata_of(once))
 
 
 def test_the_part_that_does_not_fill_the_last_group_of_32_comes_last(small):
