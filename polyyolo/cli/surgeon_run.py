@@ -63,7 +63,7 @@ def operate(  # noqa: PLR0913 - what the command line has
         path = locate(source)
         refuse_same(output, *files_of(path))
         before = read_spec(path)
-        after = apply(before, [Step(name, options)], output)
+        after = apply(before, [Step(name, options)], output, elsewhere="for OUTPUT")
         fidelity = None
         if name == "leakyrelu-to-relu" and after.history:
             warn(FINE_TUNE, fix="fine-tune the model with ReLU before it is used")

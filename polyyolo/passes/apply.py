@@ -67,13 +67,14 @@ class Step:
         return f"{self.name}({options})" if options else self.name
 
 
-def apply(spec: ModelSpec, steps: Sequence[Step], output: Path) -> ModelSpec:
+def apply(spec: ModelSpec, steps: Sequence[Step], output: Path, *, elsewhere: str = "with -o") -> ModelSpec:
     """Run ``steps`` in order, have the ONNX checker accept the result, and write it whole or not at all.
 
     Args:
         spec: the model to begin with; its file stays as it is unless ``output`` is the same.
         steps: passes that find nothing to do leave no trace in the history.
         output: an .onnx file; weights that lay in other files come into it.
+        elsewhere: how the user names another folder for it.
 
     Returns:
         What the new file is.
@@ -91,7 +92,7 @@ def apply(spec: ModelSpec, steps: Sequence[Step], output: Path) -> ModelSpec:
             note(f"{each.name}: {line}")
         model = result.model
         history += [str(each)] if result.changed else []
-    _save(model, output, after=", ".join(map(str, steps)))
+    _save(model, output, after=", ".join(map(str, steps)), elsewhere=elsewhere)
     return read_spec(output, history=history)
 
 
@@ -101,7 +102,7 @@ def _run(wanted: Step, model: onnx.ModelProto) -> PassResult:
     return PASSES[wanted.name](model, **wanted.options)
 
 
-def _save(model: onnx.ModelProto, output: Path, *, after: str) -> None:
+def _save(model: onnx.ModelProto, output: Path, *, after: str, elsewhere: str) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
         data = model.SerializeToString()
@@ -110,5 +111,5 @@ def _save(model: onnx.ModelProto, output: Path, *, after: str) -> None:
             f"after {after or 'no pass'} the ONNX checker refuses the model: {error}",
             fix="leave that pass out, or export the model again",
         ) from error
-    with replacing(output, elsewhere="for the model") as temporary:
+    with replacing(output, elsewhere=elsewhere) as temporary:
         temporary.write_bytes(data)

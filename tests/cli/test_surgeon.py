@@ -128,3 +128,4 @@ def test_a_folder_that_cannot_be_written_to_is_an_input_error(polyyolo, models, 
 
     assert code == 2
     assert f"{tmp_path / 'file'} is a file, not a folder" in err
+    assert err.endswith("choose a folder for OUTPUT\n")
