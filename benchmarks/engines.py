@@ -328,9 +328,8 @@ def gather(folder: Path, mark: str, told: Path) -> None:
     path = told.with_suffix(".json")
     found = json.loads(path.read_text("utf-8")) if path.exists() else {}
     for model in MODELS:
-        rows = found.setdefault(model, {})
         new = {name: {**row, "mark": mark} for name, row in _engines(folder / model).items()}
-        found[model] = dict(sorted({**rows, **new}.items()))
+        found[model] = dict(sorted({**found.get(model, {}), **new}.items()))
     path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
@@ -349,8 +348,11 @@ def _engines(folder: Path) -> Row:
 
 def _quiet(engine: Row) -> Row:
     """Leave out the rounds in which something else used the GPU."""
-    times = [(each, each["gpu_compute"]) for each in engine.get("rounds", [])]
-    return {**engine, "rounds": [each for each, gpu in times if gpu["p90_ms"] <= QUIET * gpu["min_ms"]]}
+
+    def quiet(times: Row) -> bool:
+        return bool(times["p90_ms"] <= QUIET * times["min_ms"])
+
+    return {**engine, "rounds": [each for each in engine.get("rounds", []) if quiet(each["gpu_compute"])]}
 
 
 def _brief(value: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from polyyolo.engines import toolchain
 from polyyolo.errors import ModelError, ToolFailed
 from polyyolo.models.spec import load, read_spec
 from polyyolo.passes.apply import PASSES
+from polyyolo.passes.trial import outputs_for
 from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Run, Toolchain, ToolchainKind
 
 STEPS = ("prepare", "calibrate", "sensitivity", "quantize", "cast to FP16", "verify")
@@ -262,6 +264,9 @@ def test_fp32_changes_numbers_by_rounding_alone(asked, tmp_path):
 
     assert run.built.path.name == "model.onnx"
     assert run.fidelity.agreements[1].f1 > 0.98
+    batch = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
+    (expected,), (got,) = (outputs_for(load(path), batch).values() for path in (Path(asked.model), run.built.path))
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
 def test_an_open_batch_is_calibrated_at_the_profiles_usual_shape(asked, little_dynamic, first, tmp_path):

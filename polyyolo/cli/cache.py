@@ -11,6 +11,7 @@ from polyyolo.cli.ranges import Finite
 from polyyolo.records import Toolchain, ToolchainKind
 
 if TYPE_CHECKING:
+    from polyyolo.quantization.cache_exchange import Imported
     from polyyolo.quantization.placement import FloatBudget
     from polyyolo.records import CalibrationTable, ModelSpec
 
@@ -135,9 +136,9 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     for written in (output, cache_manifest.beside(output)):
         refuse_same(written, path, *files_of(spec.path))
     with bars(quiet=as_json) as shown:
-        table, placement = cache_exchange.fitted(
-            table, spec, _size(spec, options["size"]), _budget(options, spec, _of_run(source))
-        )
+        kept = None if options["keep_float"] else _of_run(source)
+        budget = _budget(options, spec, kept)
+        table, placement = cache_exchange.fitted(table, spec, _size(spec, options["size"]), budget)
         header = cache_exchange.Header(options["tensorrt"], options["algorithm"])
         manifest = cache_exchange.export_cache(table, spec, placement, output, header)
     scales = len(cache_file.read(output).scales)
@@ -171,17 +172,18 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
     """Take over the scales of a calibration cache, or of a Q/DQ model from anywhere, for an FP32 model."""
     from polyyolo.calibration import cache_manifest
     from polyyolo.errors import InputError
-    from polyyolo.files import refuse_same
+    from polyyolo.files import refuse_same, write_json
     from polyyolo.images.presets import preprocessing_for
     from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
 
-    if output.suffix.lower() not in {TABLE_SUFFIX, cache_exchange.ONNX}:
+    suffix = output.suffix.lower()
+    if suffix not in {TABLE_SUFFIX, cache_exchange.ONNX}:
         raise InputError(
             f"{output} is neither {TABLE_SUFFIX} nor {cache_exchange.ONNX}",
             fix="call a table .json, a Q/DQ model .onnx; polyyolo cache export makes a cache of a table",
         )
-    if output.suffix.lower() == TABLE_SUFFIX and (options["keep_float"] or options["budget"] is not None):
+    if suffix == TABLE_SUFFIX and (options["keep_float"] or options["budget"] is not None):
         raise InputError(
             "a table does not tell what stays in float", fix=f"leave --keep-float and --budget to what reads {output}"
         )
@@ -191,7 +193,12 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
     size = _size(spec, options["size"])
     with bars(quiet=as_json) as shown:
         found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))
-        how = _written(found.table, spec, output, (size, _budget(options, spec, _of_source(source, spec))))
+        if suffix == TABLE_SUFFIX:
+            write_json(output, found.table)
+            how = "a calibration table"
+        else:
+            kept = None if options["keep_float"] else _of_source(found, spec)
+            how = _quantized(found.table, spec, output, (size, _budget(options, spec, kept)))
     if as_json:
         missing = list(found.missing)
         told = {"output": str(output), "tensors": len(found.table.ranges), "renamed": found.renamed}
@@ -201,17 +208,13 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
     click.echo("\n".join(f"no range, stays in float: {name}" for name in found.missing), nl=bool(found.missing))
 
 
-def _written(
+def _quantized(
     table: "CalibrationTable", spec: "ModelSpec", output: Path, how: "tuple[tuple[int, int], FloatBudget]"
 ) -> str:
-    """Write a table, or a model with its Q/DQ nodes, as the suffix says."""
-    from polyyolo.files import write_json
-    from polyyolo.quantization.cache_exchange import ONNX, fitted
+    """Write a model with its Q/DQ nodes, and say so."""
+    from polyyolo.quantization.cache_exchange import fitted
     from polyyolo.quantization.quantize import quantize
 
-    if output.suffix.lower() != ONNX:
-        write_json(output, table)
-        return "a calibration table"
     filled, placement = fitted(table, spec, *how)
     quantize(spec, filled, placement, output)
     return f"a Q/DQ model with {len(placement.nodes)} nodes in INT8"
@@ -252,22 +255,16 @@ def _of_run(run: Path) -> "FloatBudget | None":
     return float_of(read_run(run)) if (run / REPORT).is_file() else None
 
 
-def _of_source(source: Path, spec: "ModelSpec") -> "FloatBudget | None":
+def _of_source(found: "Imported", spec: "ModelSpec") -> "FloatBudget | None":
     """Say what a Q/DQ model or a cache of polyyolo's kept in float; nothing for a cache that does not tell."""
-    from polyyolo.calibration import cache_manifest
-    from polyyolo.quantization.cache_exchange import ONNX
     from polyyolo.quantization.placement import FloatBudget
     from polyyolo.quantization.quantize import known_nodes
 
-    if source.suffix.lower() == ONNX:
-        return FloatBudget(0.0)
-    manifest = cache_manifest.read(source)
-    named = [name.removeprefix("node_of_") for name in manifest.float_layers] if manifest else []
-    return FloatBudget(0.0, known_nodes(spec, named)) if manifest else None
+    return None if found.in_float is None else FloatBudget(0.0, known_nodes(spec, found.in_float))
 
 
-def _budget(options: dict[str, Any], spec: "ModelSpec", told: "FloatBudget | None") -> "FloatBudget":
-    """Say what stays in float: as asked, else as what the scales are from tells, else what is nearest the image.
+def _budget(options: dict[str, Any], spec: "ModelSpec", kept: "FloatBudget | None") -> "FloatBudget":
+    """Say what stays in float: as asked, else ``kept``, as the scales' source has it, else what is nearest the image.
 
     Raises:
         InputError: a node that is not there, or a share of the work that nothing would ask for.
@@ -276,8 +273,8 @@ def _budget(options: dict[str, Any], spec: "ModelSpec", told: "FloatBudget | Non
     from polyyolo.quantization.quantize import budget_of
 
     asked, share = options["keep_float"], options["budget"]
-    if share is not None and ((told and not asked) or (asked and "stem" not in asked)):
+    if share is not None and (kept or (asked and "stem" not in asked)):
         raise InputError("--budget is for --keep-float stem", fix="add --keep-float stem, or leave --budget out")
-    if told and not asked:
-        return told
+    if kept:
+        return kept
     return budget_of(spec, asked or ("stem",), SHARE if share is None else share)

@@ -86,8 +86,8 @@ def _list(  # noqa: PLR0913 - one parameter an option
     if as_json:
         print_json({"int8_share": share, "size": shape, "layers": plain(listed)})
     else:
-        _print(listed if every else [layer for layer in listed if layer.macs])
         total = sum(layer.macs for layer in listed)
+        _print(listed if every else [layer for layer in listed if layer.macs], total)
         runs = "run in INT8" if spec.quantized else "would run in INT8"
         click.echo(f"{share:.1%} of {total / 1e9:.2f} GMACs {runs}")
 
@@ -102,7 +102,7 @@ def _refuse_size(spec: ModelSpec, size: tuple[int, int] | None) -> None:
         )
 
 
-def _print(listed: "tuple[Layer, ...] | list[Layer]") -> None:
+def _print(listed: "tuple[Layer, ...] | list[Layer]", total: int) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -110,7 +110,6 @@ def _print(listed: "tuple[Layer, ...] | list[Layer]") -> None:
     table = Table("layer", "op", "precision", "MMACs", "share", "stays in float because")
     table.columns[0].overflow = "fold"  # a name that was cut can be given to no --keep-float
     styles = {Precision.INT8: "green", Precision.FP16: "yellow", Precision.FP32: "red"}
-    total = sum(layer.macs for layer in listed)
     for layer in listed:
         table.add_row(
             Text(printable(layer.name)),

@@ -64,7 +64,9 @@ def run(model: onnx.ModelProto) -> PassResult:
     if graph.opset >= PARTS_OPSET:
         for siblings in _families(graph):
             conv = _join(graph, siblings, names)
-            joined |= {name: conv.name for each in siblings for name in (each.conv.name, each.conv.outputs[0].name)}
+            joined |= {
+                name: conv.name for each in siblings for name in (each.conv.name, each.conv.outputs[0].name) if name
+            }
     if not joined:
         return PassResult(model, changed=False, notes=("no convolutions to join",))
     metadata = metadata_of(model)

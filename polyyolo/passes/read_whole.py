@@ -17,6 +17,7 @@ CHANNELS = 1
 """The axis that is split and joined."""
 DIMS = 4
 """Of a map: batch, channels, height and width."""
+NOTHING = "no split tensor that is better read whole"
 
 
 @frozen
@@ -85,6 +86,8 @@ def run(model: onnx.ModelProto) -> PassResult:
     Sums alone stay: in the bottlenecks of YOLOv5's C3, what is added and what it is added to would share one scale of
     INT8 then, and boxes agree less.
     """
+    if not any(node.op_type == "Split" for node in model.graph.node):
+        return PassResult(model, changed=False, notes=(NOTHING,))
     graph = opened(onnx.shape_inference.infer_shapes(fold_constants.run(model).model))
     names = names_of(graph)
     found, gone = 0, set[int]()
@@ -97,7 +100,7 @@ def run(model: onnx.ModelProto) -> PassResult:
     if not found:
         open_size = any(node.op == "Split" and not _is_known_map(node.outputs[0]) for node in graph.nodes)
         told = ", of those whose channels, height and width are known" if open_size else ""
-        return PassResult(model, changed=False, notes=(f"no split tensor that is better read whole{told}",))
+        return PassResult(model, changed=False, notes=(f"{NOTHING}{told}",))
     return PassResult(closed(graph, model), changed=True, notes=(f"tensors that are read whole now: {found}",))
 
 

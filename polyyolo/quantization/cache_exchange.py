@@ -12,7 +12,7 @@ from polyyolo.errors import ModelError, TableError
 from polyyolo.files import replacing, sha256_of
 from polyyolo.models.half import read_half
 from polyyolo.quantization.cache_fit import check, refuse
-from polyyolo.quantization.cache_tensors import all_int8, cache_tensors, float_layers, ranges, typed_graph
+from polyyolo.quantization.cache_tensors import all_int8, cache_tensors, float_layers, nodes_of, ranges, typed_graph
 from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement
 from polyyolo.quantization.quantize import placement_of
 from polyyolo.quantization.scales import scales_of
@@ -30,11 +30,13 @@ class Imported:
         table: their ranges, for the FP32 model.
         missing: tensors that could run in INT8 and have no range.
         renamed: how many tensors have another name there.
+        in_float: nodes that stay in float there, besides the head and those without a range; None where it is not told.
     """
 
     table: CalibrationTable
     missing: tuple[str, ...]
     renamed: int
+    in_float: tuple[str, ...] | None
 
 
 @frozen
@@ -65,14 +67,15 @@ def import_scales(source: Path, spec: ModelSpec, preprocessing: Preprocessing) -
     _refuse_not_fp32(spec)
     if source.suffix.lower() == ONNX:
         found = scales_of(source, spec)
-        return Imported(to_table(found.ranges, spec, preprocessing), found.missing, len(found.by_structure))
+        return Imported(to_table(found.ranges, spec, preprocessing), found.missing, len(found.by_structure), ())
     fitness = check(source, spec, scales_only=True)
     refuse(fitness, source, spec)
     graph = typed_graph(spec)
     wanted = [name for name in cache_tensors(graph, all_int8(graph)) if name in fitness.cache.scales]
     known = fitness.manifest.preprocessing if fitness.manifest else None
     table = to_table({name: fitness.cache.amax(name) for name in wanted}, spec, known or preprocessing)
-    return Imported(table, fitness.missing, 0)
+    in_float = nodes_of(fitness.manifest.float_layers) if fitness.manifest else None
+    return Imported(table, fitness.missing, 0, in_float)
 
 
 def _refuse_not_fp32(spec: ModelSpec) -> None:

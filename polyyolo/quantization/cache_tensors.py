@@ -29,6 +29,7 @@ from polyyolo.quantization.topology import (
 from polyyolo.records import CalibrationTable, ModelSpec
 
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
+_UNNAMED = "node_of_"
 
 
 def all_int8(graph: gs.Graph) -> Placement:
@@ -68,7 +69,12 @@ def float_layers(graph: gs.Graph, placement: Placement) -> tuple[str, ...]:
     output (getNodeName in onnx-tensorrt, releases for 8.5 to 10).
     """
     chosen = (node for node in graph.nodes if placement.in_float.get(identity(node)) in CHOSEN)
-    return tuple(node.name or f"node_of_{identity(node)}" for node in chosen)
+    return tuple(node.name or f"{_UNNAMED}{identity(node)}" for node in chosen)
+
+
+def nodes_of(layers: Sequence[str]) -> tuple[str, ...]:
+    """Give the nodes that ``float_layers`` named, each by its name or else by its first output."""
+    return tuple(layer.removeprefix(_UNNAMED) for layer in layers)
 
 
 def _attention(nodes: Sequence[gs.Node]) -> set[str]:
