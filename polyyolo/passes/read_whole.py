@@ -98,7 +98,7 @@ def run(model: onnx.ModelProto) -> PassResult:
             gone |= own
             found += 1
     if not found:
-        open_size = any(node.op == "Split" and not _is_known_map(node.outputs[0]) for node in graph.nodes)
+        open_size = any(is_a(node, "Split") and _is_open_map(node.outputs[0]) for node in graph.nodes)
         told = ", of those whose channels, height and width are known" if open_size else ""
         return PassResult(model, changed=False, notes=(f"{NOTHING}{told}",))
     return PassResult(closed(graph, model), changed=True, notes=(f"tensors that are read whole now: {found}",))
@@ -188,6 +188,11 @@ def _is_known_map(tensor: gs.Tensor) -> bool:
     return (
         bool(tensor.inputs) and dims is not None and len(dims) == DIMS and all(isinstance(dim, int) for dim in dims[1:])
     )
+
+
+def _is_open_map(tensor: gs.Tensor) -> bool:
+    """Whether a tensor is, or may be, a map whose size is not known."""
+    return tensor.shape is None or (len(tensor.shape) == DIMS and not _is_known_map(tensor))
 
 
 def _added(add: gs.Node, places: Mapping[int, tuple[int, ...]]) -> gs.Variable | None:

@@ -138,7 +138,10 @@ def test_parts_that_are_used_in_another_way_stay_split(old, new):
 def test_yolov5s_has_sums_but_splits_nothing(models):
     before = load(models / "yolov5s-640.onnx")
 
-    assert read_whole.run(before).model is before
+    result = read_whole.run(before)
+
+    assert result.model is before
+    assert result.notes == ("no split tensor that is better read whole",)
 
 
 def test_a_part_that_comes_out_of_the_model_stays():
@@ -257,4 +260,7 @@ def test_yolov8n_reads_all_whole_that_it_splits(models, same):
 def test_an_open_size_is_left_alone(models):
     before = load(models / "yolov8n-dyn.onnx")
 
-    assert read_whole.run(before).model is before
+    result = read_whole.run(before)
+
+    assert result.model is before
+    assert "of those whose channels, height and width are known" in result.notes[0]
