@@ -14,7 +14,7 @@ PLAIN = {
     "fold-constants": "Compute what does not depend on the picture. Numbers stay the same.",
     "cut-decode": "Make the last convolutions' maps the outputs; anchors and strides go into the metadata.",
     "merge-decode": "Join the maps before the decode, so that it is computed once for all. Numbers stay the same.",
-    "fuse-dfl": "Compute boxes from DFL's probabilities by one convolution. Numbers change by FP32's rounding.",
+    "fuse-dfl": "Compute boxes from DFL's probabilities by one matrix product. Numbers change by FP32's rounding.",
     "turn-late": "Turn the rows of YOLOv5's merged decode once, at its end. Numbers stay the same.",
     "join-siblings": "Make one convolution of those that read the same tensor. Numbers stay the same.",
     "pool-first": "Pool before a Concat, not behind it. Numbers stay the same.",

@@ -1,4 +1,4 @@
-"""Compute the boxes of DFL's probabilities by one convolution, a factor and an offset, whatever made them before."""
+"""Compute the boxes of DFL's probabilities by one matrix product, a factor and an offset, whatever made them before."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -42,7 +42,7 @@ class Boxes:
 
 
 def run(model: onnx.ModelProto) -> PassResult:
-    """Put seven operators in the place of all that leads from the logits of DFL (YOLOv8 and later) to the boxes.
+    """Put six operators in the place of all that leads from the logits of DFL (YOLOv8 and later) to the boxes.
 
     The expectation over the bins, anchors and strides are affine in the probabilities, whatever an exporter writes
     them as; each operator costs TensorRT a kernel, which takes microseconds however little it does. What the decode
@@ -164,9 +164,8 @@ def _nodes(graph: gs.Graph, dfl: Dfl, boxes: Boxes) -> Iterator[gs.Node]:
     steps: tuple[tuple[str, dict[str, object], tuple[int, ...], npt.NDArray[np.generic] | None], ...] = (
         ("Reshape", {}, bins, np.array((0, *bins))),
         ("Softmax", {"axis": 2}, bins, None),
-        ("Reshape", {}, (channels, 1, places), np.array((0, channels, 1, places))),
-        ("Conv", {"kernel_shape": [1, 1]}, (4, 1, places), boxes.weights.reshape(4, channels, 1, 1)),
-        ("Reshape", {}, (4, places), np.array((0, 4, places))),
+        ("Reshape", {}, (channels, places), np.array((0, channels, places))),
+        ("MatMul", {}, (4, places), boxes.weights),
         ("Mul", {}, (4, places), boxes.factor.reshape(1, 1, places)),
         ("Add", {}, (4, places), boxes.offset.reshape(1, 4, places)),
     )
@@ -174,9 +173,9 @@ def _nodes(graph: gs.Graph, dfl: Dfl, boxes: Boxes) -> Iterator[gs.Node]:
     tensor = dfl.logits
     for op, attrs, dims, values in steps:
         name = free_name(f"{dfl.boxes.name}_{op}", names)
-        constants = [] if values is None else [gs.Constant(free_name(f"{name}_constant", names), values)]
+        inputs = [tensor] if values is None else [tensor, gs.Constant(free_name(f"{name}_constant", names), values)]
         made = gs.Variable(name, np.float32, [batch, *dims])
-        yield gs.Node(op, name, attrs, [tensor, *constants], [made])
+        yield gs.Node(op, name, attrs, inputs[::-1] if op == "MatMul" else inputs, [made])
         tensor = made
 
 

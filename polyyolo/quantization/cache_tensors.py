@@ -15,7 +15,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.models.spec import load
-from polyyolo.quantization.behind_picture import fits_behind
+from polyyolo.quantization.before_leaky_relu import fits_behind
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement, place
 from polyyolo.quantization.topology import (

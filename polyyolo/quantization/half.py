@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.errors import ModelError
 from polyyolo.models.rounding import HALF_SCALES as OPSET
+from polyyolo.quantization.before_leaky_relu import begin_behind
 from polyyolo.quantization.gates import write_by_sigmoid
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.opset import raised
@@ -34,6 +35,7 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
     """
     graph = imported(onnx.shape_inference.infer_shapes(raised(model, OPSET, "FP16 scales")))
     write_by_sigmoid(graph)
+    begin_behind(graph)
     inner = half_nodes(graph, image)
     produced = {id(output): output for node in inner for output in node.outputs if output.dtype == np.float32}
     lowered: dict[str, gs.Tensor] = {}

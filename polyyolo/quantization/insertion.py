@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import ModelError
-from polyyolo.quantization.behind_picture import fits_behind
+from polyyolo.quantization.before_leaky_relu import fits_behind
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.grid import Grid, Scales, grid_of, half_scale
 from polyyolo.quantization.opset import AXIS_OPSET, raised

@@ -2,7 +2,7 @@
 
 The rules, with their sources in docs/quantization.md:
 1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation, but
-   for a LeakyReLU behind a convolution of the picture (``behind_picture``).
+   for a LeakyReLU of which little is clipped there (``before_leaky_relu``).
 2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
 3. What costs the most accuracy for its time stays in float up to a share of all work, of which the head's is a part:
    measured, or else the convolutions nearest the image. What reads the picture with a large kernel stays there whatever
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import onnx_graphsurgeon as gs
 from attrs import field, frozen
 
-from polyyolo.quantization.behind_picture import early_relus
+from polyyolo.quantization.before_leaky_relu import early_relus
 from polyyolo.quantization.shift import shiftable
 from polyyolo.quantization.topology import (
     CARRIERS,

@@ -72,7 +72,7 @@ def heads(view: View) -> Iterator[Spot]:
 def between(view: View) -> Iterator[Spot]:
     """A pair between Conv, BatchNormalization or Add and the activation behind it, or inside that activation.
 
-    Not the one that makes a convolution of the picture fast.
+    Not the one that makes a convolution before LeakyReLU fast.
     """
     for pair in view.activations():
         made_by = producer(origin(pair.source, QUANTIZING))

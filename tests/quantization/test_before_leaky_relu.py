@@ -1,4 +1,4 @@
-"""INT8 begins before the LeakyReLU behind a convolution of the picture, where TensorRT has a fast kernel then."""
+"""INT8 begins before the LeakyReLU behind a convolution, for which TensorRT 8 has a faster kernel then."""
 
 import numpy as np
 import onnx
@@ -6,6 +6,7 @@ import pytest
 
 from polyyolo.quantization.cache_tensors import ranges
 from polyyolo.quantization.graph import imported
+from polyyolo.quantization.half import to_half
 from polyyolo.quantization.insertion import insert
 from polyyolo.quantization.lint.table import CHECKS
 from polyyolo.quantization.lint.view import view_of
@@ -30,11 +31,15 @@ def leaky(fragment, placed, table):
     return make
 
 
+def quantized(model, name):
+    """The nodes that quantize a tensor."""
+    return [node for node in model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == name]
+
+
 def scales_of(model, name):
     """The scales with which a tensor is quantized."""
     constants = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
-    readers = [node for node in model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == name]
-    return [float(constants[node.input[1]]) for node in readers]
+    return [float(constants[node.input[1]]) for node in quantized(model, name)]
 
 
 def rules_broken(model):
@@ -42,7 +47,7 @@ def rules_broken(model):
     return [rule.name for rule, check in CHECKS.items() for _ in check(view)]
 
 
-def test_behind_the_picture_int8_begins_before_leaky_relu_with_the_same_scale(leaky, value_of):
+def test_int8_begins_before_leaky_relu_with_the_scale_behind_it(leaky, value_of):
     _, made, _ = leaky(LEAKY.format(alpha=0.1))
     exact, after = (value_of(name, made, PICTURE) for name in ("a", "b_dequantized"))
     (step,) = scales_of(made, "b")
@@ -69,7 +74,9 @@ def test_behind_the_picture_int8_begins_before_leaky_relu_with_the_same_scale(le
         (LEAKY.format(alpha=0.1), (), {"outputs": "y, a"}),
         (LEAKY.format(alpha=0.1), (), {"outputs": "y, b"}),
         (LEAKY.format(alpha=0.1), (), {"w1": (8, 3, 6, 6)}),
-        (LEAKY.format(alpha=0.1), (), {"w1": (8, 8, 3, 3), "x": (1, 8, 16, 16)}),
+        (LEAKY.format(alpha=0.1), (), {"w1": (8, 64, 3, 3), "x": (1, 64, 16, 16)}),
+        (LEAKY.format(alpha=0.1), (), {"w1": (8, 1151, 1, 1), "x": (1, 1151, 4, 4)}),
+        ("a = Add(x, x)  b = LeakyRelu<alpha = 0.1>(a)  c = Conv(b, w2)  y = Conv(c, w3)", (), {"x": (1, 8, 16, 16)}),
         (LEAKY.format(alpha=0.1).replace("Conv(x", "Conv<group = 2>(x"), (), {"w1": (8, 2, 3, 3), "x": (1, 4, 16, 16)}),
     ],
 )
@@ -88,10 +95,28 @@ def test_it_does_not_where_negative_numbers_reach_far_or_nobody_knows_how_far(le
     assert len(scales_of(made, "b")) == 1
 
 
-def test_a_convolution_further_on_writes_what_leaky_relu_makes(leaky):
-    _, made, _ = leaky("a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  d = LeakyRelu<alpha = 0.1>(c)  y = Conv(d, w3)")
+def test_so_it_does_behind_many_channels_with_the_scale_that_a_concat_shares(leaky):
+    text = "a = Conv(x, w1)  b = LeakyRelu<alpha = 0.1>(a)  c = Conv<pads = [1, 1, 1, 1]>(b, w2)"
+    text += "  d = LeakyRelu<alpha = 0.1>(c)  e = Concat<axis = 1>(b, d)  f = Conv(e, w4)  y = Conv(f, w3)"
+    wide = {"w1": (128, 3, 1, 1), "w2": (8, 128, 3, 3), "w4": (8, 136, 1, 1)}
+    _, made, _ = leaky(text, reach={"a": 4.0, "c": 3.0}, **wide)
 
-    assert scales_of(made, "c") == []
+    assert scales_of(made, "a") == scales_of(made, "b") == scales_of(made, "c") == scales_of(made, "d")
+    assert len(scales_of(made, "c")) == 1
+
+
+def test_from_tensorrt_10_on_it_begins_behind_leaky_relu_alone(leaky):
+    _, made, _ = leaky(LEAKY.format(alpha=0.1))
+    other = onnx.ModelProto()
+    other.CopyFrom(made)
+    scale = next(each for each in other.graph.initializer if each.name == "a_scale")
+    scale.CopyFrom(onnx.numpy_helper.from_array(np.array(0.0005, np.float32), "a_scale"))
+
+    lowered, kept = to_half(made, "x"), to_half(other, "x")
+
+    assert (len(quantized(made, "a")), quantized(lowered, "a"), len(quantized(lowered, "b"))) == (1, [], 1)
+    assert next(node.input[0] for node in lowered.graph.node if node.op_type == "LeakyRelu") == "a"
+    assert len(quantized(kept, "a")) == 1
 
 
 def test_a_cache_has_the_same_scale_there_as_q_dq(fragment, placed, table):
