@@ -174,8 +174,7 @@ def _options(node: onnx.NodeProto) -> _Options:
 def _function(name: str, options: _Options, types: list[int], opset: int) -> onnx.FunctionProto:
     """Write a node as a function; ``types`` are ONNX's numbers for those of the boxes and scores that come out.
 
-    Without regard to classes, a box competes with its best class alone: with another it lies on itself. Its nodes have
-    names, since ONNX Runtime 1.20 names what it fuses after them, and refuses two of the same name.
+    Without regard to classes, a box competes with its best class alone: with another it lies on itself.
     """
     text = _FUNCTION.format(
         name=name,
@@ -190,7 +189,4 @@ def _function(name: str, options: _Options, types: list[int], opset: int) -> onn
         box_type=types[0],
         score_type=types[1],
     )
-    function = onnx.parser.parse_function(text)
-    for node in function.node:
-        node.name = f"{name}_{node.output[0]}"
-    return function
+    return onnx.parser.parse_function(text)

@@ -87,8 +87,9 @@ def _load(
         _named(rounding(model)),
         options,
         providers=list(providers),
-        # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong.
-        disabled_optimizers=["Pad_Fusion"],
+        # ONNX Runtime 1.31 folds a zero Pad into MaxPool and gets negative values wrong; 1.20 and 1.21 give every Split
+        # that they make of Slices of nameless nodes the same name, and refuse the model.
+        disabled_optimizers=["Pad_Fusion", "GatherSliceToSplitFusion"],
     )
 
 
