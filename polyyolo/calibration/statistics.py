@@ -100,7 +100,8 @@ def _largest(flat: NDArray[np.float32]) -> float:
     Raises:
         ModelError: they hold NaN or infinity.
     """
-    if not np.isfinite(cv2.sumElems(flat)[0]):  # summed in float64, where float32 cannot overflow
+    # Summed in float64, where float32 cannot overflow; OpenCV before 4.12 sums parts of it in float32.
+    if not np.isfinite(cv2.sumElems(flat)[0]) and not np.isfinite(flat).all():
         raise ModelError(
             "the model's activations hold NaN or infinity",
             fix="check the model's weights and the pictures' preprocessing",
