@@ -110,8 +110,8 @@ CHECKS: Mapping[Rule, Callable[[View], Iterator[Spot]]] = MappingProxyType(
         Rule(
             "conv-activation",
             WARNING,
-            "Q/DQ stands between a convolution and its activation, or inside the activation; a LeakyReLU "
-            "may have the scale of its output before it, too",
+            "Q/DQ stands between a convolution and its activation, or inside the activation; a LeakyReLU behind the "
+            "picture's convolution or a large one may have the scale of its output before it, too",
             "9 to 24 points of F1, and TensorRT cannot fuse the two",
             "quantize what the activation gives instead",
         ): places.between,
