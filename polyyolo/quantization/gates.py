@@ -42,7 +42,6 @@ def write_by_sigmoid(graph: gs.Graph) -> None:
                 gate.inputs.clear()
                 graph.nodes.append(gs.Node("Sigmoid", gate.name, inputs=[value], outputs=[gate]))
                 break
-    graph.cleanup().toposort()
 
 
 def _is_read_as_int8(reader: gs.Node) -> bool:

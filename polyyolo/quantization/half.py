@@ -36,6 +36,7 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
     graph = imported(onnx.shape_inference.infer_shapes(raised(model, OPSET, "FP16 scales")))
     write_by_sigmoid(graph)
     begin_behind(graph)
+    graph.cleanup().toposort()
     inner = half_nodes(graph, image)
     produced = {id(output): output for node in inner for output in node.outputs if output.dtype == np.float32}
     lowered: dict[str, gs.Tensor] = {}

@@ -42,6 +42,15 @@ def scales_of(model, name):
     return [float(constants[node.input[1]]) for node in quantized(model, name)]
 
 
+def with_another_scale(model, name):
+    """Copy a model in which a tensor is quantized in far smaller steps."""
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    scale = next(each for each in other.graph.initializer if each.name == f"{name}_scale")
+    scale.CopyFrom(onnx.numpy_helper.from_array(np.array(0.0005, np.float32), scale.name))
+    return other
+
+
 def rules_broken(model):
     view = view_of(imported(model))
     return [rule.name for rule, check in CHECKS.items() for _ in check(view)]
@@ -107,10 +116,7 @@ def test_so_it_does_behind_many_channels_with_the_scale_that_a_concat_shares(lea
 
 def test_from_tensorrt_10_on_it_begins_behind_leaky_relu_alone(leaky):
     _, made, _ = leaky(LEAKY.format(alpha=0.1))
-    other = onnx.ModelProto()
-    other.CopyFrom(made)
-    scale = next(each for each in other.graph.initializer if each.name == "a_scale")
-    scale.CopyFrom(onnx.numpy_helper.from_array(np.array(0.0005, np.float32), "a_scale"))
+    other = with_another_scale(made, "a")
 
     lowered, kept = to_half(made, "x"), to_half(other, "x")
 
@@ -132,10 +138,7 @@ def test_a_cache_has_the_same_scale_there_as_q_dq(fragment, placed, table):
 
 def test_lint_has_nothing_against_it_but_against_others(leaky):
     _, made, _ = leaky(LEAKY.format(alpha=0.1))
-    other = onnx.ModelProto()
-    other.CopyFrom(made)
-    scale = next(each for each in other.graph.initializer if each.name == "a_scale")
-    scale.CopyFrom(onnx.numpy_helper.from_array(np.array(0.0005, np.float32), "a_scale"))
+    other = with_another_scale(made, "a")
     _, apart, _ = leaky(LEAKY.format(alpha=0.1), "a")
     for node in apart.graph.node:
         node.input[:] = ["a_late" if (node.op_type, name) == ("LeakyRelu", "a") else name for name in node.input]
