@@ -22,6 +22,7 @@ check: $(VENV)/dev.stamp  ## format, lint, types, import contracts, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks data_loaders
 	$(BIN)/lint-imports --config setup.cfg
 	$(BIN)/deptry .
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from polyyolo.benchmarking.bench import Asked, bench
 from polyyolo.records import Benchmark
@@ -26,21 +26,25 @@ class Pair:
 
     def apart(self) -> dict[str, float]:
         """Give for each figure how far Python's is from trtexec's, relative to that."""
-        figures = {"GPU compute": [], "end to end": [], "images/s": []}
-        for each in (self.trtexec, self.python):
-            figures["GPU compute"].append(each.gpu_compute.median_ms)
-            figures["end to end"].append(each.end_to_end.median_ms)
-            figures["images/s"].append(each.images_per_s)
-        return {name: python / trtexec - 1 for name, (trtexec, python) in figures.items()}
+        theirs = figures(self.trtexec)
+        return {name: ours / theirs[name] - 1 for name, ours in figures(self.python).items() if name in theirs}
+
+
+def figures(benchmark: Benchmark) -> dict[str, float]:
+    """Give what both ways measure: medians in ms, and images/s."""
+    found = {"GPU compute": benchmark.gpu_compute.median_ms, "images/s": benchmark.images_per_s}
+    if benchmark.end_to_end:
+        found["end to end"] = benchmark.end_to_end.median_ms
+    return found
 
 
 def pairs(engine: Path, batches: tuple[int, ...]) -> Iterator[Pair]:
     """Measure an engine at each batch, one way right after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        for batch in batches or (None,):
-            asked = {"batches": (batch,) if batch else ()}
+        wanted = [Asked(batches=(batch,)) for batch in batches] or [Asked()]
+        for asked in wanted:
             runs = (
-                next(bench(engine, Asked(program=each, **asked), Path(folder, "log"))) for each in ("trtexec", "python")
+                next(bench(engine, evolve(asked, program=each), Path(folder, "log"))) for each in ("trtexec", "python")
             )
             yield Pair(*runs)
 

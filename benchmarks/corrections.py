@@ -83,13 +83,10 @@ class Scores:
     def signal_to_noise(self, spec: ModelSpec) -> float:
         """Give the power of the scores over that of what they are off by, in dB."""
         noise = [
-            self._gauge.noise(self._sights[path], outputs) * self._power(path)
+            self._gauge.noise(self._sights[path], outputs) * self._sights[path].power
             for path, outputs in self._outputs(spec, list(self._sights))
         ]
-        return float(10 * np.log10(sum(map(self._power, self._sights)) / sum(noise)))
-
-    def _power(self, path: Path) -> float:
-        return float((self._sights[path].values ** 2).sum())
+        return float(10 * np.log10(sum(sight.power for sight in self._sights.values()) / sum(noise)))
 
     def _outputs(self, spec: ModelSpec, pictures: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
         session = open_session(spec.path)
@@ -120,8 +117,10 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     store = Store(page.with_suffix(".json"), again, [model.stem for model in wanted])
     for model in wanted:
         missing = store.missing(model.stem, CASES, subsets)
+        if not missing:
+            continue
+        bench = Bench(model, labelled)
         with TemporaryDirectory() as folder:
-            bench = Bench(model, labelled) if missing else None
             for case, seed in missing:
                 asked = Request(
                     str(model),

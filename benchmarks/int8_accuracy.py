@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import click
 import numpy as np
@@ -31,6 +31,21 @@ MARKERS = "osv^sDoPX<>v^hd*"
 PAGE = DOCS / "int8-accuracy.md"
 
 Row = dict[str, Any]
+
+
+class Listed(Protocol):
+    """A row of a table that is measured on several calibration subsets."""
+
+    @property
+    def name(self) -> str:
+        """What it is called there."""
+
+    @property
+    def subsets(self) -> int:
+        """With how many calibration subsets at most."""
+
+
+L = TypeVar("L", bound=Listed)
 
 
 @frozen
@@ -162,14 +177,14 @@ class Store:
         self._notes: dict[str, str] = kept["notes"]
         self._commit = commit()
 
-    def missing(self, model: str, cases: Iterable[Case], subsets: int) -> list[tuple[Case, int]]:
+    def missing(self, model: str, cases: Iterable[L], subsets: int) -> list[tuple[L, int]]:
         """Give what is still to be measured, one subset after the other, so that early figures compare."""
         done = {(row["model"], row["name"], row["seed"]) for row in self.rows}
         wanted = [(case, seed) for case in cases for seed in range(min(subsets, case.subsets))]
         ordered = sorted(wanted, key=lambda pair: pair[1])
         return [(case, seed) for case, seed in ordered if (model, case.name, seed) not in done]
 
-    def add(self, model: str, case: Case, seed: int, row: Mapping[str, Any]) -> None:
+    def add(self, model: str, case: Listed, seed: int, row: Mapping[str, Any]) -> None:
         """Keep one more, and what it was measured on today."""
         self._notes[today()] = f"{today()}; {machine()}; {versions()}"
         self.rows.append(

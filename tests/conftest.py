@@ -150,14 +150,17 @@ def little_deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (joined,) = model.graph.output
     channels, rows = (dim.dim_value for dim in joined.type.tensor_type.shape.dim[1:])
     chosen = "int32[1,1] number, float[1,50,4] places, float[1,50] chances, int32[1,50] labels"
-    options = "score_threshold = 0.05, iou_threshold = 0.6, max_output_boxes = 50, background_class = -1"
+    options = (
+        "score_threshold = 0.05, iou_threshold = 0.6, max_output_boxes = 50, background_class = -1, "
+        "score_activation = 0, box_coding = 1"
+    )
     tail = onnx.parser.parse_graph(
         f"tail (float[1,{channels},{rows}] {joined.name}) => ({chosen})"
         f"<int64[1] zero = {{0}}, int64[1] four = {{4}}, int64[1] end = {{{channels}}}, int64[1] last = {{2}}> {{"
         f"by_row = Transpose <perm = [0, 2, 1]> ({joined.name})"
         "box = Slice (by_row, zero, four, last)"
         "chance = Slice (by_row, four, end, last)"
-        f"number, places, chances, labels = TRT.EfficientNMS_TRT <{options}, box_coding = 1> (box, chance) }}"
+        f"number, places, chances, labels = TRT.EfficientNMS_TRT <{options}> (box, chance) }}"
     )
     model.graph.node.extend(tail.node)
     model.graph.initializer.extend(tail.initializer)

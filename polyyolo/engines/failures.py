@@ -116,6 +116,10 @@ KNOWN = (
         "TensorRT, or export it without",
     ),
     Cause(
+        r"PluginFieldCollection missing required fields: \{(?P<what>[^}]*)\}",
+        "a plugin in the ONNX lacks {what}, which TensorRT wants to be told: export the model with it, or without NMS",
+    ),
+    Cause(
         r"No importer registered for op|Unsupported operator|UNSUPPORTED_NODE",
         "the model holds an operator that this TensorRT does not know: polyyolo surgeon simplify may remove it",
     ),

@@ -9,9 +9,10 @@ at the best 4,096 candidates of a picture, the function at all of them.
 from pathlib import Path
 
 import onnx
-from attrs import fields_dict, frozen
+from attrs import NOTHING, fields_dict, frozen
 from onnx import TensorProto
 
+from polyyolo.errors import ModelError
 from polyyolo.models.reading import graphs_of, load, opset_of, parse
 
 NMS_PLUGIN = "EfficientNMS_TRT"
@@ -115,15 +116,15 @@ _CLASS_OF_BEST = "class_column = GatherND (best_class, place)"
 
 @frozen
 class _Options:
-    """A node's attributes, with the plugin's names and defaults."""
+    """A node's attributes, by the plugin's names; TensorRT makes no plugin without those that have no default here."""
 
-    score_threshold: float = 0.5
-    iou_threshold: float = 0.5
-    max_output_boxes: int = 100
-    background_class: int = -1
-    score_activation: int = 0
+    score_threshold: float
+    iou_threshold: float
+    max_output_boxes: int
+    background_class: int
+    score_activation: int
+    box_coding: int
     class_agnostic: int = 0
-    box_coding: int = 0
 
 
 def has_nms_plugin(path: Path) -> bool:
@@ -142,7 +143,7 @@ def written_out(model: Path | bytes) -> bytes | None:
         model: a file, or a serialized model.
 
     Raises:
-        ModelError: a file that is no usable ONNX.
+        ModelError: a file that is no usable ONNX, or a plugin of which TensorRT would make nothing.
     """
     loaded = load(model) if isinstance(model, Path) else onnx.load_model_from_string(model)
     found = [node for graph in graphs_of(loaded.graph) for node in graph.node if _is_understood(node)]
@@ -168,7 +169,15 @@ def _is_understood(node: onnx.NodeProto) -> bool:
 
 def _options(node: onnx.NodeProto) -> _Options:
     given = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
-    return _Options(**{name: given[name] for name in fields_dict(_Options) if name in given})
+    known = fields_dict(_Options)
+    missing = [name for name, field in known.items() if field.default is NOTHING and name not in given]
+    if missing:
+        raise ModelError(
+            f"the model's {NMS_PLUGIN} lacks {', '.join(missing)}, without which TensorRT makes no such plugin",
+            fix="export the model with it (score_activation = 0 where scores are chances already, box_coding = 0 where "
+            "boxes are corners), or without NMS",
+        )
+    return _Options(**{name: given[name] for name in known if name in given})
 
 
 def _function(name: str, options: _Options, types: list[int], opset: int) -> onnx.FunctionProto:

@@ -40,6 +40,11 @@ class Sight:
     where: Where
     values: tuple[Array, ...]
 
+    @property
+    def power(self) -> float:
+        """Sum of the squares of the values."""
+        return _power(self.values)
+
 
 @frozen
 class Gauge:
@@ -60,7 +65,7 @@ class Gauge:
     def noise(self, sight: Sight, outputs: Mapping[str, Array]) -> float:
         """Give the power of the noise against that of the signal."""
         both = zip(self._values(sight.where, outputs), sight.values, strict=True)
-        return _power(difference(each, seen) for each, seen in both) / max(_power(sight.values), 1e-30)
+        return _power(difference(each, seen) for each, seen in both) / max(sight.power, 1e-30)
 
     def _where(self, outputs: Mapping[str, Array]) -> Where:
         if self.head.kind in _CELLS:

@@ -6,7 +6,7 @@ import pytest
 
 from polyyolo import pipeline
 from polyyolo.engines import toolchain
-from polyyolo.errors import ToolchainError
+from polyyolo.errors import ModelError, ToolchainError
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import read_spec
 from polyyolo.records import HeadKind, Request, Toolchain, ToolchainKind
@@ -16,9 +16,19 @@ ROWS, CLASSES = 12, 3
 OUTPUTS = "int32[batch,1] number, float[batch,12,4] boxes, float[batch,12] scores, int32[batch,12] classes"
 
 
-def nms(**options):
+GIVEN = {
+    "score_threshold": 0.3,
+    "iou_threshold": 0.4,
+    "max_output_boxes": ROWS,
+    "background_class": -1,
+    "score_activation": 0,
+    "box_coding": 0,
+}
+
+
+def nms(*, without=(), **options):
     """The plugin alone, between inputs and outputs."""
-    given = {"score_threshold": 0.3, "iou_threshold": 0.4, "max_output_boxes": ROWS, "background_class": -1, **options}
+    given = {name: value for name, value in {**GIVEN, **options}.items() if name not in without}
     interface = f"nms (float[batch,many,4] given, float[batch,many,3] chances) => ({OUTPUTS})"
     model = onnx.parser.parse_model(
         f'<ir_version: 7, opset_import: ["" : 12, "TRT" : 1]> {interface}'
@@ -80,6 +90,12 @@ def test_tensorrt_for_rtx_which_has_not_the_plugin_is_refused_before_anything_is
         pipeline.engine(Request(str(little_deployed), little_pictures, output=tmp_path / "run"))
 
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_attribute_that_tensorrt_wants_to_be_told_is_missed_before_it_does(name):
+    with pytest.raises(ModelError, match=f"EfficientNMS_TRT lacks {name}, without which TensorRT makes no such plugin"):
+        open_session(nms(without=(name,)))
 
 
 def test_nothing_above_the_threshold_is_no_box():
