@@ -116,11 +116,16 @@ KNOWN = (
         "TensorRT, or export it without",
     ),
     Cause(
+        r"SymbolAddress for \S+ could not be loaded|Unable to load library: \S*cu(blas|dnn)",
+        "a library of CUDA's that TensorRT loads, as cuBLAS or cuDNN, is missing or of another version: install the "
+        "one that this release asks for",
+    ),
+    Cause(
         r"PluginFieldCollection missing required fields: \{(?P<what>[^}]*)\}",
         "a plugin in the ONNX lacks {what}, which TensorRT wants to be told: export the model with it, or without NMS",
     ),
     Cause(
-        r"No importer registered for op|Unsupported operator|UNSUPPORTED_NODE",
+        r"No importer registered for op(?!.*Attempting to import as plugin)|Unsupported operator|UNSUPPORTED_NODE",
         "the model holds an operator that this TensorRT does not know: polyyolo surgeon simplify may remove it",
     ),
     Cause(

@@ -78,6 +78,15 @@ def test_whose_turn_it_is_follows_from_the_cause(said, what, turn):
     assert cause.turn is turn
 
 
+def test_a_plugin_that_was_found_is_not_what_a_build_failed_for():
+    tried = "[I] [TRT] No importer registered for op: EfficientNMS_TRT. Attempting to import as plugin."
+    gone = '[E] Assertion failed: creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
+
+    assert fix_for([tried, "[E] Cuda failure: out of memory"]).startswith("free memory")
+    assert fix_for([tried, "something else"]) == "the log holds all that it said"
+    assert "holds a plugin that this builder has not" in fix_for([tried, gone])
+
+
 def test_a_full_disk_is_known_by_trtexecs_own_words():
     assert DISK_FULL.search("[E] Saving engine to file failed.")
 
