@@ -81,7 +81,8 @@ CASES = (
     Case("polyyolo", ("mse-seen", "none"), "mse-seen, head in float"),
     Case("polyyolo", ("mse-seen", "auto"), "mse-seen, and 10% of the work by measurement"),
     Case("polyyolo", ("mse-seen", "stem"), "mse-seen, and 10% of the work nearest the image", 3),
-    Case("polyyolo", ("auto", "none"), "method by measurement, head in float", 3),
+    Case("polyyolo", ("auto", "none"), "method by measurement, head in float"),
+    Case("polyyolo", ("auto", "auto"), "method by measurement, and 10% of the work by measurement"),
     *(Case("polyyolo", (method, "none"), f"{method}, head in float", 1) for method in METHODS),
 )
 
