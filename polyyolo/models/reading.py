@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.inliner
 from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor, uses_external_data
 
 from polyyolo.errors import ModelError
@@ -31,7 +32,8 @@ def load(path: Path) -> onnx.ModelProto:
     """Read a model with all of its weights, and have the ONNX checker look at it.
 
     Plain numbers of Constant nodes become tensors: GraphSurgeon and onnxslim would take them for float64. Constants are
-    not listed as inputs, which old exporters had to do: GraphSurgeon takes them off that list, too.
+    not listed as inputs, which old exporters had to do: GraphSurgeon takes them off that list, too. A model's own
+    functions are written out where they are called: ONNX's converter loses them, and TensorRT knows none.
 
     Raises:
         ModelError: no such file, not an ONNX, cut off, damaged, weights missing, or an opset below 11.
@@ -54,6 +56,8 @@ def load(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is no valid ONNX: {_first_line(error)}", fix=EXPORT_AGAIN) from error
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
     _make_tensors(model)
     _unlist_constants(model)
     return model

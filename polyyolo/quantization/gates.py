@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from polyyolo.passes.surgery import free_name, names_of
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.topology import data_of, gated, identity, is_conv_on_picture, is_weighted, producer
 
@@ -22,6 +23,7 @@ _STEPS = (("Mul", True), ("Tanh", False), ("Mul", True), ("Add", True))
 def by_tanh(model: onnx.ModelProto) -> onnx.ModelProto:
     """Give a Q/DQ model in FP32 with those SiLUs behind convolutions by tanh for which TensorRT 8 is faster then."""
     graph = imported(model)
+    taken = names_of(graph)
     for product in [node for node in graph.nodes if node.op == "Mul"]:
         value = gated(product)
         conv = producer(value) if value is not None else None
@@ -29,7 +31,7 @@ def by_tanh(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         whole = product.outputs[0] not in graph.outputs and all(map(_is_read_as_int8, product.outputs[0].outputs))
         if not whole or (is_conv_on_picture(conv) and producer(data_of(conv)) is None):
-            _write_by_tanh(graph, product, value, identity(conv))
+            _write_by_tanh(graph, product, value, (identity(conv), taken))
     return exported(graph, like=model)
 
 
@@ -57,19 +59,28 @@ def _has_sigmoid(product: gs.Node, value: gs.Tensor) -> bool:
     return all(gate is not None and gate.op == "Sigmoid" and gate.inputs[0] is value for gate in gates)
 
 
-def _write_by_tanh(graph: gs.Graph, product: gs.Node, value: gs.Tensor, name: str) -> None:
-    """Compute the sigmoid that a product takes by tanh; its name stays, if nothing else reads it."""
-    half = gs.Constant(f"{name}_half", np.array(0.5, np.float32))
+def _write_by_tanh(graph: gs.Graph, product: gs.Node, value: gs.Tensor, naming: tuple[str, set[str]]) -> None:
+    """Compute the sigmoid that a product takes by tanh; its name stays, if nothing else reads it.
+
+    Args:
+        graph: changed.
+        product: of the value and its sigmoid.
+        value: that the gate is of.
+        naming: how new names begin, and those that are in use.
+    """
+    name, taken = naming
+    half = gs.Constant(free_name(f"{name}_half", taken), np.array(0.5, np.float32))
     gate = next(tensor for tensor in product.inputs if tensor is not value)
     own = gate not in graph.outputs and len(gate.outputs) == 1
-    made = [gs.Variable(f"{name}_gate_{place}", np.float32) for place in range(len(_STEPS))]
+    names = [free_name(f"{name}_gate_{place}", taken) for place in range(len(_STEPS))]
+    made = [gs.Variable(each, np.float32) for each in names]
     if own:
         gate.inputs.clear()
         made[-1] = gate
     tensor = value
-    for place, ((op, with_half), output) in enumerate(zip(_STEPS, made, strict=True)):
+    for (op, with_half), own_name, output in zip(_STEPS, names, made, strict=True):
         inputs = [tensor, half] if with_half else [tensor]
-        graph.nodes.append(gs.Node(op, f"{name}_gate_{place}", inputs=inputs, outputs=[output]))
+        graph.nodes.append(gs.Node(op, own_name, inputs=inputs, outputs=[output]))
         tensor = output
     product.inputs = [value, tensor]
 

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 from polyyolo.calibration.thresholds import LEVELS
 
 _HALF = np.finfo(np.float16)
-# Below this FP16 is subnormal, and some devices flush it to zero.
-SMALLEST_SCALE = float(_HALF.smallest_normal)
+SMALLEST_HALF = float(_HALF.smallest_normal)
+"""The smallest scale of a model in FP16: below, FP16 is subnormal, and some devices flush it to zero."""
+SMALLEST_SCALE = 2.0**-20
+"""The smallest of all, which FP16 holds to a sixteenth. Weights that a picture from 0 to 255 is read with need it."""
 NARROWEST = 0.75
 """Share of a range around zero that one from the lowest value up must be below, to be worth a shift."""
 
@@ -47,6 +49,7 @@ def grid_of(amax: float, lowest: float | None = None) -> Grid:
 def half_scale(scale: NDArray[np.floating]) -> Scales:
     """Round scales up to the next number that FP16 can hold: nothing that fitted is clipped."""
     wanted = np.maximum(scale, SMALLEST_SCALE)
-    near = wanted.astype(np.float16)
+    with np.errstate(over="ignore"):  # whoever asks refuses infinity by the name of what reaches it
+        near = wanted.astype(np.float16)
     up = np.where(near.astype(np.float64) < wanted, np.nextafter(near, np.float16(np.inf)), near)
     return np.asarray(up, np.float32)

@@ -15,6 +15,7 @@ from polyyolo.models.rounding import HALF_SCALES as OPSET
 from polyyolo.quantization.before_leaky_relu import begin_behind
 from polyyolo.quantization.gates import write_by_sigmoid
 from polyyolo.quantization.graph import exported, imported
+from polyyolo.quantization.grid import SMALLEST_HALF
 from polyyolo.quantization.opset import raised
 from polyyolo.quantization.topology import QUANTIZING, behind_head, from_image, head_convs, identity
 
@@ -37,6 +38,7 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
     write_by_sigmoid(graph)
     begin_behind(graph)
     graph.cleanup().toposort()
+    _enlarge_scales(graph)
     inner = half_nodes(graph, image)
     produced = {id(output): output for node in inner for output in node.outputs if output.dtype == np.float32}
     lowered: dict[str, gs.Tensor] = {}
@@ -52,6 +54,14 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
     if half_io:
         _take_half(graph, image)
     return exported(graph, like=model, ir_version=9)
+
+
+def _enlarge_scales(graph: gs.Graph) -> None:
+    """Let no constant scale be smaller than FP16 holds in full."""
+    for node in graph.nodes:
+        scale = node.inputs[1] if node.op in QUANTIZING else None
+        if isinstance(scale, gs.Constant) and scale.dtype == np.float32 and (scale.values < SMALLEST_HALF).any():
+            scale.values = np.asarray(np.maximum(scale.values, np.float32(SMALLEST_HALF)))
 
 
 def half_nodes(graph: gs.Graph, image: str) -> list[gs.Node]:

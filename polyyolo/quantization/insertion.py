@@ -9,18 +9,19 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import ModelError
+from polyyolo.passes.surgery import free_name, names_of
 from polyyolo.quantization.before_leaky_relu import fits_behind
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.grid import Grid, Scales, grid_of, half_scale
 from polyyolo.quantization.opset import AXIS_OPSET, raised
 from polyyolo.quantization.placement import Placement
 from polyyolo.quantization.shift import given_back, taken_off
-from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, identity, weight_of
+from polyyolo.quantization.topology import CARRIERS, activations, carried, data_of, held_by, identity, weight_of
 from polyyolo.records import CalibrationTable
 
 
@@ -40,6 +41,45 @@ class Weights:
 
 
 AS_THEY_ARE: Mapping[str, Weights] = MappingProxyType({})
+
+
+@frozen(eq=False)
+class _Pairs:
+    """The pairs put into a graph so far.
+
+    Attributes:
+        graph: changed.
+        taken: names that are in use there.
+        made: what comes out of a pair, by the name of what it quantizes and the axis of its scales.
+    """
+
+    graph: gs.Graph
+    taken: set[str]
+    made: dict[tuple[str, int | None], gs.Variable] = field(factory=dict)
+
+    def behind(self, tensor: gs.Tensor, scale: Scales, axis: int | None) -> gs.Variable:
+        """Append QuantizeLinear and DequantizeLinear behind a tensor, once for each axis, and give what comes out."""
+        key = (str(tensor.name), axis)
+        if key not in self.made:
+            self.made[key] = self._append(tensor, scale, {} if axis is None else {"axis": axis})
+        return self.made[key]
+
+    def _append(self, tensor: gs.Tensor, scale: Scales, attributes: dict[str, int]) -> gs.Variable:
+        constants = [
+            gs.Constant(self._name(tensor, "scale"), scale),
+            gs.Constant(self._name(tensor, "zero_point"), np.zeros(scale.shape, np.int8)),
+        ]
+        stored = gs.Variable(self._name(tensor, "quantized"), np.int8)
+        restored = gs.Variable(self._name(tensor, "dequantized"), np.float32)
+        quantize, dequantize = (self._name(tensor, op) for op in ("QuantizeLinear", "DequantizeLinear"))
+        self.graph.nodes += [
+            gs.Node("QuantizeLinear", quantize, attributes, [tensor, *constants], [stored]),
+            gs.Node("DequantizeLinear", dequantize, attributes, [stored, *constants], [restored]),
+        ]
+        return restored
+
+    def _name(self, tensor: gs.Tensor, part: str) -> str:
+        return free_name(f"{tensor.name}_{part}", self.taken)
 
 
 def insert(
@@ -63,18 +103,20 @@ def insert(
     graph = imported(raised(model, AXIS_OPSET, "scales for each channel"))
     quantized = set(placement.nodes)
     grids = {name: _grid(group, placement, table) for group in placement.groups for name in group}
-    grids |= {name: grid_of(_amax(name, table)) for name in _branches(placement, grids, table)}
+    branches = _branches(placement, grids, table)
+    grids |= {name: grid_of(_amax(name, table)) for name in branches}
     tensors = graph.tensors()
-    summands = _summands(graph, grids)
+    summands = _summands(graph, held_by(placement.observed, graph.nodes) & grids.keys() | {*branches})
     readers = {name: _int8_readers(tensors[name], quantized, grids, summands) for name in grids}
+    pairs = _Pairs(graph, names_of(graph))
     for node in [node for node in graph.nodes if identity(node) in quantized]:
-        _quantize_weight(graph, node, weights.get(identity(node)), grids[data_of(node).name])
+        _quantize_weight(pairs, node, weights.get(identity(node)), grids[data_of(node).name])
     for before, behind in placement.early:
         known = before in quantized and before in table.ranges and _is_whole(tensors[behind], readers, graph)
         if known and fits_behind(table.amax(before), LEVELS * float(grids[behind].scale)):
-            _quantize_activation(graph, tensors[before], list(tensors[before].outputs), grids[behind])
+            _quantize_activation(pairs, tensors[before], list(tensors[before].outputs), grids[behind])
     for name, nodes in readers.items():
-        _quantize_activation(graph, tensors[name], nodes, grids[name])
+        _quantize_activation(pairs, tensors[name], nodes, grids[name])
     return exported(graph, like=model, ir_version=7)
 
 
@@ -120,14 +162,15 @@ def channel_axis(node: gs.Node, weight: gs.Constant) -> int:
     return 1 if node.op == "ConvTranspose" else 0
 
 
-def _summands(graph: gs.Graph, grids: Container[str]) -> dict[str, set[str]]:
+def _summands(graph: gs.Graph, whole: Container[str]) -> dict[str, set[str]]:
     """Find what each residual Add reads as INT8: the skip, and what carries INT8 for it alone.
 
     The skip is that of its inputs with other readers that was made first.
 
     Args:
         graph: sorted topologically.
-        grids: the tensors that carry INT8.
+        whole: the tensors that carry INT8 with a grid for all of their values. Where a convolution reads a part of one,
+            as a Slice gives it, only that part was measured, and an Add of the whole reads it in float.
 
     Returns:
         identity of the Add -> names of tensors.
@@ -135,7 +178,7 @@ def _summands(graph: gs.Graph, grids: Container[str]) -> dict[str, set[str]]:
     order = {output.name: place for place, node in enumerate(graph.nodes) for output in node.outputs}
     found = {}
     for node in graph.nodes:
-        known = [tensor for tensor in activations(node) if tensor.name in grids]
+        known = [tensor for tensor in activations(node) if tensor.name in whole]
         candidates = [tensor.name for tensor in known if len(tensor.outputs) > 1]
         if node.op == "Add" and len(activations(node)) == 2 and candidates:
             skip = min(candidates, key=lambda name: order.get(name, -1))
@@ -164,18 +207,18 @@ def _is_whole(tensor: gs.Tensor, readers: Mapping[str, Sequence[gs.Node]], graph
     return tensor.name in readers and len(readers[tensor.name]) == len(tensor.outputs) and tensor not in graph.outputs
 
 
-def _quantize_activation(graph: gs.Graph, tensor: gs.Tensor, readers: list[gs.Node], grid: Grid) -> None:
+def _quantize_activation(pairs: _Pairs, tensor: gs.Tensor, readers: list[gs.Node], grid: Grid) -> None:
     if not readers:
         return
-    source = taken_off(graph, tensor, grid.middle) if grid.middle else tensor
-    restored = _pair(graph, source, grid.scale, axis=None)
+    source = taken_off(pairs.graph, tensor, grid.middle, pairs.taken) if grid.middle else tensor
+    restored = pairs.behind(source, grid.scale, axis=None)
     for node in readers:
         for index, source in enumerate(node.inputs):
             if source is tensor:
                 node.inputs[index] = restored
 
 
-def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None, read: Grid) -> None:
+def _quantize_weight(pairs: _Pairs, node: gs.Node, given: Weights | None, read: Grid) -> None:
     """Put a pair behind the weights of a node, and make its bias fit them and the grid of what it reads."""
     weight = weight_of(node)
     if weight is None:
@@ -183,6 +226,12 @@ def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None, read
     axis = channel_axis(node, weight)
     index = 1 if data_of(node) is node.inputs[0] else 0
     scales = given.scales if given else weight_scales(weight.values, axis)
+    if not np.isfinite(scales).all():
+        largest = np.abs(weight.values).max()
+        raise ModelError(
+            f"the weights of {identity(node)!r} reach {largest:g}, beyond what an INT8 scale in FP16 can hold",
+            fix=f"keep it in float: --keep-float auto --keep-float {identity(node)}",
+        )
     levels = given.levels if given else None
     if levels is not None:
         node.inputs[index] = gs.Constant(node.inputs[index].name, dequantized(levels, scales, axis))
@@ -191,7 +240,7 @@ def _quantize_weight(graph: gs.Graph, node: gs.Node, given: Weights | None, read
     if read.middle:
         held = nearest(weight.values, scales, axis) if levels is None else levels
         given_back(node, dequantized(held, scales, axis), read.middle)
-    node.inputs[index] = _pair(graph, node.inputs[index], scales, axis)
+    node.inputs[index] = pairs.behind(node.inputs[index], scales, axis)
 
 
 def dequantized(levels: NDArray[np.generic], scales: Scales, axis: int) -> NDArray[np.float32]:
@@ -209,25 +258,3 @@ def nearest(values: NDArray[np.floating], scales: Scales, axis: int) -> NDArray[
 def _along(scales: Scales, axis: int, axes: int) -> Scales:
     """Shape scales so that they go along one axis of several."""
     return scales.reshape([-1 if each == axis else 1 for each in range(axes)])
-
-
-def _pair(graph: gs.Graph, tensor: gs.Tensor, scale: Scales, axis: int | None) -> gs.Variable:
-    """Append QuantizeLinear and DequantizeLinear behind a tensor, once for each axis, and give what comes out."""
-    name, attributes = tensor.name, {} if axis is None else {"axis": axis}
-    existing = graph.tensors().get(f"{name}_dequantized")
-    if existing is not None and existing.inputs[0].attrs != attributes:
-        name = f"{name}_axis_{axis}"
-        existing = graph.tensors().get(f"{name}_dequantized")
-    if existing is not None:
-        return existing
-    constants = [
-        gs.Constant(f"{name}_scale", scale),
-        gs.Constant(f"{name}_zero_point", np.zeros(scale.shape, np.int8)),
-    ]
-    stored = gs.Variable(f"{name}_quantized", np.int8)
-    restored = gs.Variable(f"{name}_dequantized", np.float32)
-    graph.nodes += [
-        gs.Node("QuantizeLinear", f"{name}_QuantizeLinear", attributes, [tensor, *constants], [stored]),
-        gs.Node("DequantizeLinear", f"{name}_DequantizeLinear", attributes, [stored, *constants], [restored]),
-    ]
-    return restored

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import onnx
 import onnx_graphsurgeon as gs
 
+from polyyolo.errors import ModelError
 from polyyolo.models.spec import load
 from polyyolo.passes.result import PassResult
 from polyyolo.quantization.graph import exported, imported
@@ -47,6 +48,8 @@ MENDERS: Mapping[str, Callable[[gs.Graph, Spot], None]] = MappingProxyType(
 )
 # Mending one thing may bring up another; on real models nothing is left after the second round.
 ROUNDS = 4
+PACKED = frozenset({onnx.TensorProto.INT4, onnx.TensorProto.UINT4})
+"""Types of which two numbers share a byte."""
 NOTHING_LEFT = "nothing is left in INT8: quantize the float model with polyyolo engine"
 
 
@@ -84,9 +87,16 @@ def mend_file(spec: ModelSpec, output: Path) -> tuple[ModelSpec, tuple[str, ...]
         What the new file is, and the notes of ``mend``.
 
     Raises:
-        ModelError: the ONNX checker refuses the model, mended as it is.
+        ModelError: the model holds numbers of 4 bits, or the ONNX checker refuses it, mended as it is.
     """
-    result = mend(load(spec.path))
+    model = load(spec.path)
+    packed = [tensor.name for tensor in model.graph.initializer if tensor.data_type in PACKED]
+    if packed:
+        raise ModelError(
+            f"{spec.path} holds {len(packed)} tensors of 4 bits, {packed[0]!r} first, which cannot be written again",
+            fix="quantize the float model to INT8, with polyyolo engine or another tool",
+        )
+    result = mend(model)
     return write_checked(result.model, spec, output, "mend Q/DQ" if result.changed else "no mending"), result.notes
 
 

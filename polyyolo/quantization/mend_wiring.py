@@ -32,10 +32,11 @@ def complete(graph: gs.Graph, spot: Spot) -> None:
     for node in spot.readers:
         weight_pair = next((pair for pair in spot.pairs if pair.stored is not None), None)
         restored = None if weight_pair is None else _restored_elsewhere(data_of(node))
+        scale = fixed(spot.pairs[0].nodes[0].inputs[1])
         if restored is not None:
             _read_through((node,), data_of(node), restored)
-        elif weight_pair is None and graph.opset >= AXIS_OPSET:
-            _quantize_weight(graph, node, kind=known(fixed(spot.pairs[0].nodes[0].inputs[1])).values.dtype)
+        elif weight_pair is None and scale is not None and spot.pairs[0].type == "INT8" and graph.opset >= AXIS_OPSET:
+            _quantize_weight(graph, node, kind=scale.values.dtype)
         else:
             bypass(graph, spot)
 

@@ -51,8 +51,8 @@ class Placement:
 
     Attributes:
         nodes: identities of the weighted nodes that run in INT8.
-        observed: the inputs of all weighted nodes but the decode's: what a table must hold for any placement. What a
-            carrier hands on lies within them.
+        observed: the inputs of all weighted nodes but the decode's: what a table must hold for any placement. What
+            carriers hand on to them lies within them.
         groups: tensors that share one scale, each tensor in exactly one group.
         in_float: identity -> reason, for the weighted nodes that stay in float.
         residuals: Adds whose branch is quantized, too, where its node and the skip are and the table knows its range.

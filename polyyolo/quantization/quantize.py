@@ -44,7 +44,7 @@ def known_nodes(spec: ModelSpec, names: Sequence[str]) -> tuple[str, ...]:
     joined = joined_in(spec.metadata)
     names = tuple(joined.get(name, name) for name in names)
     nodes = [node for node in imported(load(spec.path)).nodes if is_weighted(node)]
-    known = {each for node in nodes for each in (node.name, identity(node))}
+    known = {each for node in nodes for each in (node.name, identity(node)) if each}
     for name in names:
         if name not in known:
             close = get_close_matches(name, [*WAYS, *sorted(known)], n=3, cutoff=0.3)

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 from attrs import frozen
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from polyyolo.errors import ModelError, TableError
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
+from polyyolo.quantization.lint.pairs import Pair
 from polyyolo.quantization.shift import adds_number, before_shift
 from polyyolo.quantization.topology import (
     CARRIERS,
@@ -149,7 +151,7 @@ def _amax(dequantize: gs.Node) -> float:
         ModelError: its scale or zero-point is not a constant, or no number.
     """
     scale, *rest = [_constant(tensor, dequantize) for tensor in dequantize.inputs[1:3]]
-    zero = rest[0] if rest else np.zeros(1, np.uint8)  # ONNX's default
+    zero = rest[0] if rest else np.zeros(1, _type_of(dequantize))
     if not np.issubdtype(zero.dtype, np.integer):
         raise ModelError(
             f"{dequantize.name or _origin(dequantize).name} dequantizes {zero.dtype}, not an integer type",
@@ -160,6 +162,13 @@ def _amax(dequantize: gs.Node) -> float:
     points = zero.astype(np.int64)
     reach = np.maximum(limits.max - points, points - lowest)
     return float((scale.astype(np.float64) * reach).max())
+
+
+def _type_of(dequantize: gs.Node) -> np.dtype[np.generic]:
+    """Give the type of the integers that a DequantizeLinear without a zero-point reads."""
+    maker = producer(dequantize.inputs[0])
+    name = Pair(maker if maker is not None and maker.op == "QuantizeLinear" else None, (dequantize,)).type
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.DataType.Value(name)))
 
 
 def _constant(tensor: gs.Tensor, node: gs.Node) -> NDArray[np.generic]:

@@ -15,6 +15,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from polyyolo.passes.surgery import free_name
 from polyyolo.quantization.topology import activations, data_of, gated, identity, producer
 
 SILU, HARD_SWISH, MISH, GELU = -0.2785, -0.375, -0.3089, -0.17
@@ -87,11 +88,19 @@ def _adds_no_zeros(node: gs.Node) -> bool:
     return node.op == "Conv" and unpadded and (bias is None or bias.is_empty() or isinstance(bias, gs.Constant))
 
 
-def taken_off(graph: gs.Graph, tensor: gs.Tensor, middle: float) -> gs.Variable:
-    """Append the subtraction of a grid's middle behind a tensor, and give what comes out."""
-    shifted = gs.Variable(f"{tensor.name}_shifted", np.float32)
-    constant = gs.Constant(f"{tensor.name}_middle", np.array(-middle, np.float32))
-    graph.nodes.append(gs.Node("Add", f"{tensor.name}_shift", inputs=[tensor, constant], outputs=[shifted]))
+def taken_off(graph: gs.Graph, tensor: gs.Tensor, middle: float, taken: set[str]) -> gs.Variable:
+    """Append the subtraction of a grid's middle behind a tensor, and give what comes out.
+
+    Args:
+        graph: changed.
+        tensor: what is read.
+        middle: what is taken off.
+        taken: names that are in use in the graph; those made here are added.
+    """
+    shifted = gs.Variable(free_name(f"{tensor.name}_shifted", taken), np.float32)
+    constant = gs.Constant(free_name(f"{tensor.name}_middle", taken), np.array(-middle, np.float32))
+    name = free_name(f"{tensor.name}_shift", taken)
+    graph.nodes.append(gs.Node("Add", name, inputs=[tensor, constant], outputs=[shifted]))
     return shifted
 
 

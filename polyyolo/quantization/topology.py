@@ -1,5 +1,7 @@
 """What a graph does, told by structure alone: which nodes carry weights, which are the head, which only move values."""
 
+from collections.abc import Iterable, Sequence
+
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
@@ -20,6 +22,8 @@ CARRIERS = frozenset(
         "Flatten",
     }
 )
+KEEPERS = CARRIERS - {"MaxPool", "Resize", "Upsample", "Slice", "Split"}
+"""Those that hand on each value that they read."""
 GATES = frozenset({"Sigmoid", "HardSigmoid", "Tanh", "Softplus"})
 ACTIVATIONS = GATES | {
     "BatchNormalization",
@@ -190,6 +194,20 @@ def residuals_of(graph: gs.Graph) -> tuple[Residual, ...]:
                 found.append(Residual(str(skip.name), str(branch.name), identity(weighted)))
                 break
     return tuple(found)
+
+
+def held_by(names: Iterable[str], nodes: Sequence[gs.Node]) -> set[str]:
+    """Name the tensors whose values all lie in some tensors: these themselves, and what is joined into them.
+
+    Args:
+        names: of those tensors.
+        nodes: of a graph, sorted topologically.
+    """
+    found = set(names)
+    for node in reversed(nodes):
+        if node.op in KEEPERS and node.outputs[0].name in found:
+            found |= {str(tensor.name) for tensor in carried(node)}
+    return found
 
 
 def conv_behind(tensor: gs.Tensor) -> gs.Node | None:

@@ -129,6 +129,7 @@ def test_export_of_that_run_differs_in_the_header_only(polyyolo, run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--keep-float", ""), "has no convolution or matrix product called ''"),
         (("--keep-float", "nonsense"), "has no convolution or matrix product called 'nonsense'"),
         (("--keep-float", "stme"), "did you mean stem"),
         (("--keep-float", "auto"), "what costs the most is measured on pictures"),

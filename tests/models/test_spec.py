@@ -138,6 +138,19 @@ def test_initializers_that_old_exporters_list_as_inputs_are_no_inputs(tmp_path):
     assert [tensor.name for tensor in read_spec(saved(model, tmp_path)).inputs] == ["images"]
 
 
+def test_functions_of_the_models_own_are_written_out_where_they_are_called(tmp_path):
+    model = onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["" : 17, "own" : 1]> gates (float[1,3,8,8] images) => (float[1,3,8,8] out)
+        { out = own.silu(images) }
+        <opset_import: ["" : 17], domain: "own"> silu (x) => (y) { gate = Sigmoid(x)  y = Mul(x, gate) }"""
+    )
+
+    written = load(saved(model, tmp_path))
+
+    assert not written.functions
+    assert [node.op_type for node in written.graph.node] == ["Sigmoid", "Mul"]
+
+
 def test_two_picture_inputs_are_refused_by_name(tmp_path):
     inputs = [(name, onnx.TensorProto.FLOAT, [1, 3, 64, 64]) for name in ("left", "right")]
     add = onnx.helper.make_node("Add", ["left", "right"], ["out"])

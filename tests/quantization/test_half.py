@@ -200,6 +200,20 @@ def test_scales_beside_fp16_are_fp16_and_the_same_numbers(fragment, placed, tabl
     assert len(casts(made)) == 2, "nothing is cast between Q/DQ and what they serve"
 
 
+def test_a_scale_that_fp16_would_hold_as_a_subnormal_number_is_made_larger(fragment, placed, table):
+    weight = np.full((8, 8, 1, 1), 1e-4, np.float32)
+    model = fragment("a = Conv(x, w1)  y = Conv(a, w2)", constants={"w1": weight}, w2=(8, 8, 1, 1))
+    int8 = insert(model, placed(model), table({"x": 2.0}))
+
+    scales = {
+        name: {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in each.graph.initializer}
+        for name, each in (("int8", int8), ("half", halved(int8)))
+    }
+
+    assert (scales["int8"]["w1_scale"] < 1e-6).all()
+    assert (scales["half"]["w1_scale_half"] == np.finfo(np.float16).smallest_normal).all()
+
+
 def test_a_second_input_is_cast_where_it_meets_the_picture(fragment):
     model = fragment(
         "a = Conv(x, w1)  b = Mul(a, weight)  c = Conv(b, w2)  y = Relu(c)", w1=SQUARE, w2=SQUARE, weight=(1,)

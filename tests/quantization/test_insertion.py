@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,6 +12,7 @@ from onnx import numpy_helper
 from polyyolo.errors import ModelError, TableError
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import load, read_spec
+from polyyolo.quantization.gates import by_tanh
 from polyyolo.quantization.grid import SMALLEST_SCALE, half_scale
 from polyyolo.quantization.insertion import insert, weight_scales
 from polyyolo.quantization.placement import FloatBudget
@@ -292,6 +294,56 @@ def test_a_range_beyond_what_a_scale_can_hold_is_refused(fragment, placed, table
         quantized(model, placed, table, amax=1e9)
 
 
+def test_weights_beyond_what_a_scale_can_hold_are_refused(fragment, placed, table):
+    weight = np.full(SQUARE, 1e8, np.float32)
+    model = fragment("a = Conv(x, w1)  y = Conv(a, w2)", constants={"w1": weight}, w2=SQUARE)
+
+    with pytest.raises(ModelError, match=r"the weights of 'a' reach 1e\+08"):
+        quantized(model, placed, table)
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 1e-4])
+def test_small_weights_have_as_many_levels_as_large_ones(fragment, placed, table, magnitude):
+    """As those of a model that takes pictures from 0 to 255, and divides them in its first convolution."""
+    weight = magnitude * np.random.default_rng(0).normal(0, 1, SQUARE).astype(np.float32)
+    model = fragment("a = Conv(x, w1)  y = Conv(a, w2)", outputs="a, y", constants={"w1": weight}, w2=SQUARE)
+    picture = np.random.default_rng(1).uniform(0, 4, (1, 8, 16, 16)).astype(np.float32)
+    (exact, _), (made, _) = ran(model, {"x": picture}), ran(quantized(model, placed, table), {"x": picture})
+
+    assert np.square(made - exact).mean() < 2e-4 * np.square(exact).mean()
+
+
+def test_an_add_reads_in_float_what_a_convolution_reads_only_a_part_of(fragment, placed, table, findings):
+    """The part was measured, and the rest may be any times larger."""
+    body = """a = Conv(x, w1)  b = Abs(a)  p = Slice(b, none, four, one)  c = Conv(p, w4)  d = Relu(c)
+              e = Add(b, d)  f = Conv(e, w2)  y = Conv(f, w3)"""
+    ends = {"none": np.array([0]), "four": np.array([4]), "one": np.array([1])}
+    model = fragment(body, constants=ends, w1=SQUARE, w4=(8, 4, 1, 1), w2=SQUARE, w3=SQUARE)
+
+    made = quantized(model, placed, table)
+
+    assert source_of(made, producers(made)["c"].input[0]) == "p"
+    assert [source_of(made, name) for name in producers(made)["e"].input] == [None, None]
+    assert findings(made) == {}
+
+
+@pytest.mark.parametrize("name", ["b_dequantized", "b_scale", "b_shifted", "b_middle", "a_half", "a_gate_0"])
+def test_a_name_that_the_model_has_already_is_given_to_nothing_else(fragment, placed, table, name):
+    body = f"""a = Conv(x, w1)  g = Sigmoid(a)  b = Mul(a, g)  {name} = Neg(b)  c = Conv(b, w2)  d = Conv({name}, w4)
+               e = Add(c, d)  f = Relu(e)  y = Conv(f, w3)"""
+    model = fragment(body, **dict.fromkeys(("w1", "w2", "w3", "w4"), SQUARE))
+    picture = np.random.default_rng(0).normal(0, 0.3, (1, 8, 16, 16)).astype(np.float32)
+    placement = placed(model)
+    lowest = {tensor: -0.2785 for tensor in placement.observed if tensor == "b"}
+    ranges = table({"x": 2.0, "b": 8.0, name: 8.0, "f": 30.0})
+
+    made = by_tanh(insert(model, evolve(placement, lowest=lowest), ranges))
+
+    onnx.checker.check_model(made, full_check=True)
+    exact, close = ran(model, {"x": picture})[0], ran(made, {"x": picture})[0]
+    assert np.square(close - exact).mean() < 0.01 * np.square(exact).mean()
+
+
 def test_a_table_without_a_tensor_is_refused(fragment, placed, table):
     model = fragment(CHAIN, w1=SQUARE, w2=SQUARE)
 
@@ -339,7 +391,7 @@ def test_a_scale_fits_fp16_exactly_and_never_clips(values):
     assert scales.dtype == np.float32
     assert np.array_equal(scales.astype(np.float16).astype(np.float32), scales)
     assert (scales >= values).all()
-    assert (scales <= np.maximum(values * (1 + 2**-10), SMALLEST_SCALE)).all()
+    assert (scales <= np.maximum(values * (1 + 2**-10) + 2**-24, SMALLEST_SCALE)).all()
 
 
 @given(arrays(np.float32, (4, 3, 2, 2), elements=st.floats(-100, 100, width=32)), st.integers(0, 1))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from polyyolo.errors import ModelError
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.sources import find_pictures
@@ -102,6 +103,63 @@ def test_a_mended_model_is_clean_and_stays_near(pair_of, findings, case):
     if near is not None:
         assert decibels(ran(model), ran(result.model)) > near
     assert decibels(ran(pair_of(re.sub(r"@\w+", "", body), **values)), ran(result.model)) > 10
+
+
+# Q and DQ of c have other numbers: what the model means nobody knows.
+APART = CLEAN.replace(
+    "Conv(c@t, w2@ws)", "Conv(c_d, w2@ws)\nc_q = QuantizeLinear(c, t, t_zero)\nc_d = DequantizeLinear(c_q, u, u_zero)"
+)
+
+
+@pytest.mark.parametrize(
+    ("zero", "scale"),
+    [(np.uint8(0), np.float32(0.06)), (np.int8(-128), np.float32(0.06)), (np.int8(1), np.float32(0.03))],
+)
+def test_a_pair_of_other_numbers_in_than_out_is_left_an_error(pair_of, findings, zero, scale):
+    lines = APART.strip().splitlines()
+    body = "\n".join([*lines[:4], lines[5], lines[6], lines[4], lines[7]])
+    model = pair_of(body, t_zero=zero, u=scale, u_zero=type(zero)(0))
+
+    result = mend(model)
+
+    assert np.array_equal(ran(model), ran(result.model))
+    assert "pair-mismatch" in findings(result.model)
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf])
+def test_stored_weights_of_the_head_with_a_broken_scale_stay_an_error(pair_of, findings, scale):
+    stored = "w = DequantizeLinear<axis = 0>(w_int8, broken, none)\n"
+    body = CLEAN.replace("y = Conv(d, w3)", f"{stored}y = Conv(d@s, w)")
+    numbers = {"w_int8": np.ones((8, 8, 1, 1), np.int8), "none": np.zeros(8, np.int8)}
+    model = pair_of(body, **numbers, broken=np.array([scale] + [0.01] * 7, np.float32))
+
+    result = mend(model)
+
+    assert "scale" in findings(result.model)
+
+
+def test_a_scale_that_is_computed_beside_float_weights_is_taken_away(pair_of, findings):
+    body = CLEAN.replace(
+        "d = Conv(c@t, w2@ws)",
+        "f = Abs(t)\nn = QuantizeLinear(c, f, t_zero)\nm = DequantizeLinear(n, f, t_zero)\nd = Conv(m, w2)",
+    )
+    model = pair_of(body, t_zero=np.int8(0))
+
+    result = mend(model)
+
+    assert "half-quantized: mended 1" in result.notes
+    assert "half-quantized" not in findings(result.model)
+
+
+def test_weights_of_four_bits_are_refused_by_name(little_yolo, tmp_path):
+    model = load(little_yolo)
+    model.graph.initializer.append(onnx.helper.make_tensor("nibbles", onnx.TensorProto.INT4, [4], [1, 2, 3, 4]))
+    onnx.save(model, tmp_path / "packed.onnx")
+
+    with pytest.raises(ModelError, match="holds 1 tensors of 4 bits, 'nibbles' first"):
+        mend_file(read_spec(tmp_path / "packed.onnx"), tmp_path / "out.onnx")
+
+    assert not (tmp_path / "out.onnx").exists()
 
 
 def test_a_clean_model_comes_back_as_it_was(pair_of):

@@ -165,6 +165,14 @@ def test_a_zero_point_shifts_how_far_the_integers_reach(chain, zero, dtype, amax
     assert (found.ranges, found.missing) == ({"x": amax}, ("h",))
 
 
+@pytest.mark.parametrize(("output_dtype", "amax"), [(3, 127.0), (2, 255.0)])
+def test_without_a_zero_point_the_type_is_that_of_the_integers(chain, output_dtype, amax):
+    pair = f"x_q = QuantizeLinear<output_dtype = {output_dtype}>(x, one)\n x_d = DequantizeLinear(x_q, one)\n"
+    spec, path = chain(pair + "h = Conv(x_d, w)\n y = Conv(h, v)", opset=21, one=np.float32(1))
+
+    assert scales_of(path, spec).ranges == {"x": amax}
+
+
 def test_casts_between_an_activation_and_its_q_are_seen_through(chain):
     body = "c = Cast<to = 10>(h)\n" + pairs("c") + "f = Cast<to = 1>(c_d)\n y = Conv(f, v)"
     spec, path = chain("h = Conv(x, w)\n" + body, opset=19, one=np.float16(0.5), zero=np.int8(0))

@@ -5,11 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from polyyolo.quantization.lint.pairs import Pair
+from polyyolo.quantization.lint.pairs import Pair, usable
 from polyyolo.quantization.lint.rules import Spot
-from polyyolo.quantization.lint.values import usable
 from polyyolo.quantization.lint.view import View, reaches, title
-from polyyolo.quantization.topology import CARRIERS, activations, carried, conv_behind, identity, is_weighted
+from polyyolo.quantization.topology import (
+    CARRIERS,
+    activations,
+    carried,
+    conv_behind,
+    held_by,
+    identity,
+    is_weighted,
+)
 
 
 def convolved_sides(view: View) -> Iterator[Spot]:
@@ -26,16 +33,18 @@ def convolved_sides(view: View) -> Iterator[Spot]:
 def bare_skips(view: View) -> Iterator[Spot]:
     """The skip branch of an Add behind an INT8 convolution, in float, though others read it in INT8.
 
-    What nothing reads in INT8 is in float because a convolution is meant to be: nothing is kept twice for the Add.
+    What nothing reads in INT8 is in float because a convolution is meant to be: nothing is kept twice for the Add. What
+    a convolution reads a part of may have the scale of that part.
     """
     quantized = set(view.placement.nodes)
+    whole = held_by(view.placement.observed, [*view.twin.values()])
     for node, skip, main in _residuals(view):
         conv = conv_behind(view.twin_of(node).inputs[main])
         if skip is None or conv is None or identity(conv) not in quantized or view.pair_before(node.inputs[skip]):
             continue
         tensor = node.inputs[skip]
         pair = next((pair for pair in view.activations() if pair.source is tensor and pair.dequantize), None)
-        if pair is not None:
+        if pair is not None and tensor.name in whole:
             yield Spot((title(node),), tensor.name, (pair,), (node,))
 
 
@@ -69,9 +78,8 @@ def untied(view: View) -> Iterator[Spot]:
 
 def _is_plain(pair: Pair) -> bool:
     scale = pair.scale
-    return (
-        pair.type == "INT8" and scale is not None and scale.size == 1 and usable(scale) and not np.any(pair.zero_point)
-    )
+    numbers = scale is not None and scale.size == 1 and usable(scale) and not np.any(pair.zero_point)
+    return numbers and pair.type == "INT8" and pair.is_matched
 
 
 def _carriers(view: View, group: frozenset[str]) -> tuple[str, ...]:

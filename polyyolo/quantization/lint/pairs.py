@@ -117,7 +117,13 @@ class Pair:
         if stored is None or scale is None or shift is None or self.type not in {"INT8", "UINT8", "INT32"}:
             return False
         channels = stored.shape[self.axis % len(stored.shape)] if stored.shape else 1
-        return scale.ndim < 2 and {scale.size, shift.size} <= {1, channels}
+        return usable(scale) and scale.ndim < 2 and {scale.size, shift.size} <= {1, channels}
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether every DequantizeLinear has the scale and zero-point of the QuantizeLinear, all of them constants."""
+        alone = [Pair(None, (node,)) for node in self.dequantize]
+        return all(_same(self.scale, each.scale) and _same(self.zero_point, each.zero_point) for each in alone)
 
     @property
     def restored(self) -> tuple[gs.Variable, ...]:
@@ -161,6 +167,11 @@ def known(value: Kind | None) -> Kind:
     return value
 
 
+def usable(scale: Values) -> bool:
+    """Whether all scales are finite and above 0."""
+    return bool((np.isfinite(scale) & (scale > 0)).all())
+
+
 def fixed(tensor: gs.Tensor) -> gs.Constant | None:
     """Give the constant behind a tensor, through Casts; None where it is computed."""
     while tensor.inputs and tensor.inputs[0].op in {"Cast", "Identity"}:
@@ -181,6 +192,10 @@ def type_name(tensor: gs.Tensor) -> str:
         return "UNDEFINED"
     number = kind if isinstance(kind, int) else onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind))
     return str(onnx.TensorProto.DataType.Name(number))
+
+
+def _same(first: Values | None, second: Values | None) -> bool:
+    return first is not None and second is not None and np.array_equal(first.ravel(), second.ravel())
 
 
 def _numbers(tensor: gs.Tensor) -> Values | None:

@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.models.rounding import HALF_SCALES
 from polyyolo.quantization.insertion import channel_axis
-from polyyolo.quantization.lint.pairs import Pair, known, type_name, zero_point_of
+from polyyolo.quantization.lint.pairs import Pair, known, type_name, usable, zero_point_of
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, title
 from polyyolo.quantization.opset import AXIS_OPSET
@@ -60,7 +60,7 @@ def mismatches(view: View) -> Iterator[Spot]:
         comparable = pair.type in {"INT8", "UINT8"} and pair.scale is not None and usable(pair.scale)
         for node in pair.dequantize if comparable and pair.quantize is not None else ():
             alone = Pair(None, (node,))
-            if not (_same(pair.scale, alone.scale) and _same(pair.zero_point, alone.zero_point)):
+            if not Pair(pair.quantize, (node,)).is_matched:
                 detail = f"scale {_span(pair.scale)} in, {_span(alone.scale)} out"
                 yield Spot((pair.name,), detail, (pair,), mendable=False)
 
@@ -69,7 +69,8 @@ def per_channel_activations(view: View) -> Iterator[Spot]:
     """A scale for each channel of a computed tensor."""
     for pair in view.activations():
         if pair.scale is not None and pair.scale.size > 1:
-            yield Spot((pair.name,), f"{pair.scale.size} scales", (pair,), mendable=usable(pair.scale))
+            mendable = usable(pair.scale) and pair.is_matched
+            yield Spot((pair.name,), f"{pair.scale.size} scales", (pair,), mendable=mendable)
 
 
 def weight_axes(view: View) -> Iterator[Spot]:
@@ -115,6 +116,7 @@ def can_be_symmetric(pair: Pair) -> bool:
     whole = pair.stored is not None if pair.quantize is None else _is_read_back(pair.quantize)
     return (
         whole
+        and pair.is_matched
         and pair.type in {"INT8", "UINT8"}
         and pair.zero_point is not None
         and pair.scale is not None
@@ -127,11 +129,6 @@ def _is_read_back(quantize: gs.Node) -> bool:
     """Whether nothing but DequantizeLinear reads the integers."""
     readers = quantize.outputs[0].outputs
     return bool(readers) and all(node.op == "DequantizeLinear" for node in readers)
-
-
-def usable(scale: np.ndarray) -> bool:
-    """Whether all scales are finite and above 0."""
-    return bool((np.isfinite(scale) & (scale > 0)).all())
 
 
 def _weights(view: View) -> Iterator[tuple[gs.Node, Pair]]:
@@ -154,10 +151,6 @@ def _belongs_on(pair: Pair, axis: int) -> bool:
     """
     as_many = known(pair.scale).size == known(pair.stored).shape[axis]
     return as_many and (pair.axis == axis or "axis" not in pair.nodes[0].attrs)
-
-
-def _same(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    return first is not None and second is not None and np.array_equal(first.ravel(), second.ravel())
 
 
 def _span(values: np.ndarray | None) -> str:
