@@ -90,6 +90,7 @@ def _hidden(place: Path, suffix: str = "") -> Path:
 
     Whoever is interrupted while making it knows already what to remove: tempfile tells the name too late for that.
     """
+    refuse_nameless(place)
     return place.with_name(f".{place.stem[:SHORT]}-{secrets.token_hex(4)}{suffix}")
 
 
@@ -121,6 +122,16 @@ def _refuse_protected(path: Path) -> None:
 def file_word(path: Path | str) -> str:
     """Spell a path, or a name, so that no program takes it for an option."""
     return f"./{path}" if str(path).startswith("-") else str(path)
+
+
+def refuse_nameless(path: Path) -> None:
+    """Refuse a folder without a name of its own, such as . and /, where something else is to be named.
+
+    Raises:
+        InputError: ``path`` is one.
+    """
+    if not path.name:
+        raise InputError(f"{str(path)!r} is a folder that is there already", fix="name what is meant in it")
 
 
 def refuse_same(output: Path, *sources: Path) -> None:

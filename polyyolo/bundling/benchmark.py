@@ -15,6 +15,7 @@ from polyyolo.engines.failures import PASSED
 from polyyolo.engines.trtexec_results import read_times
 from polyyolo.engines.versions import number_in_banner
 from polyyolo.errors import InputError
+from polyyolo.files import refuse_endless
 from polyyolo.records import Benchmark, Engine
 
 LOG, READINGS = "speed.log", "gpu.csv"
@@ -44,6 +45,7 @@ def read_benchmark(folder: Path, bundle: Bundle, engine: Engine) -> Benchmark:
 def _log(path: Path) -> str:
     """Read what trtexec printed: the GPU, its version and its warnings are told nowhere else."""
     try:
+        refuse_endless(path)
         log = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", fix=WHOLE) from error

@@ -9,6 +9,7 @@ from attrs import frozen
 from polyyolo.bundling.contents import RESULTS, Bundle, Reference, expected, exported, index_of
 from polyyolo.engines.trtexec_outputs import Array, read_outputs
 from polyyolo.errors import InputError
+from polyyolo.files import refuse_endless
 from polyyolo.images.letterbox import Fit
 from polyyolo.records import Fidelity, Head, HeadKind
 from polyyolo.verification.agreement import Pair, agreement
@@ -85,6 +86,7 @@ def _raw(path: Path, shape: tuple[int, ...]) -> Array:
 
 def _exported(path: Path) -> Outputs:
     try:
+        refuse_endless(path)
         return read_outputs(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"cannot read {path}: {error}", fix=AGAIN) from error

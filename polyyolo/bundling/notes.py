@@ -23,6 +23,7 @@ class BuildNotes:
         release: of TensorRT, as "10.16.0".
         seconds: that trtexec took.
         sha256: of the engine; empty where no program there computes it.
+        bundle: SHA-256 of the list of the bundle's checksums; empty likewise.
     """
 
     release: str
@@ -30,6 +31,7 @@ class BuildNotes:
     seconds: float
     size_bytes: int
     sha256: str
+    bundle: str = ""
 
 
 def read_notes(path: Path) -> Mapping[str, str]:
@@ -64,4 +66,4 @@ def read_build(path: Path) -> BuildNotes:
     if any(odd.values()):
         told = ", ".join(f"{name}={notes[name]}" for name in odd if odd[name])
         raise InputError(f"{path} cannot be understood: {told}", fix=AGAIN)
-    return BuildNotes(release, route, seconds, size, notes["sha256"])
+    return BuildNotes(release, route, seconds, size, notes["sha256"], notes.get("bundle", ""))

@@ -102,9 +102,9 @@ def _filled(folder: Path, run: Run, wanted: Wanted, inside: Path) -> Bundle:
                 shutil.copyfile(form.spec.path, models / form.spec.path.name)
     references = write_references(run, forms, wanted.pictures, wanted.images, inside)
     bundle = _described(run, forms, references)
-    _write_scripts(bundle, forms, inside)
     write_json(inside / MANIFEST, bundle)
     write_json(inside / PROFILE, run.profile)
+    _write_scripts(bundle, forms, inside)
     write_sums(inside, SUMS)
     return bundle
 
@@ -132,13 +132,15 @@ def _described(run: Run, forms: Forms, references: tuple[Reference, ...]) -> Bun
 
 
 def _write_scripts(bundle: Bundle, forms: Forms, inside: Path) -> None:
+    """Write what runs there, after everything else: it knows how many files were packed, the list of sums apart."""
     for name in SCRIPTS:
         write_text(inside / name, _script(name))
     for name in SHARED:
         write_text(inside / LIBRARY / name, _script(name))
-    write_text(inside / LIBRARY / FUNCTIONS, shell_functions(bundle, forms))
     write_text(inside / LIBRARY / OUTPUTS, _output_lines(bundle))
     write_text(inside / README, _filled_in(_script(README), _words(bundle, rtx_line(bundle, forms))))
+    files = 1 + sum(path.is_file() for path in inside.rglob("*"))  # with the next
+    write_text(inside / LIBRARY / FUNCTIONS, f"{shell_functions(bundle, forms)}\npacked_files={files}\n")
 
 
 def _script(name: str) -> str:

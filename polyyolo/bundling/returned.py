@@ -8,7 +8,18 @@ from attrs import evolve, frozen
 from polyyolo import progress
 from polyyolo.bundling.benchmark import WHOLE, read_benchmark
 from polyyolo.bundling.comparison import compare
-from polyyolo.bundling.contents import ENGINE, ENGINES, LAYER_TIMES, LAYERS, MANIFEST, MODELS, RESULTS, Bundle
+from polyyolo.bundling.contents import (
+    ENGINE,
+    ENGINES,
+    LAYER_TIMES,
+    LAYERS,
+    MANIFEST,
+    MODELS,
+    REFERENCE,
+    RESULTS,
+    SUMS,
+    Bundle,
+)
 from polyyolo.bundling.forms import Form, Forms
 from polyyolo.bundling.generations import plan_for
 from polyyolo.bundling.notes import BuildNotes, read_build, read_notes
@@ -73,7 +84,9 @@ def read_back(folder: Path, run: Run) -> Returned:
         ToolFailed: the build failed there.
     """
     bundle = _bundle(folder, run)
+    _refuse_changed(folder)
     notes = _notes(folder)
+    _refuse_foreign(folder, bundle, notes)
     _doubt(folder, notes)
     engine = _engine(folder, bundle, notes)
     return Returned(
@@ -132,6 +145,32 @@ def _bundle(folder: Path, run: Run) -> Bundle:
             fix="pack it again, and build and measure that there",
         )
     return bundle
+
+
+def _refuse_changed(folder: Path) -> None:
+    """Refuse models and expected outputs that are not those that were packed: the engine would be blamed for it."""
+    try:
+        lines = (folder / SUMS).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {folder / SUMS}: {error}", fix=WHOLE) from error
+    for wanted, _, name in (line.partition("  ") for line in lines):
+        path = folder / name
+        if Path(name).parent.name in {MODELS, REFERENCE} and path.is_file() and sha256_of(path) != wanted:
+            raise InputError(f"{path} is not what was packed: its SHA-256 differs", fix=WHOLE)
+
+
+def _refuse_foreign(folder: Path, bundle: Bundle, notes: BuildNotes) -> None:
+    """Refuse the results of another bundle: its engine was built from another model."""
+    if notes.route not in bundle.routes:
+        raise InputError(
+            f"{folder} has results of the route {notes.route.value}, which its bundle does not have",
+            fix="copy back the results of this bundle",
+        )
+    if notes.bundle and notes.bundle != sha256_of(folder / SUMS):
+        raise InputError(
+            f"{folder} has the results of another bundle: its engine was built from other files",
+            fix="copy back the results of this bundle, or name the run and the folder of the other",
+        )
 
 
 def _notes(folder: Path) -> BuildNotes:

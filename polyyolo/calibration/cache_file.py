@@ -22,7 +22,7 @@ OLDEST, FIRST_WITHOUT = (8, 5), 11
 LARGEST = float(np.finfo(np.float32).max)
 ANEW = "export or calibrate it again"
 
-_HEADER = re.compile(r"TRT-(\d{4,6})-(\w+)")
+_HEADER = re.compile(r"TRT-(\d{4,6})-(\w+)", re.ASCII)
 _ENTRY = re.compile(r"(?P<name>.+): ?(?P<bits>[0-9a-fA-F]{1,8})\s*")
 _BINARY = {b"ftrt": "a TensorRT engine", b"vtrt": "a TensorRT for RTX engine", b"PK\x03\x04": "a ZIP or .npz archive"}
 
@@ -111,6 +111,8 @@ def read(path: Path) -> Cache:
     header = _HEADER.fullmatch(lines[0][1].strip())
     if not header:
         raise _no_header(path, [line for _, line in lines])
+    if "\n" not in text:
+        raise TableError(f"{path} ends in line {lines[0][0]}: it was cut off, or holds no scale", fix=ANEW)
     if header[2] not in ALGORITHMS:
         raise TableError(
             f"{path} was written by {header[2]!r}, an algorithm that TensorRT does not have",
@@ -151,7 +153,7 @@ def _text(path: Path) -> str:
     if "\0" in text:
         kind = _BINARY.get(content[:4], "a binary file")
         raise TableError(f"{path} is {kind}, no calibration cache", fix="name a text file that begins with TRT-")
-    return text.replace("\r\n", "\n").removeprefix("\ufeff")
+    return text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
 
 
 def _entry(path: Path, number: int, line: str) -> tuple[str, float]:

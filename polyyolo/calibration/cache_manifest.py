@@ -37,7 +37,12 @@ class CacheManifest:
 
 
 def beside(cache: Path) -> Path:
-    """Name the manifest of a cache: ``calibration.cache.json`` for ``calibration.cache``."""
+    """Name the manifest of a cache: ``calibration.cache.json`` for ``calibration.cache``.
+
+    Raises:
+        InputError: the cache's name is that of a folder.
+    """
+    files.refuse_nameless(cache)
     return cache.with_name(f"{cache.name}.json")
 
 

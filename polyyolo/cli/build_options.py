@@ -12,6 +12,7 @@ from polyyolo.cli import familiar_options
 from polyyolo.cli.familiar_options import FAMILIAR, spelt
 from polyyolo.cli.toolchain_option import toolchain_option
 from polyyolo.errors import InputError
+from polyyolo.files import refuse_nameless
 
 if TYPE_CHECKING:
     from polyyolo.engines.plan import BuildOptions
@@ -175,6 +176,7 @@ def with_cache(asked: Asked, engine: Path) -> Asked:
         if asked.calibrator:
             raise InputError("--calibrator wants pictures", fix="give a folder of pictures or an .npy with --calib")
         return asked
+    refuse_nameless(engine)
     cache = engine.with_name(f"{engine.name}.cache")
     placed = evolve(asked, options=evolve(asked.options, calibration_cache=cache))
     if not asked.calibrator:

@@ -1,5 +1,6 @@
 """polyyolo cache: TensorRT's calibration caches, from and to everything else."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,8 @@ def show(path: Path, *, as_json: bool) -> None:
     click.echo(f"{path}: {len(found.scales)} scales by TensorRT {major}.{minor}, {found.algorithm}")
     if manifest:
         click.echo(
-            f"made for model {manifest.model_sha256[:12]} by {manifest.method} from {manifest.pictures} pictures "
-            f"in {manifest.batches} batches"
+            f"made for model {printable(manifest.model_sha256[:12])} by {printable(manifest.method)} from "
+            f"{manifest.pictures} pictures in {manifest.batches} batches"
         )
         click.echo(f"kept in float besides the head: {printable(', '.join(manifest.float_layers) or 'nothing')}")
     scale_table(found)
@@ -80,7 +81,7 @@ def check(path: Path, model: str, tensorrt: str | None, *, every: bool, as_json:
     if as_json:
         print_json({"usable": not fitness.errors, **plain(fitness)})
     else:
-        click.echo("\n".join(fitness_lines(path, fitness, every=every)))
+        click.echo(printable("\n".join(fitness_lines(path, fitness, every=every))))
     raise SystemExit(UNFIT if fitness.errors else 0)
 
 
@@ -99,7 +100,7 @@ def diff(first: Path, second: Path, count: int, *, as_json: bool) -> None:
     if as_json:
         print_json(plain(found))
     else:
-        click.echo("\n".join(difference_lines(found, count)))
+        click.echo(printable("\n".join(difference_lines(found, count))))
 
 
 @cache.command()
@@ -122,19 +123,22 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     """Write the ranges of a run, or of a table, as a calibration cache; head and decode are left out."""
     from polyyolo.calibration import cache_file, cache_manifest
     from polyyolo.calibration.exchange import read_table
+    from polyyolo.decisions import CACHE
     from polyyolo.errors import InputError
     from polyyolo.files import refuse_same
     from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
     from polyyolo.quantizing import TABLE
+    from polyyolo.workspace import REPORT
 
     path = source / TABLE if source.is_dir() else source
     if source.is_dir() and not path.exists():
         raise InputError(f"{source} has no {TABLE}", fix="name the folder of a run in INT8, or a table")
     table = read_table(path)
     spec = _spec(model) if model else _beside(source)
+    of_run = [each for each in path.parent.iterdir() if each.name != CACHE] if (path.parent / REPORT).is_file() else []
     for written in (output, cache_manifest.beside(output)):
-        refuse_same(written, path, *files_of(spec.path))
+        refuse_same(written, path, *files_of(spec.path), *of_run)
     with bars(quiet=as_json) as shown:
         kept = None if options["keep_float"] else _of_run(source)
         budget = _budget(options, spec, kept)
@@ -153,7 +157,8 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
         print_json(told)
     else:
         click.echo(
-            f"{output}: {scales} scales for TensorRT {header.tensorrt}; polyyolo build {spec.path} --calib {output} "
+            f"{output}: {scales} scales for TensorRT {header.tensorrt}; "
+            f"{shlex.join(['polyyolo', 'build', str(spec.path), '--calib', str(output)])} "
             f"builds with it, {len(manifest.float_layers)} layers in float"
         )
 

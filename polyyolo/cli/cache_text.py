@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from polyyolo.cli.console import printable
+
 if TYPE_CHECKING:
     from polyyolo.calibration.cache_file import Cache
     from polyyolo.calibration.exchange import Difference
@@ -21,7 +23,7 @@ def scale_table(cache: "Cache") -> None:
     table = Table("tensor", "scale", "largest magnitude")
     table.columns[0].overflow = "fold"
     for name, scale in cache.scales.items():
-        table.add_row(Text(name), f"{scale:.6g}", f"{cache.amax(name):.6g}")
+        table.add_row(Text(printable(name)), f"{scale:.6g}", f"{cache.amax(name):.6g}")
     Console().print(table)
 
 

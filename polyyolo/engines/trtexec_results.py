@@ -10,7 +10,7 @@ import numpy.typing as npt
 from attrs import frozen
 
 from polyyolo.errors import InputError
-from polyyolo.files import structure
+from polyyolo.files import refuse_endless, structure
 from polyyolo.records import Latency, ShapeRange
 
 Series = npt.NDArray[np.float64]
@@ -55,6 +55,7 @@ def read_times(path: Path) -> Times:
         InputError: the file is missing, cut short, or holds something else.
     """
     try:
+        refuse_endless(path)
         entries = json.loads(path.read_text(encoding="utf-8"))
         columns = {
             key: np.array([float(entry[key]) for entry in entries])

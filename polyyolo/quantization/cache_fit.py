@@ -1,5 +1,6 @@
 """Whether a calibration cache may be used: what TensorRT would accept, crash on, or get wrong in silence."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,22 +93,22 @@ def refuse_unfit(cache: Path, spec: ModelSpec, toolchain: Toolchain) -> None:
         TableError: it cannot be read, or there are errors; the first is told in full.
         InputError: that TensorRT reads no cache.
     """
-    fitness = check(cache, spec, toolchain)
-    refuse(fitness, cache, spec)
-    for finding in fitness.findings:
-        progress.warn(f"{cache}: {finding.message}", finding.fix)
+    refuse(check(cache, spec, toolchain), cache, spec)
 
 
 def refuse(fitness: Fitness, cache: Path, spec: ModelSpec) -> None:
-    """Raise the first error, where there is one.
+    """Raise the first error, where there is one, and else warn of what is only doubtful.
 
     Raises:
         TableError: as above.
     """
     if fitness.errors:
         first, *others = fitness.errors
-        more = f"; {len(others)} more with: polyyolo cache check {cache} --model {spec.path}" if others else ""
+        check_it = shlex.join(["polyyolo", "cache", "check", str(cache), "--model", str(spec.path)])
+        more = f"; {len(others)} more with: {check_it}" if others else ""
         raise TableError(f"{cache} must not be used for {spec.path}: {first.message}{more}", fix=first.fix)
+    for finding in fitness.findings:
+        progress.warn(f"{cache}: {finding.message}", finding.fix)
 
 
 def _header(cache: Cache, toolchain: Toolchain | None) -> Iterator[Finding]:

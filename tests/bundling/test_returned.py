@@ -1,6 +1,8 @@
 """What comes back from another machine: read, judged, and put into the run's record."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -329,7 +331,10 @@ def test_a_disk_that_was_full_there_is_told_so(bundle, packed_run, tmp_path):
         ),
         ("results/outputs/01.json", None, "cannot read .*01.json"),
         ("results/outputs/00.json", "[]", "has nothing for output output0"),
-        ("reference/00.output0.bin", "", "cannot read .*00.output0.bin"),
+        ("reference/00.output0.bin", "", "00.output0.bin is not what was packed: its SHA-256 differs"),
+        ("reference/00.output0.bin", None, "cannot read .*00.output0.bin"),
+        ("models/model.fp16.onnx", "", "model.fp16.onnx is not what was packed: its SHA-256 differs"),
+        ("SHA256SUMS", None, "cannot read .*SHA256SUMS"),
         ("bundle.json", "{", "cannot read .*bundle.json"),
     ],
 )
@@ -392,3 +397,29 @@ def test_results_without_the_engine_itself_suffice(there, packed_run):
     shutil.rmtree(there / "engine")
 
     assert read_back(there, packed_run).engine.size_bytes > 100
+
+
+def test_results_of_another_bundle_are_refused(there, packed_run):
+    notes = there / "results" / "build.txt"
+    assert f"bundle={files.sha256_of(there / 'SHA256SUMS')}\n" in notes.read_text()
+    notes.write_text(re.sub("bundle=.*", f"bundle={'0' * 64}", notes.read_text()))
+
+    with pytest.raises(InputError, match="has the results of another bundle"):
+        read_back(there, packed_run)
+
+
+def test_results_of_a_route_that_the_bundle_does_not_have_are_refused(there, packed_run):
+    told = json.loads((there / "bundle.json").read_text())
+    (there / "bundle.json").write_text(json.dumps({**told, "routes": ["calibrated"]}))
+
+    with pytest.raises(InputError, match="has results of the route qdq, which its bundle does not have"):
+        read_back(there, packed_run)
+
+
+@pytest.mark.parametrize("name", ["results/speed.log", "results/times.json", "results/outputs/00.json"])
+def test_a_pipe_among_the_results_is_refused_and_not_waited_for(there, packed_run, name):
+    (there / name).unlink()
+    os.mkfifo(there / name)
+
+    with pytest.raises(InputError, match="it is a pipe or a device, no file"):
+        read_back(there, packed_run)

@@ -208,6 +208,49 @@ def test_a_file_that_is_not_what_was_packed_is_named_before_anything_is_built(bo
     assert not (box.folder / "engine").exists()
 
 
+def test_a_list_of_checksums_that_was_cut_off_is_not_taken_for_all(box, fake_trtexec):
+    sums = box.folder / "SHA256SUMS"
+    sums.write_text("".join(sums.read_text().splitlines(keepends=True)[:-1]))
+    said = box.run("build.sh", trtexec=fake_trtexec("10.16"))
+
+    assert said.status == 2
+    assert "error: SHA256SUMS lists" in said.text
+    assert not (box.folder / "engine").exists()
+
+
+def test_the_last_line_of_the_checksums_counts_without_its_end(box, fake_trtexec):
+    sums = box.folder / "SHA256SUMS"
+    sums.write_text(sums.read_text().rstrip("\n"))
+
+    assert box.run("build.sh", trtexec=fake_trtexec("10.16")).status == 0
+
+
+def test_numbers_are_the_same_in_a_locale_that_writes_them_with_a_comma(box, fake_trtexec, shell, tmp_path):
+    if not shutil.which("localedef"):
+        pytest.skip("no localedef here")
+    (tmp_path / "locales").mkdir()
+    made = subprocess.run(
+        ["localedef", "-i", "de_DE", "-f", "UTF-8", tmp_path / "locales" / "de_DE.UTF-8"],
+        check=False,
+        capture_output=True,
+    )
+    if made.returncode:
+        pytest.skip("localedef has no de_DE here")
+    comma = {"LOCPATH": str(tmp_path / "locales"), "LC_ALL": "de_DE.UTF-8"}
+    for script in ("build.sh", "bench.sh"):
+        assert box.run(script, shell=shell, trtexec=fake_trtexec("10.16"), **comma).status == 0
+
+    assert box.run("check.sh", shell=shell, **comma).text == box.run("check.sh", shell=shell).text
+
+
+def test_a_script_without_what_lies_beside_it_says_so(box, shell):
+    (box.folder / "lib" / "common.sh").unlink()
+    said = box.run("build.sh", shell=shell)
+
+    assert said.status == 2
+    assert said.text.startswith("error: lib/common.sh is missing\n  fix: ")
+
+
 def test_without_the_list_of_checksums_nothing_is_built(box, fake_trtexec):
     (box.folder / "SHA256SUMS").unlink()
     said = box.run("build.sh", trtexec=fake_trtexec("10.16"))

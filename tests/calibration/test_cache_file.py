@@ -81,6 +81,7 @@ def test_windows_line_ends_blank_lines_and_a_byte_order_mark_are_taken(written):
         (b"PK\x03\x04\xff\xfe", "is a ZIP or .npz archive"),
         (b"\xff\xd8\xff\xe0 JFIF", "is a binary file"),
         (HEADER, "holds a header and not one scale"),
+        (HEADER[:15], "ends in line 1: it was cut off"),
         ("TRT-8600-EntropyCalibration3\na: 0\n", "'EntropyCalibration3', an algorithm that TensorRT does not have"),
         ("images: 3c010a14\n", "begins with 'images: 3c010a14', a calibration cache with TRT-<version>"),
         ('{"images": 1}\n', "begins with '{\"images\": 1}'"),

@@ -1,12 +1,15 @@
 """polyyolo cache, as it is typed."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from polyyolo.cli import main
+from polyyolo.errors import PolyYoloError
 from polyyolo.models.spec import load, read_spec
 
 
@@ -79,6 +82,55 @@ def test_check_says_why_and_exits_with_1(polyyolo, fixture, models, yolov5s):
     told = json.loads(done.stdout)
     assert (done.exit_code, told["usable"], len(told["behind_head"])) == (1, False, 46)
     assert told["findings"][0]["severity"] == "error"
+
+
+def test_what_could_move_the_cursor_is_not_printed(polyyolo, run, tmp_path):
+    odd = tmp_path / "odd.cache"
+    odd.write_text("TRT-8600-EntropyCalibration2\n\x1b]0;owned\x07\x1b[2Jx: 3c000000\n")
+
+    for words in (
+        ("show", odd),
+        ("check", odd, "--model", run / "model.onnx"),
+        ("diff", odd, run / "calibration.cache"),
+    ):
+        done = polyyolo(*words)
+        assert "owned" in done.stdout
+        assert "\x1b]" not in done.stdout
+        assert "\x07" not in done.stdout
+
+
+def test_import_warns_of_what_check_warns_of(polyyolo, run, tmp_path):
+    dead = tmp_path / "dead.cache"
+    dead.write_text(re.sub(r"(?m)^(stem: ).*", r"\g<1>0", (run / "calibration.cache").read_text()))
+    if dead.read_text() == (run / "calibration.cache").read_text():
+        pytest.fail("the run's cache has no tensor 'stem'")
+
+    done = polyyolo("import", dead, "--model", run / "model.onnx", "-o", tmp_path / "t.json", "--json")
+
+    assert any("a scale of 0" in warning["message"] for warning in json.loads(done.stdout)["warnings"])
+
+
+@pytest.mark.parametrize("name", ["report.json", "model.int8.onnx", "steps.json", "manifest.json"])
+def test_export_takes_no_file_of_the_run_that_it_reads(polyyolo, run, tmp_path, name):
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / name).touch()
+    before = (copy / name).read_bytes()
+
+    done = polyyolo("export", copy, "--tensorrt", "8.6", "-o", copy / name)
+
+    assert (done.exit_code, (copy / name).read_bytes()) == (2, before)
+    assert not (copy / f"{name}.json").exists()
+
+
+@pytest.mark.parametrize("place", [".", "/", ""])
+def test_a_folder_in_the_place_of_a_cache_is_refused(polyyolo, run, place):
+    for words in (
+        ("export", run, "--tensorrt", "8.6", "-o", place),
+        ("import", place, "--model", run / "model.onnx", "-o", "t.json"),
+    ):
+        done = polyyolo(*words)
+        assert done.exit_code == 2
+        assert done.exception is None or isinstance(done.exception, (SystemExit, PolyYoloError))
 
 
 def test_diff_lists_the_largest_ratio_first(polyyolo, fixture, tmp_path):

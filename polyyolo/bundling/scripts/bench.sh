@@ -3,7 +3,8 @@
 # What comes out is in results/; copy this folder back, and: polyyolo report RUN --from FOLDER
 set -u
 unset CDPATH
-cd "$(dirname -- "$0")" || exit 2
+cd -- "$(dirname -- "$0")" || exit 2
+[ -f lib/common.sh ] || { printf 'error: lib/common.sh is missing\n  fix: copy the bundle again, whole, and start this in its own folder\n' >&2; exit 2; }
 . ./lib/generations.sh
 . ./lib/common.sh
 
@@ -33,7 +34,8 @@ wanted=$(sed -n 's/^sha256=//p' engine/build.txt)
 fresh=results.partial
 hold "$fresh"
 mkdir -p "$fresh/outputs" || refuse 'cannot make folders here' 'copy the bundle to where you may write' 2
-cp engine/build.txt "$fresh/build.txt" && cp engine/build.log "$fresh/build.log" || exit 3
+[ -f engine/build.log ] || refuse 'engine/build.log is missing' 'sh build.sh' 2
+cp engine/build.txt "$fresh/build.txt" && cp engine/build.log "$fresh/build.log" || refuse 'the notes of the build cannot be copied' 'free some disk space'
 
 exported() { # FILE: stop where trtexec said PASSED and did not write it to its last bracket
   [ "$(tail -n 1 "$1" 2>/dev/null | tr -cd ']')" = ']' ] && return

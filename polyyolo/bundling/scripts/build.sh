@@ -3,7 +3,8 @@
 # TRTEXEC names trtexec where it is neither on PATH nor where NVIDIA's packages put it.
 set -u
 unset CDPATH
-cd "$(dirname -- "$0")" || exit 2
+cd -- "$(dirname -- "$0")" || exit 2
+[ -f lib/common.sh ] || { printf 'error: lib/common.sh is missing\n  fix: copy the bundle again, whole, and start this in its own folder\n' >&2; exit 2; }
 . ./lib/generations.sh
 . ./lib/common.sh
 
@@ -26,7 +27,7 @@ rm -f engine/failed.txt "$log" && true >"$log" || refuse 'cannot write into the 
 
 if [ "$route" = calibrated ]; then
   # TensorRT may refuse a cache of another release, so that the first line gets the number of this one.
-  sed "1s/^TRT-[0-9]*-/TRT-$number-/" models/calibration.cache >engine/calibration.cache || exit 3
+  sed "1s/^TRT-[0-9]*-/TRT-$number-/" models/calibration.cache >engine/calibration.cache || refuse 'engine/calibration.cache cannot be written' 'free some disk space'
 fi
 
 fail() { # MESSAGE FIX
@@ -51,7 +52,7 @@ if [ "$route" = calibrated ] && ! grep -q 'Reading Calibration Cache' "$log"; th
 fi
 
 {
-  printf 'number=%s\nroute=%s\nseconds=%s\n' "$number" "$route" "$((ended - began))"
+  printf 'number=%s\nroute=%s\nseconds=%s\nbundle=%s\n' "$number" "$route" "$((ended - began))" "$(sum_of SHA256SUMS)"
   printf 'bytes=%s\nsha256=%s\n' "$(wc -c <"$partial" | tr -d ' ')" "$(sum_of "$partial")"
 } >engine/build.txt.new && mv "$partial" engine/model.plan && mv engine/build.txt.new engine/build.txt ||
   refuse 'the engine cannot be written' 'free some disk space' 3

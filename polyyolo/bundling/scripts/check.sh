@@ -3,7 +3,9 @@
 # polyyolo report --from compares boxes, which is what counts.
 set -u
 unset CDPATH
-cd "$(dirname -- "$0")" || exit 2
+cd -- "$(dirname -- "$0")" || exit 2
+LC_ALL=C # elsewhere od and awk write and read 0,5 for 0.5
+export LC_ALL
 
 command -v od >/dev/null && command -v awk >/dev/null || { printf 'no awk or od here: polyyolo report compares the outputs\n'; exit 0; }
 

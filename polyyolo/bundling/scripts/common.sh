@@ -1,5 +1,8 @@
 # What build.sh and bench.sh share: POSIX shell, nothing else. They stand in the bundle's folder when they read this.
 
+LC_ALL=C # elsewhere od, awk and trtexec may write 0,5 for 0.5
+export LC_ALL
+
 note() {
   printf 'note: %s\n' "$1"
 }
@@ -56,10 +59,13 @@ sum_of() { # FILE; prints 64 hexadecimal digits, or nothing where no program com
 verify() { # compares every file of the bundle with the list that was packed
   [ -s SHA256SUMS ] || refuse 'SHA256SUMS is missing or empty' 'copy the bundle again, whole' 2
   [ -n "$(sum_of SHA256SUMS)" ] || { note 'no sha256sum here: the files of the bundle are taken as they are'; return; }
-  while read -r wanted file; do
+  files=0
+  while read -r wanted file || [ -n "$wanted" ]; do
+    files=$((files + 1))
     [ -f "$file" ] || refuse "$file is missing" 'copy the bundle again, whole' 2
     [ "$(sum_of "$file")" = "$wanted" ] || refuse "$file is not what was packed: its SHA-256 differs" 'copy the bundle again: a transfer may have been cut off, or in text mode' 2
   done <SHA256SUMS
+  [ "$files" -eq "$packed_files" ] || refuse "SHA256SUMS lists $files files, where $packed_files were packed" 'copy the bundle again: a transfer may have been cut off' 2
 }
 
 child=
