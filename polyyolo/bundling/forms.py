@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from shlex import quote
 
 from attrs import evolve, frozen
 
@@ -79,7 +80,7 @@ def read_int8(folder: Path) -> Run:
     if run.precision is not Precision.INT8:
         raise InputError(
             f"{folder} is a run in {run.precision.value}: a bundle is for INT8",
-            fix=f"polyyolo engine {run.source.path} --precision int8 makes one",
+            fix=f"polyyolo engine {quote(str(run.source.path))} --precision int8 makes one",
         )
     return run
 

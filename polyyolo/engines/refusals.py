@@ -1,6 +1,7 @@
 """Every build that cannot end well and that is known beforehand: refused here, before an hour of building."""
 
 import re
+from shlex import quote
 
 from polyyolo.engines import passthrough
 from polyyolo.engines.job import Job, Program, Typing
@@ -95,8 +96,8 @@ def _calibrator(job: Job) -> None:
         removed = "" if job.toolchain.kind is ToolchainKind.RTX else " (removed in 11.0)"
         raise ToolchainError(
             f"{name_of(job.toolchain)} has no INT8 calibrator{removed}",
-            fix=f"use --route qdq: polyyolo engine {job.spec.path} --images DIR puts the scales into the ONNX; or use "
-            "TensorRT 10 or older",
+            fix=f"use --route qdq: polyyolo engine {quote(str(job.spec.path))} --images DIR puts the scales into the "
+            "ONNX; or use TensorRT 10 or older",
         )
     if job.options.feed and job.program is Program.TRTEXEC:
         raise InputError(
@@ -123,7 +124,7 @@ def _quantization(job: Job) -> None:
     if asked is Precision.INT8 and not job.calibrated and not job.spec.quantized:
         raise ModelError(
             f"{job.spec.path} holds no Q/DQ nodes, so INT8 would have no scales (trtexec makes some up)",
-            fix=f"polyyolo engine {job.spec.path} --images DIR quantizes it; or use --precision fp16",
+            fix=f"polyyolo engine {quote(str(job.spec.path))} --images DIR quantizes it; or use --precision fp16",
         )
     if asked is not Precision.INT8 and job.spec.quantized:
         raise InputError(
@@ -139,7 +140,7 @@ def _half(job: Job) -> None:
     if job.options.precision is Precision.FP16 and job.typing is Typing.STRONG and not half.anywhere:
         raise ModelError(
             f"{name_of(job.toolchain)} takes types from the ONNX, and {job.spec.path} is FP32 throughout",
-            fix=f"polyyolo engine {job.spec.path} --precision fp16 casts it first; or use --precision fp32",
+            fix=f"polyyolo engine {quote(str(job.spec.path))} --precision fp16 casts it first; or use --precision fp32",
         )
     if half.scales and job.toolchain.kind is ToolchainKind.TENSORRT and release(job.toolchain) < HALF_SCALES_SINCE:
         raise ModelError(

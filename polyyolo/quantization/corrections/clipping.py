@@ -32,15 +32,24 @@ def clip_of(method: str) -> Clip:
     Raises:
         InputError: no such method.
     """
-    if method.startswith(PERCENTILE):
-        thresholds.threshold(method)  # refuses what is no share
-        return partial(percentile, share=float(method.removeprefix(PERCENTILE)) / 100)
+    share = _share_of(method)
+    if share is not None:
+        return partial(percentile, share=share)
     if method not in _NAMED:
         raise InputError(
             f"there is no method {method!r} for weights",
             fix=f"use one of {', '.join(_NAMED)}, or percentile-P with 50 < P <= 100",
         )
     return _NAMED[method]
+
+
+def _share_of(method: str) -> float | None:
+    """Give the share (0.5 to 1) that percentile-P stands for; None where a method is no such."""
+    try:
+        percent = float(method.removeprefix(PERCENTILE)) if method.startswith(PERCENTILE) else 0.0
+    except ValueError:
+        return None
+    return percent / 100 if 50 < percent <= 100 else None
 
 
 def clipped_scales(weight: NDArray[np.floating], axis: int, clip: Clip) -> Scales:

@@ -85,6 +85,8 @@ def test_scales_follow_the_axis_of_the_outputs(axis):
         ("mse-seen", "no method 'mse-seen' for weights"),
         ("least-squares", "no method 'least-squares' for weights"),
         ("percentile-40", "'percentile-40'"),
+        ("percentile-50", "there is no method 'percentile-50' for weights"),
+        ("percentile-nan", "'percentile-nan'"),
         ("percentile-many", "'percentile-many'"),
         ("", "no method '' for weights"),
     ],
