@@ -243,6 +243,39 @@ def test_numbers_are_the_same_in_a_locale_that_writes_them_with_a_comma(box, fak
     assert box.run("check.sh", shell=shell, **comma).text == box.run("check.sh", shell=shell).text
 
 
+@pytest.mark.parametrize("script", ["build.sh", "bench.sh"])
+def test_two_at_once_do_not_take_each_others_work_away(box, fake_trtexec, shell, script):
+    assert box.run("build.sh", trtexec=fake_trtexec("10.16")).status == 0
+    (box.folder / "engine" / ".at-work").mkdir()
+    (box.folder / "engine" / ".at-work" / "process").write_text(f"{os.getpid()}\n")
+
+    said = box.run(script, shell=shell, trtexec=fake_trtexec("10.16"))
+
+    assert (said.status, f"at work here: process {os.getpid()}" in said.text) == (3, True)
+    assert (box.folder / "engine" / "model.plan").exists()
+
+
+@pytest.mark.parametrize("left", ["", "999999999\n"])
+def test_a_build_that_was_killed_is_in_nobodys_way(box, fake_trtexec, shell, left):
+    (box.folder / "engine" / ".at-work").mkdir(parents=True)
+    (box.folder / "engine" / ".at-work" / "process").write_text(left)
+
+    assert box.run("build.sh", shell=shell, trtexec=fake_trtexec("10.16")).status == 0
+    assert not (box.folder / "engine" / ".at-work").exists()
+
+
+def test_an_output_that_awk_could_not_find_is_left_to_the_report(box, fake_trtexec, shell):
+    for script in ("build.sh", "bench.sh"):
+        assert box.run(script, trtexec=fake_trtexec("10.16")).status == 0
+    listed = box.folder / "lib" / "outputs.tsv"
+    listed.write_text(listed.read_text().replace("output0\n", "out[0]\n"))
+
+    said = box.run("check.sh", shell=shell)
+
+    assert said.status == 0
+    assert "00, out[0]: a name that this cannot look for; polyyolo report compares it" in said.text
+
+
 def test_a_script_without_what_lies_beside_it_says_so(box, shell):
     (box.folder / "lib" / "common.sh").unlink()
     said = box.run("build.sh", shell=shell)

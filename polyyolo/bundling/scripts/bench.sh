@@ -31,6 +31,7 @@ unwatch() {
 wanted=$(sed -n 's/^sha256=//p' engine/build.txt)
 [ -z "$wanted" ] || [ "$(sum_of engine/model.plan)" = "$wanted" ] || refuse 'engine/model.plan is not the one that build.sh noted' 'sh build.sh' 2
 
+alone engine/.at-work
 fresh=results.partial
 hold "$fresh"
 mkdir -p "$fresh/outputs" || refuse 'cannot make folders here' 'copy the bundle to where you may write' 2

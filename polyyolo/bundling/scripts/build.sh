@@ -19,6 +19,7 @@ find_trtexec
 ask_version
 verify
 mkdir -p engine || refuse 'cannot make the folder engine here' 'copy the bundle to where you may write' 2
+alone engine/.at-work
 partial=engine/.model.plan
 log=engine/build.log
 hold "$partial"

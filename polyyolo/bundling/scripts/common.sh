@@ -71,9 +71,20 @@ verify() { # compares every file of the bundle with the list that was packed
 child=
 watcher=
 scratch=
+lock=
 clean_up() { # removes what is half-written
   [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
   [ -z "$scratch" ] || rm -rf "$scratch"
+  [ -z "$lock" ] || rm -rf "$lock"
+}
+
+alone() { # LOCK: a folder that tells who is at work here; one that was left by a process that is gone is taken over
+  if ! mkdir "$1" 2>/dev/null; then
+    other=$(cat "$1/process" 2>/dev/null)
+    [ -z "$other" ] || ! kill -0 "$other" 2>/dev/null || refuse "another build.sh or bench.sh is at work here: process $other" 'wait until it has ended'
+  fi
+  lock=$1
+  { printf '%s\n' "$$" >"$lock/process"; } 2>/dev/null # where nothing can be written, what follows says so
 }
 
 end() { # SIGNAL: send it to trtexec and all that it started
@@ -96,7 +107,7 @@ stop() { # SIGNAL-NUMBER
 
 hold() { # SCRATCH: what to remove, however this ends
   scratch=$1
-  clean_up
+  rm -rf "$scratch"
   trap clean_up EXIT
   trap 'stop 2' INT
   trap 'stop 15' TERM
