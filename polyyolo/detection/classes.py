@@ -21,12 +21,14 @@ def choose_classes(wanted: Sequence[str], spec: ModelSpec) -> tuple[int, ...]:
         InputError: a name or a number that the model does not have; near names are listed.
     """
     index = {name.lower(): place for place, name in reversed(list(enumerate(spec.names)))}
+    index |= {name: place for place, name in reversed(list(enumerate(spec.names)))}  # as it is written comes first
     return tuple(sorted({_number(text.strip(), index, spec) for text in wanted}))
 
 
 def _number(text: str, index: dict[str, int], spec: ModelSpec) -> int:
-    if text.lower() in index:
-        return index[text.lower()]
+    for name in (text, text.lower()):
+        if name in index:
+            return index[name]
     if text.isdecimal() and int(text) in spec.head.labels:
         return int(text)
     near = get_close_matches(text.lower(), list(index), n=3, cutoff=0.5)

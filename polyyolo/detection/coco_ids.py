@@ -12,6 +12,7 @@ from attrs import field, frozen
 from polyyolo.detection.shots import Shot
 from polyyolo.errors import InputError
 from polyyolo.records import ModelSpec
+from polyyolo.verification.truth import place_of
 
 INSTEAD = "or leave --coco-ids out: they are counted from 1 then"
 
@@ -113,15 +114,17 @@ def _refuse_unclear(source: Path, nearest: Mapping[Path, Sequence[tuple[int, str
 
 
 def _categories(source: Path, spec: ModelSpec, theirs: Sequence[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
-    by_name = {name.strip().lower(): (key, name) for key, name in theirs}
-    unknown = [name for name in spec.names if name.strip().lower() not in by_name]
+    known = [name for _, name in theirs]
+    same = known == list(spec.names)
+    places = [place if same else place_of(name, known) for place, name in enumerate(spec.names)]
+    unknown = [name for name, place in zip(spec.names, places, strict=True) if place < 0]
     if unknown or (not spec.names and spec.head.classes not in (0, len(theirs))):
         told = f"no category {unknown[0]!r}" if unknown else f"{len(theirs)} categories"
         raise InputError(
             f"{source} has {told}, and the model has {spec.head.classes} classes",
             fix="name the JSON of the classes that the model was trained on, or leave --coco-ids out",
         )
-    return tuple(by_name[name.strip().lower()] for name in spec.names) or tuple(theirs)
+    return tuple(theirs[place] for place in places) or tuple(theirs)
 
 
 def _rows(source: Path, key: str, text: str) -> list[Mapping[str, Any]]:

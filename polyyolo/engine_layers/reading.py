@@ -103,7 +103,7 @@ def _timed(entry: Mapping[str, Any]) -> tuple[str, float | None]:
         time = float(told)
     except (OverflowError, TypeError, ValueError):
         time = math.nan
-    return str(entry.get("name", "")), time if math.isfinite(time) else None
+    return str(entry.get("name", "")), time if math.isfinite(time) and time >= 0 else None
 
 
 def text_of(path: Path, fix: str = "name a file that trtexec exported") -> str:
@@ -114,6 +114,6 @@ def text_of(path: Path, fix: str = "name a file that trtexec exported") -> str:
     """
     try:
         refuse_endless(path)
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", fix=fix) from error

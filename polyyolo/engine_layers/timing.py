@@ -1,5 +1,6 @@
 """Put a profile's times beside the layers that it was measured on."""
 
+import math
 from collections.abc import Sequence
 from statistics import mode
 
@@ -38,6 +39,8 @@ def timed(layers: Sequence[Exported], times: Times) -> tuple[float | None, ...]:
     bare = {PROFILE_NUMBER.sub("", name): time for name, time in times.items()}
     found = [bare.get(name) for name in told_apart(PROFILE_NUMBER.sub("", layer.name) for layer in layers)]
     total, known = (sum(time or 0.0 for time in each) for each in (times.values(), found))
+    if not math.isfinite(total):
+        raise InputError(f"the times of the profile add up to {total}", fix=f"profile this engine: {PROFILE}")
     if total == 0:
         raise InputError("the profile has no time of any layer", fix=f"profile this engine: {PROFILE}")
     if known < KNOWN * total:

@@ -13,6 +13,8 @@ from polyyolo.errors import InputError
 from polyyolo.files import refuse_endless, structure
 from polyyolo.records import Latency, ShapeRange
 
+SHORTEST = 0.5
+"""Share of the longest query that all queries take at least, from first to last: clocks differ a little."""
 Series = npt.NDArray[np.float64]
 _BINDING = re.compile(r"Created input binding for (.+) with dimensions (\d+(?:x\d+)*)\s*$", re.MULTILINE)
 _PROFILE = re.compile(r"Model input (.+) \(profile (\d+)\): min=([\dx]+), opt=([\dx]+), max=([\dx]+)")
@@ -56,20 +58,22 @@ def read_times(path: Path) -> Times:
     """
     try:
         refuse_endless(path)
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
         columns = {
             key: np.array([float(entry[key]) for entry in entries])
             for key in ("computeMs", "latencyMs", "startH2dMs", "endD2hMs")
         }
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"cannot read the times in {path}: {error}", fix="measure again") from error
-    compute = columns["computeMs"]
-    if not (compute.size and np.isfinite(list(columns.values())).all() and (compute > 0).all()):
+    compute, total = columns["computeMs"], columns["latencyMs"]
+    with np.errstate(over="ignore"):  # what adds up to infinity is refused
+        sums = [float(values.sum()) for values in columns.values()]
+    if not (compute.size and np.isfinite(sums).all() and (compute > 0).all() and (total > 0).all()):
         raise InputError(f"the times in {path} are none of queries that ran", fix="measure again")
     span = float(columns["endD2hMs"].max() - columns["startH2dMs"].min())
-    if span <= 0:
+    if span <= 0 or span < SHORTEST * compute.max():
         raise InputError(f"the queries in {path} take {span:g} ms from first to last", fix="measure again")
-    return Times(compute, columns["latencyMs"], span)
+    return Times(compute, total, span)
 
 
 def read_summary(log: str) -> Summary | None:

@@ -18,10 +18,11 @@ SHEET = "contact-sheet.png"
 """What ``polyyolo inspect data`` draws where no other name is given; in a folder of pictures it is none of them."""
 DRAWN = (
     frozenset({"steps.json", "report.json"}),
-    frozenset({"summary.json", "detections.json"}),
+    frozenset({"summary.json", "pictures"}),
     frozenset({"verification.json", "seen.sqlite"}),
 )
-"""What lies in the folder of a run, a detection, a verification; pictures there were drawn, and are nobody's input."""
+"""What lies in the folder of a run, a detection that drew, a verification: pictures there were drawn, and are no input.
+"""
 
 
 def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
@@ -123,7 +124,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     seen = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         place = os.path.realpath(root)
-        drawn = Path(root) != folder and any(files.issubset(names) for files in DRAWN)
+        drawn = Path(root) != folder and any(marks.issubset((*names, *folders)) for marks in DRAWN)
         skipped = drawn or place in seen
         folders[:] = [] if skipped else [name for name in folders if not name.startswith(".")]
         if not skipped:

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 from polygraphy.logger import G_LOGGER
 
-from polyyolo.errors import ModelError
+from polyyolo.errors import InputError, ModelError
 from polyyolo.images.letterbox import Fit
 from polyyolo.models.spec import read_spec
 from polyyolo.plugin.telling import told
@@ -97,7 +97,13 @@ class BoxCompareFunc:
         pair = (first.runner_name, second.runner_name)
         together = self._pairs.setdefault(pair, Together(self._iou, self._least))
         with told():
-            for ours, theirs in zip(boxes_of(first, self._head), boxes_of(second, self._head), strict=True):
+            found = boxes_of(first, self._head), boxes_of(second, self._head)
+            if len(found[0]) != len(found[1]):
+                raise InputError(
+                    f"{pair[0]} has {len(found[0])} pictures in a batch, {pair[1]} has {len(found[1])}",
+                    fix="give both the same --input-shapes",
+                )
+            for ours, theirs in zip(*found, strict=True):
                 together.add(ours, theirs)
         G_LOGGER.info(f"Boxes | {pair[0]} vs. {pair[1]} | {together}")
         return OrderedDict(boxes=together)

@@ -16,7 +16,7 @@ MOST_COSTLY = 8
 def render(run: Run) -> str:
     """Write the report; paths of pictures are relative to the run's folder."""
     parts = [
-        f"# {run.source.path.stem}: {run.verdict.outcome.value}",
+        f"# {_cell(run.source.path.stem)}: {run.verdict.outcome.value}",
         answer(run),
         table(("check", "wanted", "got", "outcome"), [_cells(each) for each in run.verdict.checks]),
         *_advice(run),
@@ -46,7 +46,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return " ".join(str(value).split("\n")).replace("|", "\\|")
+    """Write a text in one line, in which nothing is Markdown's or HTML's."""
+    line = " ".join(str(value).split("\n"))
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def _cells(check: Check) -> tuple[str, ...]:

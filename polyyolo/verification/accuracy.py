@@ -66,9 +66,15 @@ def score(labelled: Labelled, sizes: Sequence[tuple[int, int]], found: Sequence[
         map50_95=_mean(whole.values()),
         map50=_mean(by_overlap[:1] for by_overlap in whole.values()),
         pictures=len(labelled.pictures),
-        per_class={labelled.name(label): float(values.mean()) for label, values in whole.items()},
+        per_class={_name(labelled, label): float(values.mean()) for label, values in whole.items()},
         per_size={name: _mean(values) for name, values in per_size.items() if values},
     )
+
+
+def _name(labelled: Labelled, label: int) -> str:
+    """What a class is called, with its number where others are called so, too."""
+    name = labelled.name(label)
+    return f"{name} ({label})" if labelled.names.count(name) > 1 else name
 
 
 def map50_95_without(

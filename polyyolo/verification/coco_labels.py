@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from polyyolo import progress
 from polyyolo.errors import LabelError
 from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
+from polyyolo.wording import counted
 
 OUTLINE: Mapping[str, Mapping[str, type]] = {
     "images": {"id": int, "file_name": str},
@@ -41,10 +43,18 @@ def read_coco(source: Path, names: Sequence[str], classes: int, images: Path | N
             truths[annotation["image_id"]].append(_truth(annotation, mapping))
     complain(mistakes, fix="correct the annotations, or export them again as COCO instances")
     pictures = _locate(source, list(files.values()), images)
+    _refuse_twins(source, pictures, list(files))
+    single = {image: tuple(dict.fromkeys(objects)) for image, objects in truths.items()}
+    repeats = sum(len(objects) - len(single[image]) for image, objects in truths.items())
+    if repeats:
+        progress.warn(
+            f"{counted(repeats, 'annotation')} of {source} repeats another: each object counts once",
+            fix="remove the repeated annotations",
+        )
     ordered = tuple(names) or tuple(categories[key] for key in sorted(categories))
     sizes = {image["id"]: size for image in data["images"] if (size := _size(image))}
     stated = {path: sizes[image] for path, image in zip(pictures, files, strict=True) if image in sizes}
-    return Labelled(pictures, tuple(tuple(truths[image]) for image in files), ordered, stated=stated)
+    return Labelled(pictures, tuple(single.get(image, ()) for image in files), ordered, stated=stated)
 
 
 def _read(source: Path) -> Mapping[str, Any]:
@@ -136,6 +146,21 @@ def _locate(source: Path, names: Sequence[str], images: Path | None) -> tuple[Pa
             "their folder as --images",
         )
     return tuple(path for path in found if path is not None)
+
+
+def _refuse_twins(source: Path, pictures: Sequence[Path], ids: Sequence[int]) -> None:
+    """Refuse a picture that is there under two ids, with the objects of both apart.
+
+    Raises:
+        LabelError: as above.
+    """
+    first: dict[Path, int] = {}
+    for path, image in zip(pictures, ids, strict=True):
+        if first.setdefault(path, image) != image:
+            raise LabelError(
+                f"{source} has {path} twice, as the images {first[path]} and {image}",
+                fix="give each picture one id; files that were joined may have had the same names",
+            )
 
 
 def _folders(source: Path) -> Iterator[Path]:

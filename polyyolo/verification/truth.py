@@ -65,8 +65,11 @@ def to_model_classes(
     Raises:
         LabelError: some names are unknown to the model, and the numbers of classes or the order of the others differ.
     """
-    index = {name.strip().lower(): place for place, name in enumerate(names)}
-    by_name = {key: index.get(name.strip().lower(), -1) for key, name in theirs.items()}
+    ordered = sorted(theirs)
+    if [theirs[key].strip() for key in ordered] == [name.strip() for name in names]:
+        return {key: place for place, key in enumerate(ordered)}
+    by_name = {key: place_of(name, names) for key, name in theirs.items()}
+    _warn_of_twins(source, theirs, by_name, used)
     unknown = [theirs[key] for key, place in by_name.items() if place < 0 and (used is None or key in used)]
     if not unknown:
         return {key: place for key, place in by_name.items() if place >= 0}
@@ -76,7 +79,7 @@ def to_model_classes(
             fix="give labels of the classes that the model was trained on, named as the model names them",
         )
     others = f"{source} calls {counted(len(unknown), 'class', 'classes')} by names that the model does not have"
-    by_order = {key: place for place, key in enumerate(sorted(theirs))}
+    by_order = {key: place for place, key in enumerate(ordered)}
     moved = [key for key, place in by_name.items() if 0 <= place != by_order[key]]
     if moved:
         raise LabelError(
@@ -90,6 +93,35 @@ def to_model_classes(
             fix="check that both lists have the same order",
         )
     return by_order
+
+
+def place_of(wanted: str, names: Sequence[str]) -> int:
+    """Find a class by its name, else by its name in any case; -1 where there is none, or several.
+
+    Letters of plates are often classes that differ in nothing but the case.
+    """
+    for fold in (str.strip, lambda name: name.strip().lower()):
+        places = [place for place, name in enumerate(names) if fold(name) == fold(wanted)]
+        if places:
+            return places[0] if len(places) == 1 else -1
+    return -1
+
+
+def _warn_of_twins(
+    source: Path, theirs: Mapping[int, str], by_name: Mapping[int, int], used: Container[int] | None
+) -> None:
+    """Tell of classes of the labels that count as one of the model's."""
+    first: dict[int, int] = {}
+    for key, place in sorted(by_name.items()):
+        if place < 0 or (used is not None and key not in used):
+            continue
+        other = first.setdefault(place, key)
+        if other != key:
+            progress.warn(
+                f"{source} has the classes {other}, {theirs[other]!r}, and {key}, {theirs[key]!r}: both count as class "
+                f"{place} of the model",
+                fix="give each class the name that the model has for it",
+            )
 
 
 def complain(mistakes: Sequence[str], fix: str) -> None:

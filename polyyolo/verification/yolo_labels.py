@@ -6,6 +6,7 @@ from pathlib import Path
 
 from polyyolo import progress
 from polyyolo.errors import LabelError
+from polyyolo.files import refuse_endless
 from polyyolo.images.sources import find_pictures, is_picture, read_data_yaml
 from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
 from polyyolo.wording import counted
@@ -111,8 +112,13 @@ def _warn_of_strays(pictures: Sequence[Path], folders: Collection[Path]) -> None
         for path in folder.glob("*")
         if is_picture(path)
     }
-    strays = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file.stem not in beside]
-    strays = [file for file in strays if file.stem != "classes"]
+    known = {f"{stem}.txt" for stem in (*beside, "classes")}
+    strays = [
+        file
+        for folder in sorted(folders)
+        for file in folder.glob("*")
+        if file.suffix.lower() == ".txt" and file.name not in known
+    ]
     if strays:
         progress.warn(
             f"{counted(len(strays), 'label file has', 'label files have')} no picture, {min(strays)} first",
@@ -132,9 +138,10 @@ def _warn_of_repeats(source: Path, files: Sequence[Path]) -> None:
 
 def _objects(file: Path, mapping: Mapping[int, int] | None, classes: int, mistakes: list[str]) -> Iterator[Truth]:
     """Read one label file; what is wrong with a line is appended to ``mistakes``."""
-    if not file.is_file():
+    if not file.exists():
         return
     try:
+        refuse_endless(file)
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"cannot read {file}: {error}")

@@ -30,6 +30,10 @@ def test_names_count_in_any_case_and_once(wanted, chosen):
     assert choose_classes(wanted, model(*COCO)) == chosen
 
 
+def test_of_names_that_differ_in_case_alone_the_one_that_is_written_is_meant():
+    assert [choose_classes([name], model("A", "a", "B")) for name in ("A", "a", "b")] == [(0,), (1,), (2,)]
+
+
 def test_an_unknown_name_is_answered_with_near_ones():
     with pytest.raises(InputError, match="no class 'bycicle'; did you mean 'bicycle'") as error:
         choose_classes(["person", "bycicle"], model(*COCO))

@@ -63,6 +63,16 @@ def test_a_profile_without_one_time_is_not_said_to_be_of_another_engine(engine):
         findings(qdq.layers, dict.fromkeys(qdq.times))
 
 
+@pytest.mark.parametrize(("number", "message"), [("-1", "has no time of any layer"), ("1e308", "add up to inf")])
+def test_a_profile_of_impossible_times_is_not_said_to_be_of_another_engine(engine, tmp_path, number, message):
+    qdq = engine("s_qdq")
+    entries = [{"name": name, "medianMs": float(number)} for name in qdq.times]
+    (tmp_path / "profile.json").write_text(json.dumps(entries))
+
+    with pytest.raises(InputError, match=message):
+        findings(qdq.layers, read_profile(tmp_path / "profile.json"))
+
+
 def test_names_of_several_profiles_are_matched(exported):
     layers = read_layers(exported(entry("a", {"x": INT8}, {"y": INT8})))
 

@@ -114,6 +114,8 @@ ENTRY = {"computeMs": 0.5, "latencyMs": 0.8, "startH2dMs": 200.0, "endD2hMs": 20
         json.dumps([{**ENTRY, "computeMs": "fast"}]),
         json.dumps([{**ENTRY, "computeMs": float("nan")}]),
         json.dumps([{**ENTRY, "computeMs": 0}]),
+        json.dumps([{**ENTRY, "latencyMs": -5}]),
+        json.dumps([{**ENTRY, "computeMs": 1e308}] * 2),
         json.dumps([{**ENTRY, "computeMs": 10**400}]),
         json.dumps([{**ENTRY, "computeMs": [0.5, 0.5]}]),
         json.dumps([ENTRY, 3]),
@@ -128,13 +130,20 @@ def test_times_that_are_none_are_refused(tmp_path, text):
         read_times(path)
 
 
-@pytest.mark.parametrize("end", [ENTRY["startH2dMs"], 0.0])
+@pytest.mark.parametrize("end", [ENTRY["startH2dMs"], 0.0, ENTRY["startH2dMs"] + 0.125])
 def test_queries_that_take_no_time_together_are_refused(tmp_path, end):
     path = tmp_path / "times.json"
     path.write_text(json.dumps([{**ENTRY, "endD2hMs": end}]))
 
-    with pytest.raises(InputError, match=r"the queries in .*times\.json take -?\d+ ms from first to last"):
+    with pytest.raises(InputError, match=r"the queries in .*times\.json take -?[\d.]+ ms from first to last"):
         read_times(path)
+
+
+def test_a_byte_order_mark_is_no_damage(tmp_path):
+    path = tmp_path / "times.json"
+    path.write_text(json.dumps([ENTRY]), "utf-8-sig")
+
+    assert read_times(path).compute_ms.tolist() == [0.5]
 
 
 def test_times_that_were_cut_short_are_refused(shared, tmp_path):

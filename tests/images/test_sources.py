@@ -41,6 +41,7 @@ def test_a_contact_sheet_is_no_picture_of_the_folder_that_it_lies_in(tmp_path):
     [
         ((workspace.LEDGER, workspace.REPORT, "calibration.png"), "pictures/01-1.png"),
         ((SUMMARY, DETECTIONS), "pictures/1.jpg"),
+        ((SUMMARY,), "pictures/1.jpg"),
         ((verify_run.RESULT, verify_run.LEDGER), f"{verify_run.PICTURES}/1.png"),
     ],
 )

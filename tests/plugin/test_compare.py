@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from polygraphy.comparator import IterationResult
+from polygraphy.exception import PolygraphyException
 
 from polyyolo import pipeline
 from polyyolo.plugin.boxes import BoxCompareFunc, Together
@@ -95,6 +96,16 @@ def test_each_pair_of_runners_is_judged_by_itself(little_yolo):
     )
 
     assert [bool(compare(first, same)["boxes"]), bool(compare(same, moved)["boxes"])] == [True, False]
+
+
+def test_batches_of_different_sizes_are_refused_and_not_compared(little_yolo):
+    compare = BoxCompareFunc(str(little_yolo))
+    two, four = (
+        IterationResult({"output0": np.zeros((count, 6, 84), np.float32)}, runner_name=str(count)) for count in (2, 4)
+    )
+
+    with pytest.raises(PolygraphyException, match="2 has 2 pictures in a batch, 4 has 4"):
+        compare(two, four)
 
 
 def test_the_defaults_are_those_of_polyyolo_engine(polygraphy_run):

@@ -36,9 +36,18 @@ def outcome_of(name, *given):
         (0.45, 0.01, FAIL),
         (0.45, 0.1, UNPROVEN),
         (0.45, None, UNPROVEN),
+        (0.5, None, UNPROVEN),
         (-100, 0.1, FAIL),
     ],
-    ids=["just reached", "within", "beyond doubt", "within doubt", "no error known", "nothing allowed"],
+    ids=[
+        "just reached",
+        "within",
+        "beyond doubt",
+        "within doubt",
+        "no error known",
+        "within, no error known",
+        "nothing allowed",
+    ],
 )
 def test_half_a_point_lost_is_held_against_the_limit_and_its_doubt(fidelity, limit, error, outcome):
     check = outcome_of("accuracy", None, evolve(fidelity, drop_error=error), Limits(max_drop=limit))

@@ -1,6 +1,8 @@
 """Labels in every form that people keep them in, and what is wrong with them told by file and line."""
 
 import json
+import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -252,6 +254,65 @@ def test_a_coco_json_and_its_pictures(folder, place):
         (Truth(0, (4.0, 5.0, 10.0, 12.0), 99.5, crowd=True),),
         (Truth(1, (4.0, 5.0, 10.0, 12.0), 99.5),),
     )
+
+
+def test_names_that_differ_in_case_alone_are_different_classes(folder):
+    data = coco([annotation(category_id=1), annotation(category_id=17)], ((1, "a"), (17, "A"), (90, "cow")))
+    write(folder / "labels.json", json.dumps(data))
+
+    labels = [truth.label for truth in read_labelled(folder / "labels.json", ("A", "a", "Cow")).truths[1]]
+
+    assert labels == [1, 0]
+
+
+def test_equal_names_in_the_models_order_are_matched_by_it(folder):
+    data = coco([annotation(category_id=1), annotation(category_id=17)], ((1, "x"), (17, "x"), (90, "cow")))
+    write(folder / "labels.json", json.dumps(data))
+
+    assert [truth.label for truth in read_labelled(folder / "labels.json", ("x", "x", "cow")).truths[1]] == [0, 1]
+
+
+def test_two_classes_that_count_as_one_are_told(folder, ear):
+    data = coco([annotation(category_id=1), annotation(category_id=17)], ((1, "dog"), (17, "Dog"), (90, "cow")))
+    write(folder / "labels.json", json.dumps(data))
+
+    read_labelled(folder / "labels.json", ("dog", "cat", "cow"))
+
+    ((message, _),) = [each for each in ear.warnings if "both count as class 0" in each[0]]
+    assert "the classes 1, 'dog', and 17, 'Dog'" in message
+
+
+def test_a_picture_under_two_ids_is_refused(folder):
+    data = coco([annotation()])
+    data["images"][1]["file_name"] = data["images"][0]["file_name"]
+    write(folder / "labels.json", json.dumps(data))
+
+    with pytest.raises(LabelError, match=r"has .*a\.png twice, as the images 7 and 3"):
+        read_labelled(folder / "labels.json", ("cat", "dog", "cow"))
+
+
+def test_an_annotation_that_repeats_another_counts_once(folder, ear):
+    write(folder / "labels.json", json.dumps(coco([annotation(), annotation(), annotation(area=1.0)])))
+
+    assert len(read_labelled(folder / "labels.json", ("cat", "dog", "cow")).truths[1]) == 2
+    assert any("1 annotation of" in message and "each object counts once" in message for message, _ in ear.warnings)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_a_label_file_that_is_none_is_named(folder, kind):
+    (folder / "labels" / "a.txt").unlink()
+    {"folder": Path.mkdir, "pipe": os.mkfifo}[kind](folder / "labels" / "a.txt")
+
+    with pytest.raises(LabelError, match=r"cannot read .*a\.txt"):
+        read_labelled(folder)
+
+
+def test_a_label_file_whose_suffix_is_in_capitals_is_told(folder, ear):
+    (folder / "labels" / "a.txt").rename(folder / "labels" / "a.TXT")
+
+    read_labelled(folder)
+
+    assert any("1 label file has no picture" in message and "a.TXT first" in message for message, _ in ear.warnings)
 
 
 @pytest.mark.parametrize("change", [{"area": None, "iscrowd": None}, {"area": 0, "iscrowd": False}])
