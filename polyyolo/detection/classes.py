@@ -32,7 +32,7 @@ def _number(text: str, index: dict[str, int], spec: ModelSpec) -> int:
     if text.isdecimal() and int(text) in spec.head.labels:
         return int(text)
     near = get_close_matches(text.lower(), list(index), n=3, cutoff=0.5)
-    alike = " or ".join(repr(spec.names[index[name]]) for name in near)
+    alike = " or ".join(dict.fromkeys(repr(spec.names[index[name]]) for name in near))
     known = f"the model has {len(spec.names)}, as {', '.join(spec.names[:5])}" if spec.names else "the model has none"
     numbers = f"a number from 0 to {spec.head.labels.stop - 1}"
     raise InputError(

@@ -30,6 +30,11 @@ def test_names_count_in_any_case_and_once(wanted, chosen):
     assert choose_classes(wanted, model(*COCO)) == chosen
 
 
+def test_a_near_name_in_capitals_is_told_once():
+    with pytest.raises(InputError, match=r"no class 'trafic light'; did you mean 'Traffic Light'\?"):
+        choose_classes(["trafic light"], model("person", "Traffic Light"))
+
+
 def test_of_names_that_differ_in_case_alone_the_one_that_is_written_is_meant():
     assert [choose_classes([name], model("A", "a", "B")) for name in ("A", "a", "b")] == [(0,), (1,), (2,)]
 
