@@ -50,6 +50,13 @@ y = Conv(p, w3)
 WIDE = {"w16": np.full((8, 16, 1, 1), 0.5, np.float32)}
 
 
+@pytest.mark.parametrize(("kind", "share"), [(np.int8, "50.0%"), (np.uint8, "50.0%"), (np.int16, "25.0%")])
+def test_numbers_of_other_than_8_bits_are_not_counted_as_int8(qdq, spec, kind, share):
+    *_, told = lint(qdq(CLEAN, opset=21, t_zero=kind(0)), spec, (16, 16))
+
+    assert told.detail.startswith(share)
+
+
 @pytest.mark.parametrize("body", [CLEAN, RESIDUAL, CARRIED, DFL])
 def test_a_graph_that_keeps_every_rule_has_no_findings(qdq, findings, body):
     assert findings(qdq(body, **WIDE)) == {}

@@ -1,6 +1,7 @@
 """Hold a Q/DQ model to every rule."""
 
 import onnx
+import onnx_graphsurgeon as gs
 
 from polyyolo.errors import ModelError
 from polyyolo.quantization.graph import imported
@@ -50,9 +51,18 @@ def findings(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> 
 
 def _share(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int], view: View) -> Finding:
     work = macs(model, spec, size)
-    quantized = {identity(node) for node in view.graph.nodes if identity(node) in work and is_int8(node)}
+    quantized = {
+        identity(node)
+        for node in view.graph.nodes
+        if identity(node) in work and is_int8(node) and not _other_types(view, node)
+    }
     total = sum(work.values())
     share = sum(work[name] for name in quantized) / total if total else 0.0
     detail = f"{share:.1%} of {total / 1e9:.2f} GMACs, {len(quantized)} of {len(work)} convolutions and products"
     shifted = sum(pair.middle != 0 for pair in view.activations())
     return Finding(INT8_SHARE, (), f"{detail}; tensors shifted before Q: {shifted}" if shifted else detail)
+
+
+def _other_types(view: View, node: gs.Node) -> set[str]:
+    """Name the types that a weighted node's factors are stored in, but for those of 8 bits: FP8, INT4 or INT16."""
+    return {pair.type for pair in map(view.pair_before, node.inputs[:2]) if pair is not None} - {"INT8", "UINT8"}
