@@ -78,6 +78,19 @@ def write_sums(folder: Path, name: str) -> None:
     write_text(folder / name, "".join(f"{sha256_of(path)}  {path.relative_to(folder)}\n" for path in _files(folder)))
 
 
+def read_sums(path: Path) -> dict[str, str]:
+    """Read such a list: the SHA-256 of each file, by its place in the folder.
+
+    Raises:
+        InputError: the list cannot be read.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}", fix="copy the folder again, whole") from error
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 

@@ -31,7 +31,7 @@ class BuildNotes:
     seconds: float
     size_bytes: int
     sha256: str
-    bundle: str = ""
+    bundle: str
 
 
 def read_notes(path: Path) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from polyyolo import progress
+from polyyolo.bundling.archive import read_sums
 from polyyolo.bundling.benchmark import WHOLE, read_benchmark
 from polyyolo.bundling.comparison import compare
 from polyyolo.bundling.contents import (
@@ -149,13 +150,9 @@ def _bundle(folder: Path, run: Run) -> Bundle:
 
 def _refuse_changed(folder: Path) -> None:
     """Refuse models and expected outputs that are not those that were packed: the engine would be blamed for it."""
-    try:
-        lines = (folder / SUMS).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {folder / SUMS}: {error}", fix=WHOLE) from error
-    for wanted, _, name in (line.partition("  ") for line in lines):
+    for name, wanted in read_sums(folder / SUMS).items():
         path = folder / name
-        if Path(name).parent.name in {MODELS, REFERENCE} and path.is_file() and sha256_of(path) != wanted:
+        if Path(name).parts[:1] in {(MODELS,), (REFERENCE,)} and path.is_file() and sha256_of(path) != wanted:
             raise InputError(f"{path} is not what was packed: its SHA-256 differs", fix=WHOLE)
 
 

@@ -37,14 +37,19 @@ def threshold(method: str) -> Threshold:
     """
     if method in _FIXED:
         return _FIXED[method]
-    match = re.fullmatch(r"percentile-(\d+(?:\.\d+)?)", method)
-    if match and 50 < float(match[1]) <= 100:
-        share = float(match[1]) / 100
+    share = share_of(method)
+    if share is not None:
         return lambda found: percentile(found, share)
     raise InputError(
         f"there is no calibration method {method!r}",
         fix=f"use one of {', '.join(METHODS)}, or percentile-P with 50 < P <= 100",
     )
+
+
+def share_of(method: str) -> float | None:
+    """Give the share (0.5 to 1) of values that percentile-P clips nothing of; None where a method is no such."""
+    match = re.fullmatch(r"percentile-(\d+(?:\.\d+)?)", method)
+    return float(match[1]) / 100 if match and 50 < float(match[1]) <= 100 else None
 
 
 def largest(found: Histogram) -> float:

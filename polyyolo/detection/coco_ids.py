@@ -12,7 +12,7 @@ from attrs import field, frozen
 from polyyolo.detection.shots import Shot
 from polyyolo.errors import InputError
 from polyyolo.records import ModelSpec
-from polyyolo.verification.truth import place_of
+from polyyolo.verification.truth import places_of
 
 INSTEAD = "or leave --coco-ids out: they are counted from 1 then"
 
@@ -114,9 +114,7 @@ def _refuse_unclear(source: Path, nearest: Mapping[Path, Sequence[tuple[int, str
 
 
 def _categories(source: Path, spec: ModelSpec, theirs: Sequence[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
-    known = [name for _, name in theirs]
-    same = known == list(spec.names)
-    places = [place if same else place_of(name, known) for place, name in enumerate(spec.names)]
+    places = places_of(spec.names, [name for _, name in theirs])
     unknown = [name for name, place in zip(spec.names, places, strict=True) if place < 0]
     if unknown or (not spec.names and spec.head.classes not in (0, len(theirs))):
         told = f"no category {unknown[0]!r}" if unknown else f"{len(theirs)} categories"

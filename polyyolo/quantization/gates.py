@@ -31,7 +31,7 @@ def by_tanh(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         whole = product.outputs[0] not in graph.outputs and all(map(_is_read_as_int8, product.outputs[0].outputs))
         if not whole or (is_conv_on_picture(conv) and producer(data_of(conv)) is None):
-            _write_by_tanh(graph, product, value, (identity(conv), taken))
+            _write_by_tanh(graph, product, value, identity(conv), taken)
     return exported(graph, like=model)
 
 
@@ -59,16 +59,16 @@ def _has_sigmoid(product: gs.Node, value: gs.Tensor) -> bool:
     return all(gate is not None and gate.op == "Sigmoid" and gate.inputs[0] is value for gate in gates)
 
 
-def _write_by_tanh(graph: gs.Graph, product: gs.Node, value: gs.Tensor, naming: tuple[str, set[str]]) -> None:
+def _write_by_tanh(graph: gs.Graph, product: gs.Node, value: gs.Tensor, name: str, taken: set[str]) -> None:
     """Compute the sigmoid that a product takes by tanh; its name stays, if nothing else reads it.
 
     Args:
         graph: changed.
         product: of the value and its sigmoid.
         value: that the gate is of.
-        naming: how new names begin, and those that are in use.
+        name: how new names begin.
+        taken: names that are in use; those made here are added.
     """
-    name, taken = naming
     half = gs.Constant(free_name(f"{name}_half", taken), np.array(0.5, np.float32))
     gate = next(tensor for tensor in product.inputs if tensor is not value)
     own = gate not in graph.outputs and len(gate.outputs) == 1

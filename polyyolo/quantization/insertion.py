@@ -4,6 +4,7 @@ Scales are rounded up to what FP16 can hold, so that the same numbers serve a mo
 """
 
 from collections.abc import Container, Mapping, Sequence
+from shlex import quote
 from types import MappingProxyType
 
 import numpy as np
@@ -230,7 +231,7 @@ def _quantize_weight(pairs: _Pairs, node: gs.Node, given: Weights | None, read: 
         largest = np.abs(weight.values).max()
         raise ModelError(
             f"the weights of {identity(node)!r} reach {largest:g}, beyond what an INT8 scale in FP16 can hold",
-            fix=f"keep it in float: --keep-float auto --keep-float {identity(node)}",
+            fix=f"keep it in float, with --keep-float {quote(identity(node))}",
         )
     levels = given.levels if given else None
     if levels is not None:

@@ -165,10 +165,11 @@ def _amax(dequantize: gs.Node) -> float:
 
 
 def _type_of(dequantize: gs.Node) -> np.dtype[np.generic]:
-    """Give the type of the integers that a DequantizeLinear without a zero-point reads."""
+    """Give the type of the integers that a DequantizeLinear without a zero-point reads; UINT8 where none is told."""
     maker = producer(dequantize.inputs[0])
     name = Pair(maker if maker is not None and maker.op == "QuantizeLinear" else None, (dequantize,)).type
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.DataType.Value(name)))
+    kind = onnx.TensorProto.DataType.Value(name) or onnx.TensorProto.UINT8
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
 
 
 def _constant(tensor: gs.Tensor, node: gs.Node) -> NDArray[np.generic]:

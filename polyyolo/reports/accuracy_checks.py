@@ -87,12 +87,12 @@ def _drop(fidelity: Fidelity | None, wanted: Wanted) -> Check:
         f"of {fidelity.reference.map50_95:.4f}, on {fidelity.pictures} pictures"
     )
     within = drop <= wanted.limit + ROUNDING
-    if within and fidelity.drop_error is not None and not fidelity.reference.finds_hardly_anything:
+    enough = within and fidelity.drop_error is not None
+    if enough and not fidelity.reference.finds_hardly_anything:
         return Check(wanted.name, wanted.told, got, Outcome.PASS)
     if drop - doubt > wanted.limit + ROUNDING:
         return Check(wanted.name, wanted.told, got, Outcome.FAIL)
-    few = not within or fidelity.drop_error is None
-    why = "too few pictures to tell" if few else f"{wanted.reference} itself finds hardly anything of the labels"
+    why = f"{wanted.reference} itself finds hardly anything of the labels" if enough else "too few pictures to tell"
     return _unproven(wanted, f"{got}: {why}")
 
 

@@ -1,5 +1,6 @@
 """A run's report for people, as Markdown: the answer first, then what it rests on."""
 
+import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -11,6 +12,8 @@ from polyyolo.reports.shares import reasons
 from polyyolo.verification.layers import int8_share
 
 MOST_COSTLY = 8
+_ESCAPED = {"&": "&amp;", "<": "&lt;"}
+_OUTSIDE = re.compile(r"(?<!\\)`[^`]*`|[&<]")
 
 
 def render(run: Run) -> str:
@@ -46,9 +49,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    """Write a text in one line, in which nothing is Markdown's or HTML's."""
+    """Write a text in one line, in which nothing ends a cell or is HTML's; what is in backquotes is shown as it is."""
     line = " ".join(str(value).split("\n"))
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return _OUTSIDE.sub(lambda found: _ESCAPED.get(found[0], found[0]), line).replace("|", "\\|")
 
 
 def _cells(check: Check) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What labels say is in the pictures, and how a labeller's classes become the model's."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 
 from attrs import field, frozen
@@ -66,9 +67,7 @@ def to_model_classes(
         LabelError: some names are unknown to the model, and the numbers of classes or the order of the others differ.
     """
     ordered = sorted(theirs)
-    if [theirs[key].strip() for key in ordered] == [name.strip() for name in names]:
-        return {key: place for place, key in enumerate(ordered)}
-    by_name = {key: place_of(name, names) for key, name in theirs.items()}
+    by_name = dict(zip(ordered, places_of([theirs[key] for key in ordered], names), strict=True))
     _warn_of_twins(source, theirs, by_name, used)
     unknown = [theirs[key] for key, place in by_name.items() if place < 0 and (used is None or key in used)]
     if not unknown:
@@ -95,16 +94,23 @@ def to_model_classes(
     return by_order
 
 
-def place_of(wanted: str, names: Sequence[str]) -> int:
-    """Find a class by its name, else by its name in any case; -1 where there is none, or several.
+def places_of(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Find classes by their names, else by their names in any case; -1 for one that is not there, or several times.
 
-    Letters of plates are often classes that differ in nothing but the case.
+    Letters of plates are often classes that differ in nothing but the case. The same names in the same order are those.
     """
-    for fold in (str.strip, lambda name: name.strip().lower()):
-        places = [place for place, name in enumerate(names) if fold(name) == fold(wanted)]
-        if places:
-            return places[0] if len(places) == 1 else -1
-    return -1
+    if [name.strip() for name in wanted] == [name.strip() for name in names]:
+        return [*range(len(names))]
+    folds: tuple[Callable[[str], str], ...] = (str.strip, lambda name: name.strip().lower())
+    found = [-1] * len(wanted)
+    for fold in reversed(folds):  # as they are written comes last, and counts
+        times = Counter(map(fold, names))
+        index = {fold(name): place for place, name in enumerate(names)}
+        found = [
+            index[key] if times[key] == 1 else -1 if times[key] else before
+            for key, before in zip(map(fold, wanted), found, strict=True)
+        ]
+    return found
 
 
 def _warn_of_twins(

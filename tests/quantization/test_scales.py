@@ -173,6 +173,20 @@ def test_without_a_zero_point_the_type_is_that_of_the_integers(chain, output_dty
     assert scales_of(path, spec).ranges == {"x": amax}
 
 
+def test_a_type_that_nothing_tells_is_onnxs_default(chain):
+    pair = (
+        "x_q = QuantizeLinear(x, one)\n x_r = Reshape(x_q, same)\n x_r2 = Identity(x_r)\n"
+        "x_d = DequantizeLinear(x_r2, one)\n"
+    )
+    body = pair + "h = Conv(x_d, w)\n y = Conv(h, v)"
+    spec, path = chain(body, opset=21, one=np.float32(1), same=np.array([0, 0, 0, 0]))
+    model = onnx.load(path)
+    del model.graph.value_info[:]
+    onnx.save(model, path)
+
+    assert list(scales_of(path, spec).ranges.values()) == [255.0]
+
+
 def test_casts_between_an_activation_and_its_q_are_seen_through(chain):
     body = "c = Cast<to = 10>(h)\n" + pairs("c") + "f = Cast<to = 1>(c_d)\n y = Conv(f, v)"
     spec, path = chain("h = Conv(x, w)\n" + body, opset=19, one=np.float16(0.5), zero=np.int8(0))

@@ -82,10 +82,11 @@ def test_pictures_with_spaces_and_brackets_are_shown_too(run):
 
 
 def test_a_pipe_or_a_line_break_in_a_cell_breaks_no_table():
-    text = table(("a", "b"), [("x|y", "one\ntwo"), ("<script>", "a & b")])
+    text = table(("a", "b"), [("x|y", "one\ntwo"), ("<script>", "a & b"), ("`a&b.onnx`, a&b", "\\`<b>`")])
 
     assert text.splitlines()[:3] == ["| a | b |", "| --- | --- |", "| x\\|y | one two |"]
     assert text.splitlines()[3] == "| &lt;script> | a &amp; b |"
+    assert text.splitlines()[4] == "| `a&b.onnx`, a&amp;b | \\`&lt;b>` |"
 
 
 def test_every_table_is_as_wide_as_its_head(run):

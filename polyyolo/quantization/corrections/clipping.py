@@ -32,7 +32,7 @@ def clip_of(method: str) -> Clip:
     Raises:
         InputError: no such method.
     """
-    share = _share_of(method)
+    share = thresholds.share_of(method)
     if share is not None:
         return partial(percentile, share=share)
     if method not in _NAMED:
@@ -41,15 +41,6 @@ def clip_of(method: str) -> Clip:
             fix=f"use one of {', '.join(_NAMED)}, or percentile-P with 50 < P <= 100",
         )
     return _NAMED[method]
-
-
-def _share_of(method: str) -> float | None:
-    """Give the share (0.5 to 1) that percentile-P stands for; None where a method is no such."""
-    try:
-        percent = float(method.removeprefix(PERCENTILE)) if method.startswith(PERCENTILE) else 0.0
-    except ValueError:
-        return None
-    return percent / 100 if 50 < percent <= 100 else None
 
 
 def clipped_scales(weight: NDArray[np.floating], axis: int, clip: Clip) -> Scales:
