@@ -17,6 +17,7 @@ PLAIN = {
     "fuse-dfl": "Compute boxes from DFL's probabilities by one matrix product. Numbers change by FP32's rounding.",
     "turn-late": "Turn the rows of YOLOv5's merged decode once, at its end. Numbers stay the same.",
     "join-siblings": "Make one convolution of those that read the same tensor. Numbers stay the same.",
+    "odd-kernel": "Give an even kernel on the picture a row and column of zeros. Numbers stay the same.",
     "pool-first": "Pool before a Concat, not behind it. Numbers stay the same.",
     "read-whole": "Read tensors whole that are split and joined again. Numbers change by FP32's rounding.",
 }

@@ -15,7 +15,6 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.models.spec import load
-from polyyolo.quantization.before_leaky_relu import fits_behind
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.placement import CHOSEN, FloatBudget, Placement, place
 from polyyolo.quantization.topology import (
@@ -108,9 +107,10 @@ def ranges(table: CalibrationTable, graph: gs.Graph, placement: Placement) -> di
     for group in placement.groups:
         measured = [known[name] for name in group if name in placement.observed and name in table.ranges]
         known |= dict.fromkeys(group, max(measured)) if measured else {}
-    for before, behind in placement.early:
-        if before in known and behind in known and fits_behind(known[before], known[behind]):
-            known[before] = known[behind]
+    for early in placement.early:
+        before, behind = known.get(early.before), known.get(early.behind)
+        if before is not None and behind is not None and early.fits(before, behind):
+            known[early.before] = behind
     for node in graph.nodes:
         if node.op == "Sigmoid":
             known.setdefault(identity(node), 1.0)

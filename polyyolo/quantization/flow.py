@@ -13,6 +13,7 @@ import onnx_graphsurgeon as gs
 from attrs import field, frozen
 
 from polyyolo.models.spec import load
+from polyyolo.quantization.before_activation import is_slow_on_picture
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.topology import (
     activations,
@@ -20,7 +21,6 @@ from polyyolo.quantization.topology import (
     head_convs,
     identity,
     is_weighted,
-    is_wide_on_picture,
 )
 from polyyolo.quantization.work import macs_in, shapes_at
 from polyyolo.records import ModelSpec
@@ -112,7 +112,7 @@ def flow_of(spec: ModelSpec, size: tuple[int, int]) -> Flow:
         readers=_readers(graph),
         values={name: math.prod(shape) for name, shape in made.items()},
         in_float=head_convs(graph),
-        slow_in_int8=frozenset(identity(node) for node in graph.nodes if is_wide_on_picture(node)),
+        slow_in_int8=frozenset(identity(node) for node in graph.nodes if is_slow_on_picture(node)),
     )
 
 

@@ -14,7 +14,7 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.passes.surgery import free_name, names_of
 from polyyolo.quantization.graph import exported, imported
-from polyyolo.quantization.topology import data_of, gated, identity, is_conv_on_picture, is_weighted, producer
+from polyyolo.quantization.topology import data_of, identity, is_conv_on_picture, is_weighted, producer, sigmoid_of
 
 _STEPS = (("Mul", True), ("Tanh", False), ("Mul", True), ("Add", True))
 """What makes tanh(x / 2) / 2 + 1 / 2 of x, and whether with a constant of 1 / 2."""
@@ -25,9 +25,9 @@ def by_tanh(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = imported(model)
     taken = names_of(graph)
     for product in [node for node in graph.nodes if node.op == "Mul"]:
-        value = gated(product)
+        value = sigmoid_of(product)
         conv = producer(value) if value is not None else None
-        if conv is None or conv.op != "Conv" or not is_weighted(conv) or not _has_sigmoid(product, value):
+        if value is None or conv is None or conv.op != "Conv" or not is_weighted(conv):
             continue
         whole = product.outputs[0] not in graph.outputs and all(map(_is_read_as_int8, product.outputs[0].outputs))
         if not whole or (is_conv_on_picture(conv) and producer(data_of(conv)) is None):
@@ -52,11 +52,6 @@ def _is_read_as_int8(reader: gs.Node) -> bool:
     return reader.op == "QuantizeLinear" or bool(
         shifts and all(node.op == "QuantizeLinear" for node in reader.outputs[0].outputs)
     )
-
-
-def _has_sigmoid(product: gs.Node, value: gs.Tensor) -> bool:
-    gates = [producer(tensor) for tensor in product.inputs if tensor is not value]
-    return all(gate is not None and gate.op == "Sigmoid" and gate.inputs[0] is value for gate in gates)
 
 
 def _write_by_tanh(graph: gs.Graph, product: gs.Node, value: gs.Tensor, name: str, taken: set[str]) -> None:

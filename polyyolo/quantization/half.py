@@ -9,16 +9,19 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from attrs import field, frozen
 
 from polyyolo.errors import ModelError
 from polyyolo.models.rounding import HALF_SCALES as OPSET
-from polyyolo.quantization.before_leaky_relu import begin_behind
+from polyyolo.passes.surgery import free_name, names_of
+from polyyolo.quantization.before_activation import begin_behind
 from polyyolo.quantization.gates import write_by_sigmoid
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.grid import SMALLEST_HALF
 from polyyolo.quantization.opset import raised
 from polyyolo.quantization.topology import QUANTIZING, behind_head, from_image, head_convs, identity
 
+ONNX_TYPES = {np.float16: onnx.TensorProto.FLOAT16, np.float32: onnx.TensorProto.FLOAT}
 # Inputs that ONNX keeps in FP32 whatever the type of the data.
 _ALWAYS_FLOAT = {"Resize": (1, 2), "Upsample": (1,)}
 
@@ -41,19 +44,67 @@ def to_half(model: onnx.ModelProto, image: str, *, half_io: bool = False) -> onn
     _enlarge_scales(graph)
     inner = half_nodes(graph, image)
     produced = {id(output): output for node in inner for output in node.outputs if output.dtype == np.float32}
-    lowered: dict[str, gs.Tensor] = {}
+    twins = _Twins(graph, names_of(graph))
     for node in inner:
         for index, tensor in enumerate(node.inputs):
             if _lowers(node, index, tensor, produced):
-                node.inputs[index] = _lowered(graph, tensor, lowered)
+                node.inputs[index] = twins.half(tensor)
         if node.op == "Cast" and node.attrs["to"] == onnx.TensorProto.FLOAT:
             node.attrs["to"] = onnx.TensorProto.FLOAT16
-    _raise_borders(graph, inner, produced, half_io=half_io)
+    _raise_borders(twins, inner, produced, half_io=half_io)
     for output in produced.values():
         output.dtype = np.float16
     if half_io:
         _take_half(graph, image)
     return exported(graph, like=model, ir_version=9)
+
+
+@frozen(eq=False)
+class _Twins:
+    """Tensors of the other type, put into a graph.
+
+    Attributes:
+        graph: changed.
+        taken: names that are in use there.
+        made: FP16 twins, by the name of the FP32 tensor.
+    """
+
+    graph: gs.Graph
+    taken: set[str]
+    made: dict[str, gs.Tensor] = field(factory=dict)
+
+    def half(self, tensor: gs.Tensor) -> gs.Tensor:
+        """Give the FP16 twin of an FP32 tensor: a constant of its own, or what a Cast makes; the same each time."""
+        if tensor.name not in self.made:
+            self.made[tensor.name] = (
+                self._constant(tensor) if isinstance(tensor, gs.Constant) else self.cast(tensor, np.float16)
+            )
+        return self.made[tensor.name]
+
+    def cast(self, tensor: gs.Tensor, dtype: type[np.floating]) -> gs.Variable:
+        """Append a Cast, and give what it makes."""
+        made = gs.Variable(self.name(tensor.name, dtype), dtype, tensor.shape)
+        self.feed(made, tensor, dtype)
+        return made
+
+    def feed(self, made: gs.Variable, tensor: gs.Tensor, dtype: type[np.floating]) -> None:
+        """Append a Cast of a tensor that makes another."""
+        name = self.name(f"{tensor.name}_to", dtype)
+        self.graph.nodes.append(gs.Node("Cast", name, {"to": ONNX_TYPES[dtype]}, [tensor], [made]))
+
+    def name(self, name: str, dtype: type[np.floating]) -> str:
+        """Give a name for what is of another type, which nothing has."""
+        return free_name(f"{name}_{'half' if dtype is np.float16 else 'single'}", self.taken)
+
+    def _constant(self, tensor: gs.Constant) -> gs.Constant:
+        values = tensor.values
+        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))  # FP16 has infinity
+        if largest > float(np.finfo(np.float16).max):
+            raise ModelError(
+                f"the constant {tensor.name!r} holds {largest:g}, more than FP16's 65504",
+                fix="build with --precision fp32, or keep that layer out of the model",
+            )
+        return gs.Constant(self.name(tensor.name, np.float16), values.astype(np.float16))
 
 
 def _enlarge_scales(graph: gs.Graph) -> None:
@@ -81,59 +132,28 @@ def _lowers(node: gs.Node, index: int, tensor: gs.Tensor, produced: Mapping[int,
     return tensor.dtype == np.float32 and id(tensor) not in produced and index not in _ALWAYS_FLOAT.get(node.op, ())
 
 
-def _lowered(graph: gs.Graph, tensor: gs.Tensor, lowered: dict[str, gs.Tensor]) -> gs.Tensor:
-    """Give the FP16 twin of an FP32 tensor: a constant of its own, or a Cast."""
-    if tensor.name not in lowered:
-        lowered[tensor.name] = twin = _constant(tensor) if isinstance(tensor, gs.Constant) else _cast(graph, tensor)
-        return twin
-    return lowered[tensor.name]
-
-
-def _constant(tensor: gs.Constant) -> gs.Constant:
-    values = tensor.values
-    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))  # FP16 has infinity
-    if largest > float(np.finfo(np.float16).max):
-        raise ModelError(
-            f"the constant {tensor.name!r} holds {largest:g}, more than FP16's 65504",
-            fix="build with --precision fp32, or keep that layer out of the model",
-        )
-    return gs.Constant(f"{tensor.name}_half", values.astype(np.float16))
-
-
-def _cast(graph: gs.Graph, tensor: gs.Tensor) -> gs.Variable:
-    half = gs.Variable(f"{tensor.name}_half", np.float16, tensor.shape)
-    graph.nodes.append(gs.Node("Cast", f"{tensor.name}_to_half", {"to": onnx.TensorProto.FLOAT16}, [tensor], [half]))
-    return half
-
-
-def _raise_borders(
-    graph: gs.Graph, inner: list[gs.Node], produced: Mapping[int, gs.Variable], *, half_io: bool
-) -> None:
+def _raise_borders(twins: _Twins, inner: list[gs.Node], produced: Mapping[int, gs.Variable], *, half_io: bool) -> None:
     """Cast back to FP32 where the rest of the graph, or whoever runs it, reads what the FP16 part made."""
     members = {id(node) for node in inner}
-    outputs = {id(output) for output in graph.outputs}
+    outputs = {id(output) for output in twins.graph.outputs}
     for tensor in produced.values():
-        if id(tensor) in outputs and not half_io:
-            _split_output(graph, tensor)
         readers = [node for node in tensor.outputs if id(node) not in members and node.op != "Cast"]
+        if id(tensor) in outputs and not half_io:
+            _split_output(twins, tensor)
         if not readers:
             continue
-        single = gs.Variable(f"{tensor.name}_single", np.float32, tensor.shape)
+        single = twins.cast(tensor, np.float32)
         for node in readers:
             for index in [place for place, source in enumerate(node.inputs) if source is tensor]:
                 node.inputs[index] = single
-        graph.nodes.append(
-            gs.Node("Cast", f"{tensor.name}_to_single", {"to": onnx.TensorProto.FLOAT}, [tensor], [single])
-        )
 
 
-def _split_output(graph: gs.Graph, tensor: gs.Variable) -> None:
+def _split_output(twins: _Twins, tensor: gs.Variable) -> None:
     """Let a graph output keep its name and FP32, fed by a Cast from an FP16 tensor."""
-    name = tensor.name
-    single = gs.Variable(name, np.float32, tensor.shape)
-    graph.outputs = [single if output is tensor else output for output in graph.outputs]
-    tensor.name = f"{name}_half"
-    graph.nodes.append(gs.Node("Cast", f"{name}_to_single", {"to": onnx.TensorProto.FLOAT}, [tensor], [single]))
+    single = gs.Variable(tensor.name, np.float32, tensor.shape)
+    twins.graph.outputs = [single if output is tensor else output for output in twins.graph.outputs]
+    twins.feed(single, tensor, np.float32)
+    tensor.name = twins.name(tensor.name, np.float16)
 
 
 def _take_half(graph: gs.Graph, image: str) -> None:

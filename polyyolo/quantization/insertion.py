@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import ModelError
 from polyyolo.passes.surgery import free_name, names_of
-from polyyolo.quantization.before_leaky_relu import fits_behind
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.grid import Grid, Scales, grid_of, half_scale
 from polyyolo.quantization.opset import AXIS_OPSET, raised
@@ -112,9 +111,11 @@ def insert(
     pairs = _Pairs(graph, names_of(graph))
     for node in [node for node in graph.nodes if identity(node) in quantized]:
         _quantize_weight(pairs, node, weights.get(identity(node)), grids[data_of(node).name])
-    for before, behind in placement.early:
+    for early in placement.early:
+        before, behind = early.before, early.behind
         known = before in quantized and before in table.ranges and _is_whole(tensors[behind], readers, graph)
-        if known and fits_behind(table.amax(before), LEVELS * float(grids[behind].scale)):
+        around_zero = known and not grids[behind].middle
+        if around_zero and early.fits(table.amax(before), LEVELS * float(grids[behind].scale)):
             _quantize_activation(pairs, tensors[before], list(tensors[before].outputs), grids[behind])
     for name, nodes in readers.items():
         _quantize_activation(pairs, tensors[name], nodes, grids[name])

@@ -2,7 +2,7 @@
 
 The rules, with their sources in docs/quantization.md:
 1. Inputs of weighted nodes are quantized, their outputs are not: nothing comes between Conv and its activation, but
-   for a LeakyReLU of which little is clipped there (``before_leaky_relu``).
+   for some functions of which little is clipped there (``before_activation``).
 2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
 3. What costs the most accuracy for its time stays in float up to a share of all work, of which the head's is a part:
    measured, or else the convolutions nearest the image. What reads the picture with a large kernel stays there whatever
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import onnx_graphsurgeon as gs
 from attrs import field, frozen
 
-from polyyolo.quantization.before_leaky_relu import early_relus
+from polyyolo.quantization.before_activation import Early, early_starts, is_slow_on_picture
 from polyyolo.quantization.shift import shiftable
 from polyyolo.quantization.topology import (
     CARRIERS,
@@ -34,7 +34,6 @@ from polyyolo.quantization.topology import (
     identity,
     is_decode,
     is_weighted,
-    is_wide_on_picture,
     reads_input,
     residuals_of,
 )
@@ -56,8 +55,8 @@ class Placement:
         groups: tensors that share one scale, each tensor in exactly one group.
         in_float: identity -> reason, for the weighted nodes that stay in float.
         residuals: Adds whose branch is quantized, too, where its node and the skip are and the table knows its range.
-        early: tensors before and behind each LeakyReLU before which INT8 may begin, with the scale behind it, where
-            its convolution and all that reads it are in INT8 and the table knows a range that fits.
+        early: activation functions before which INT8 may begin, with the scale behind them, where
+            their convolution and all that reads it are in INT8 and the table knows a range that fits.
         lowest: tensor -> what none of its values is below, where its INT8 need not be around 0.
     """
 
@@ -66,13 +65,13 @@ class Placement:
     groups: tuple[tuple[str, ...], ...]
     in_float: Mapping[str, str]
     residuals: tuple[Residual, ...] = ()
-    early: tuple[tuple[str, str], ...] = ()
+    early: tuple[Early, ...] = ()
     lowest: Mapping[str, float] = field(factory=dict)
 
     @property
     def measured(self) -> tuple[str, ...]:
         """Every tensor that is to be measured; a table may lack those that are not observed."""
-        return (*self.observed, *(each.branch for each in self.residuals), *(before for before, _ in self.early))
+        return (*self.observed, *(each.branch for each in self.residuals), *(each.before for each in self.early))
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -117,7 +116,7 @@ def place(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> Plac
         groups=groups,
         in_float=in_float,
         residuals=residuals_of(graph),
-        early=tuple(early_relus(graph)),
+        early=tuple(early_starts(graph)),
         lowest=shiftable(graph, frozenset(names), groups),
     )
 
@@ -157,7 +156,7 @@ def _stem(nodes: Sequence[gs.Node], macs: Mapping[str, int], room: float) -> lis
     for node in nodes:
         name = identity(node)
         room -= macs.get(name, math.inf)
-        if room < 0 and not is_wide_on_picture(node):
+        if room < 0 and not is_slow_on_picture(node):
             break
         taken.append(name)
     return taken

@@ -41,8 +41,6 @@ ACTIVATIONS = GATES | {
 }
 QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 REWRITING = QUANTIZING | {"Cast", "Identity"}
-WIDEST_ON_PICTURE = 3
-"""Cells of a kernel's longer side up to which a convolution of the picture has an INT8 kernel for few channels."""
 BOX_BY_BOX = (4, 4)
 """Shape of a matrix that makes four numbers of a box's four."""
 _RESHAPERS = frozenset(
@@ -106,16 +104,6 @@ def reads_input(node: gs.Node) -> bool:
 def is_conv_on_picture(node: gs.Node) -> bool:
     """Whether a node is a convolution that reads the picture."""
     return node.op == "Conv" and is_weighted(node) and reads_input(node)
-
-
-def is_wide_on_picture(node: gs.Node) -> bool:
-    """Whether a convolution reads the picture with a kernel for which TensorRT fills the 3 channels up to 32 in INT8.
-
-    For 3 x 3 it has one that reads 4. TensorRT 8.6.0 on an H200, one picture of 8, with all up to the fourth stage of
-    the model: 66 microseconds in INT8 against 40 in FP16 for YOLOv5's 6 x 6, and 30 against 42 for YOLOv8's 3 x 3.
-    """
-    weight = weight_of(node) if is_conv_on_picture(node) else None
-    return weight is not None and max(weight.shape[2:]) > WIDEST_ON_PICTURE
 
 
 def origin(tensor: gs.Tensor, through: frozenset[str] = REWRITING) -> gs.Tensor:
@@ -233,6 +221,14 @@ def gated(node: gs.Node) -> gs.Tensor | None:
         if tensor is value and tensor is not gate:
             return value
     return None
+
+
+def sigmoid_of(node: gs.Node) -> gs.Tensor | None:
+    """Give x where a node is the Mul of x and Sigmoid(x), which is SiLU; None where it is something else."""
+    value = gated(node)
+    gates = [producer(tensor) for tensor in node.inputs if tensor is not value]
+    plain = all(gate is not None and gate.op == "Sigmoid" and gate.inputs[0] is value for gate in gates)
+    return value if plain else None
 
 
 def from_image(graph: gs.Graph, image: str) -> frozenset[str]:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 
-import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
@@ -59,15 +58,20 @@ def _count(node: gs.Node, shapes: Mapping[str, tuple[int, ...]]) -> int:
         return 0
     kernel = tuple(map(int, weight.shape))
     if node.op == "Conv":
-        return math.prod(produced) * _read_channels(weight) * math.prod(kernel[2:])
+        return math.prod(produced) * _multiplied(weight)
     if node.op == "ConvTranspose":
         return math.prod(shapes.get(node.inputs[0].name, ())) * math.prod(kernel[1:])
     return math.prod(produced) * kernel[_summed_axis(node, weight)]
 
 
-def _read_channels(weight: gs.Constant) -> int:
-    """Count the input channels that a convolution does not multiply with zeros alone (pass ``read-whole``)."""
-    return int(np.any(weight.values != 0, axis=(0, *range(2, weight.values.ndim))).sum())
+def _multiplied(weight: gs.Constant) -> int:
+    """Count what a convolution sums up for a value: channels, rows and columns that are not zeros alone.
+
+    Of those that are the passes ``read-whole`` and ``odd-kernel`` make some.
+    """
+    read = weight.values != 0
+    axes = range(read.ndim)
+    return math.prod(int(read.any(axis=tuple(set(axes) - {axis})).sum()) for axis in axes[1:])
 
 
 def _summed_axis(node: gs.Node, weight: gs.Constant) -> int:

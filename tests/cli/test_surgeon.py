@@ -35,6 +35,7 @@ def test_every_pass_is_listed_in_the_help(polyyolo):
         "leakyrelu-to-relu",
         "merge-decode",
         "metadata",
+        "odd-kernel",
         "pool-first",
         "read-whole",
         "rename",

@@ -303,3 +303,19 @@ def test_real_models_are_fp16_up_to_the_head_with_three_borders(models, name):
     assert len(single) == (1 if name == "yolov8n-640" else 0), "only YOLOv8's DFL"
     assert {types(made)[output.name] for output in made.graph.output} == {TensorProto.FLOAT}
     assert sum(kind == TensorProto.FLOAT16 for _, kind in casts(made)) == 1
+
+
+def test_names_of_what_is_cast_are_not_those_of_others(fragment):
+    """A model that was cast before holds such names."""
+    body = """a = Conv(x, w1)  b = Relu(a)  a_half = Conv(b, w2)  c = Conv(a_half, w1)  d = Conv(c, w2)
+              x_half = Mul(d, w1_half)  d_single = Add(x_half, d)  y = Neg(d_single)"""
+    model = fragment(body, constants={"w1_half": np.float32(3)}, w1=SQUARE, w2=SQUARE)
+    picture = np.random.default_rng(0).normal(0, 1, (1, 8, 16, 16)).astype(np.float32)
+
+    made = to_half(model, "x")
+
+    onnx.checker.check_model(made, full_check=True)
+    names = [tensor for node in made.graph.node for tensor in node.output]
+    assert len(names) == len(set(names))
+    before, after = (open_session(each.SerializeToString()).run(None, {"x": picture})[0] for each in (model, made))
+    assert np.abs(before - after).max() < 0.02 * np.abs(before).max()

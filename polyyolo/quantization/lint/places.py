@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import onnx_graphsurgeon as gs
 
+from polyyolo.quantization.before_activation import is_slow_on_picture
 from polyyolo.quantization.lint.pairs import Pair, known
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, is_int8, title
@@ -16,7 +17,6 @@ from polyyolo.quantization.topology import (
     identity,
     is_decode,
     is_weighted,
-    is_wide_on_picture,
     origin,
     producer,
 )
@@ -72,7 +72,7 @@ def heads(view: View) -> Iterator[Spot]:
 def between(view: View) -> Iterator[Spot]:
     """A pair between Conv, BatchNormalization or Add and the activation behind it, or inside that activation.
 
-    Not the one that makes a convolution before LeakyReLU fast.
+    Not the one that makes a convolution before its activation function fast.
     """
     for pair in view.activations():
         made_by = producer(origin(pair.source, QUANTIZING))
@@ -113,7 +113,7 @@ def halves(view: View) -> Iterator[Spot]:
 def inputs(view: View) -> Iterator[Spot]:
     """A pair on the network's input where a convolution with a wide kernel reads it."""
     for pair in view.activations():
-        if any(is_weighted(reader) and is_wide_on_picture(view.twin_of(reader)) for reader in pair.readers):
+        if any(is_weighted(reader) and is_slow_on_picture(view.twin_of(reader)) for reader in pair.readers):
             yield Spot((pair.name,), "", (pair,))
 
 
@@ -155,12 +155,14 @@ def _gains(view: View, reader: gs.Node) -> bool:
 
 
 def _is_early(view: View, pair: Pair, reader: gs.Node) -> bool:
-    """Whether a pair stands before a LeakyReLU behind which INT8 goes on alone, with the same scale, from INT8."""
-    if (pair.source.name, identity(reader)) not in view.placement.early:
+    """Whether a pair stands before an activation function behind which INT8 goes on alone, with the same scale."""
+    behind = {each.behind for each in view.placement.early if each.before == pair.source.name}
+    function = next((node for node in pair.readers if identity(node) in behind), None)
+    if function is None or reader not in (function, *map(producer, function.inputs)):
         return False
-    behind = reader.outputs[0]
-    scales = [pair.scale, *(other.scale for other in view.activations() if other.source is behind)]
-    alone = all(node.op == "QuantizeLinear" for node in behind.outputs) and behind not in view.graph.outputs
+    made = function.outputs[0]
+    scales = [pair.scale, *(other.scale for other in view.activations() if other.source is made)]
+    alone = all(node.op == "QuantizeLinear" for node in made.outputs) and made not in view.graph.outputs
     same = len(scales) > 1 and len({None if scale is None else scale.tobytes() for scale in scales}) == 1
     return alone and same and is_int8(known(producer(pair.source)))
 

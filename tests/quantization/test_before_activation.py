@@ -1,9 +1,10 @@
-"""INT8 begins before the LeakyReLU behind a convolution, for which TensorRT 8 has a faster kernel then."""
+"""INT8 begins before some activation functions behind a convolution, for which TensorRT 8 has a faster kernel then."""
 
 import numpy as np
 import onnx
 import pytest
 
+from polyyolo.quantization.before_activation import is_slow_on_picture
 from polyyolo.quantization.cache_tensors import ranges
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.half import to_half
@@ -149,3 +150,84 @@ def test_lint_has_nothing_against_it_but_against_others(leaky):
     assert rules_broken(made) == []
     assert rules_broken(other) == ["conv-activation"]
     assert rules_broken(apart) == ["conv-activation"]
+
+
+SILU = "a = Conv<{}>(x, w1)  s = Sigmoid(a)  b = Mul(a, s)  c = Conv<pads = [1, 1, 1, 1]>(b, w2)  y = Conv(c, w3)"
+SEVEN = "kernel_shape = [7, 7], pads = [3, 3, 3, 3], strides = [2, 2]"
+ON_PICTURE = {"w1": (8, 3, 7, 7), "w2": (8, 8, 3, 3)}
+
+
+@pytest.fixture
+def silu(fragment, placed, table):
+    """Quantize a fragment that reads a picture, with a range of what its convolutions read, but for its head."""
+
+    def make(text, reach=8.0, **weights):
+        model = fragment(text, **({"x": PICTURE} | DARKNET | ON_PICTURE | weights))
+        placement = placed(model, FloatBudget(stem=0))
+        return insert(model, placement, table({**dict.fromkeys(placement.observed, reach), "a": 30.0}))
+
+    return make
+
+
+def test_int8_begins_before_the_silu_of_a_7_x_7_convolution_of_the_picture(silu, value_of):
+    made = silu(SILU.format(SEVEN))
+    exact, after = (value_of(name, made, PICTURE) for name in ("a", "b_dequantized"))
+    (step,) = scales_of(made, "b")
+    expected = exact / (1 + np.exp(-np.maximum(exact, -50)))
+    above, below = exact >= 127 * step, exact < -128 * step
+
+    assert scales_of(made, "a") == [step]
+    assert above.sum() > 100 < below.sum()
+    assert np.all(after[above] == np.float32(127 * step))
+    assert np.all(after[below] == 0)
+    assert np.abs(after - expected)[~above].max() <= 1.1 * step
+    assert rules_broken(made) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "changed", "behind"),
+    [
+        (SILU.format(SEVEN), {}, 5.0),
+        (SILU.format(SEVEN).replace("<pads = [1, 1, 1, 1]>(b", "(b"), {"w2": SQUARE}, 8.0),
+        (SILU.format(SEVEN.replace("7", "3")), {"w1": (8, 3, 3, 3)}, 8.0),
+        (SILU.format(SEVEN.replace("7", "5")), {"w1": (8, 3, 5, 5)}, 8.0),
+        (SILU.format(SEVEN.replace("strides = [2, 2]", "strides = [3, 3]")), {}, 8.0),
+        (SILU.format(SEVEN), {"w1": (8, 5, 7, 7), "x": (1, 5, 16, 16)}, 8.0),
+        (SILU.format(SEVEN).replace("Sigmoid", "HardSigmoid"), {}, 8.0),
+        (SILU.format(SEVEN).replace("y = Conv(c, w3)", "d = Conv(c, w3)  y = Add(d, a)"), {}, 8.0),
+        ("r = Relu(x)  " + SILU.format(SEVEN).replace("(x, w1)", "(r, w1)"), {}, 8.0),
+    ],
+    ids=[
+        "a small range",
+        "not around zero",
+        "3 x 3",
+        "5 x 5",
+        "a step of 3",
+        "5 channels",
+        "another gate",
+        "read elsewhere",
+        "not of the picture",
+    ],
+)
+def test_before_other_silus_it_does_not(silu, text, changed, behind):
+    assert scales_of(silu(text, behind, **changed), "a") == []
+
+
+def test_from_tensorrt_10_on_it_begins_behind_silu_alone(silu):
+    lowered = to_half(silu(SILU.format(SEVEN)), "x")
+
+    assert quantized(lowered, "a") == []
+    assert len(quantized(lowered, "b")) == 1
+    assert [node.op_type for node in lowered.graph.node if "a" in node.input] == ["Sigmoid", "Mul"]
+
+
+def test_where_int8_can_begin_there_it_makes_that_convolution_no_slower(fragment):
+    def slow(text, **weights):
+        graph = imported(fragment(text, **({"x": PICTURE} | DARKNET | ON_PICTURE | weights)))
+        return is_slow_on_picture(next(node for node in graph.nodes if node.op == "Conv"))
+
+    six = {"w1": (8, 3, 6, 6)}
+    assert not slow(SILU.format(SEVEN))
+    assert not slow(SILU.format(SEVEN.replace("7", "3")), w1=(8, 3, 3, 3))
+    assert slow(SILU.format(SEVEN.replace("7", "6").replace("3", "2")), **six)
+    assert slow("a = Conv<" + SEVEN + ">(x, w1)  b = Relu(a)  c = Conv(b, w2)  y = Conv(c, w3)")
