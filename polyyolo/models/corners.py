@@ -36,8 +36,9 @@ def boxes_and_scores(outline: Outline) -> Iterator[tuple[str, str]]:
     """
     for scores, cells in outline.shapes.items():
         for boxes, shape in outline.shapes.items():
+            fours = (len(shape) == 3 and 4 in shape[1:]) or (len(shape) == 4 and shape[2:] == (1, 4))
             count = math.prod(shape[1:])
-            if boxes != scores and len(cells) == 3 and 4 in shape[1:] and count in (4 * cells[1], 4 * cells[2]):
+            if boxes != scores and len(cells) == 3 and fours and count in (4 * cells[1], 4 * cells[2]):
                 yield boxes, scores
 
 

@@ -1,5 +1,7 @@
 """Heads that are the last convolutions' maps: YOLOv5's and darknet's, not yet decoded."""
 
+from typing import TypeVar
+
 from attrs import frozen
 
 from polyyolo.models import anchors as published
@@ -9,6 +11,7 @@ from polyyolo.models.metadata import Anchors, anchors_in, head_in, scale_xy_in, 
 from polyyolo.models.outline import Outline, stride_of
 from polyyolo.records import Head, HeadKind
 
+Level = TypeVar("Level")
 MOST_ANCHORS = 9
 MOVES = frozenset({"Reshape", "Transpose", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"})
 
@@ -152,14 +155,14 @@ def _asked_by(outline: Outline, asked: HeadKind) -> str:
 
 def _anchors(outline: Outline, maps: Maps, kind: HeadKind, a_cell: int) -> tuple[Anchors, tuple[float, ...], str]:
     """Anchors and scale_xy from the metadata, else the family's published ones; empty where neither fits."""
-    told = anchors_in(outline.metadata)
+    listed = strides_in(outline.metadata)
+    told = _in_order(anchors_in(outline.metadata), listed, maps.strides)
     darknet = kind is HeadKind.DARKNET_RAW
     if len(told) == len(maps.outputs) and all(len(level) == a_cell for level in told):
-        ordered = _in_order(told, strides_in(outline.metadata), maps.strides)
-        scales = scale_xy_in(outline.metadata) if darknet else ()
+        scales = _in_order(scale_xy_in(outline.metadata), listed, maps.strides) if darknet else ()
         if darknet and len(scales) != len(maps.outputs):
             scales = (1.0,) * len(maps.outputs)
-        return ordered, scales, "anchors from the metadata"
+        return told, scales, "anchors from the metadata"
     family = _family(outline, maps, darknet=darknet)
     if family is None or a_cell != 3:
         return (), (), ""
@@ -168,9 +171,9 @@ def _anchors(outline: Outline, maps: Maps, kind: HeadKind, a_cell: int) -> tuple
     return levels, scales, f"no anchors in the file, so {family.name}'s published ones are assumed"
 
 
-def _in_order(levels: Anchors, told: tuple[int, ...], strides: tuple[int, ...]) -> Anchors:
-    """Put levels that the metadata lists by ``told`` strides in the order of the maps."""
-    if sorted(told) != sorted(strides):
+def _in_order(levels: tuple[Level, ...], told: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Level, ...]:
+    """Take from levels that the metadata lists by ``told`` strides those of the maps, in their order."""
+    if len(levels) != len(told) or not set(strides) <= set(told):
         return levels
     return tuple(levels[told.index(stride)] for stride in strides)
 

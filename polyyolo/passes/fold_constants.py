@@ -38,4 +38,4 @@ def _slice_shapes(graph: gs.Graph) -> None:
         ]
         node.attrs.clear()
         node.outputs[0] = whole = gs.Variable(free_name(f"{part.name}_whole", names), np.int64)
-        graph.nodes.append(gs.Node("Slice", part.name, {}, [whole, *limits], [part]))
+        graph.nodes.append(gs.Node("Slice", free_name(f"{part.name}_slice", names), {}, [whole, *limits], [part]))

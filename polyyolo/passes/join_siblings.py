@@ -1,7 +1,7 @@
 """Convolutions that read the same tensor become one, where only convolutions read what they give."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,11 +44,21 @@ class Sibling:
         """What siblings have in common: what they read, how they convolve, and the function behind that."""
         weight = values_of(self.conv.inputs[1])
         told = [(node.op, sorted(map(str, node.attrs.items()))) for node in self.function]
-        known = [constant_of(tensor) for node in self.function for tensor in node.inputs]
-        held = [str(each.values) for each in known if each is not None]
+        own = [self.conv.outputs[0], *(output for node in self.function for output in node.outputs)]
+        places = {id(tensor): place for place, tensor in enumerate(own)}
+        read = [_told(tensor, places) for node in self.function for tensor in node.inputs]
         form = (weight.shape[1:], weight.dtype)
         attrs = sorted(map(str, self.conv.attrs.items()))
-        return (id(self.conv.inputs[0]), form, str(attrs), len(self.conv.inputs), str(told), str(held))
+        return (id(self.conv.inputs[0]), form, str(attrs), len(self.conv.inputs), str(told), *read)
+
+
+def _told(tensor: gs.Tensor, places: Mapping[int, int]) -> object:
+    """Tell what a function reads: which of its own tensors, a constant's values, nothing, or which other tensor."""
+    constant = constant_of(tensor)
+    if constant is not None:
+        values = np.asarray(constant.values)
+        return values.dtype, values.shape, values.tobytes()
+    return ("own", places[id(tensor)]) if id(tensor) in places else (tensor.name and id(tensor))
 
 
 def run(model: onnx.ModelProto) -> PassResult:

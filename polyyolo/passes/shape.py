@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import onnx
+import onnx_graphsurgeon as gs
 
 from polyyolo.errors import ModelError
 from polyyolo.passes import fold_constants
@@ -48,8 +49,9 @@ def _freed(model: onnx.ModelProto, change: Change) -> onnx.ModelProto:
         scale_resizes(graph)
     if change.frees_batch and isinstance(old_batch, int):
         free_batch(graph, old_batch)
-    for tensor in (output for node in graph.nodes for output in node.outputs):
-        tensor.shape = None
+    for each in (graph, *graph.subgraphs(recursive=True)):
+        for tensor in (output for node in each.nodes for output in node.outputs):
+            _set(tensor, None)
     image = next(tensor for tensor in graph.inputs if tensor.name == change.name)
     image.shape = ["batch" if change.varies_batch else change.before[0], *change.after[1:]]
     return closed(graph, model)
@@ -66,8 +68,14 @@ def _declare(model: onnx.ModelProto, change: Change, outputs: Mapping[str, Dims]
     for tensor in graph.inputs:
         tensor.shape = list(change.after) if tensor.name == change.name else tensor.shape
     for tensor in graph.outputs:
-        tensor.shape = list(outputs[tensor.name])
+        _set(tensor, list(outputs[tensor.name]))
     return closed(graph, model)
+
+
+def _set(tensor: gs.Tensor, shape: list[int | str] | None) -> None:
+    """Write the shape of a tensor that is computed; a constant's is that of its values."""
+    if isinstance(tensor, gs.Variable):
+        tensor.shape = shape
 
 
 def _advice(change: Change) -> str:

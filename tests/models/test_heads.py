@@ -486,3 +486,14 @@ def test_decoded_boxes_are_preferred_to_the_raw_maps_beside_them():
     head = recognise(network.model("out", "map8", "map16", "map32"))
 
     assert (head.kind, head.outputs) == (HeadKind.V5, ("out",))
+
+
+def test_a_map_of_four_channels_beside_scores_is_no_row_of_corners():
+    """4 x 20 x 20 numbers are four for each of 400 scores, and yet a map."""
+    network = Network(160, 160)
+    flat = network.node("Reshape", [network.map(8, 3, "seen"), network.constant("rows", [1, 3, -1], np.int64)], "flat")
+    turned = network.node("Transpose", [flat], "turned", perm=[0, 2, 1])
+    network.node("Sigmoid", [turned], "scores")
+    network.map(8, 4, "boxes")
+
+    assert recognise(network.model("boxes", "scores")).kind is HeadKind.NONE

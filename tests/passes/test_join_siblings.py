@@ -176,3 +176,33 @@ def test_c3_and_darknet_have_none(models, name):
     before = load(models / f"{name}.onnx")
 
     assert join_siblings.run(before).model is before
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        ("r = Clip(c, low)", "s = Clip(d, , low)"),
+        ("r = Clip(c, , one)", "s = Clip(d, , two)"),
+        ("h = ReduceMax(t)  r = Clip(c, , h)", "k = ReduceMin(t)  s = Clip(d, , k)"),
+    ],
+    ids=["a lower and an upper limit", "other limits", "limits that are computed"],
+)
+def test_functions_with_other_limits_are_no_siblings(limits):
+    convs = f"c = Conv<{HOW}>(t, w_c, b_c)  d = Conv<{HOW}>(t, w_d, b_d)  "
+    constants = "low = Constant<value_float = 0.2>()  one = Constant<value_float = 1.0>()  "
+    constants += "two = Constant<value_float = 2.0>()  "
+    before = model(constants + convs + "  ".join(limits) + "  " + HEAD, **TWO)
+
+    assert join_siblings.run(before).model is before
+
+
+def test_functions_with_the_same_limits_are_siblings(small):
+    convs = f"c = Conv<{HOW}>(t, w_c, b_c)  d = Conv<{HOW}>(t, w_d, b_d)  "
+    before = model(
+        "top = Constant<value_float = 1.0>()  " + convs + "r = Clip(c, , top)  s = Clip(d, , top)  " + HEAD, **TWO
+    )
+
+    result = join_siblings.run(before)
+
+    assert result.changed
+    small(before, result.model)

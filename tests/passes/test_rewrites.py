@@ -223,3 +223,26 @@ def test_no_pass_touches_the_model_that_went_in_and_the_checker_accepts_every_re
 
     assert model.SerializeToString() == before
     onnx.checker.check_model(result.model, full_check=True)
+
+
+def test_what_folding_adds_gets_a_name_of_its_own(infer, noise):
+    """Exporters often call a node as its output is called."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[batch,3,64,48] x) => (int64[1] y) { one = Shape<start = 0, end = 1>(x)  y = Neg(one) }""")
+    model.graph.node[0].name = "one"
+
+    folded = fold_constants.run(model).model
+
+    assert infer(folded, noise(model, 2, (64, 48)))["y"].tolist() == [-2]
+
+
+def test_maps_that_are_left_keep_their_own_anchors(models):
+    raw = PASSES["cut-decode"](load(models / "yolov5s-dyn.onnx")).model
+    before = recognise(raw)
+
+    left = recognise(drop_outputs.run(raw, drop=[before.outputs[0]]).model)
+
+    assert left.strides == before.strides[1:]
+    assert left.anchors == before.anchors[1:]
+    assert "anchors from the metadata" in left.why

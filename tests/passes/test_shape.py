@@ -276,3 +276,62 @@ def test_an_output_that_mixes_pictures_is_refused_because_its_numbers_differ():
 
     with pytest.raises(ModelError, match="out differs by"):
         shape.run(model, batch=2)
+
+
+@pytest.mark.parametrize(("options", "size"), [({"batch": 4}, (64, 64)), ({"size": (128, 128)}, (128, 128))])
+def test_outputs_that_are_constants_or_do_not_count_pictures_keep_their_shape(infer, noise, options, size):
+    """As the strides of the levels, which some exporters write beside the boxes."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[1,3,64,64] images) => (float[1,3,64,64] out, float[3] strides, float[3] again)
+        <float[3] strides = {8, 16, 32}>
+        {
+          out = Relu(images)
+          again = Neg(strides)
+        }
+    """)
+
+    result = shape.run(model, **options).model
+
+    assert dims(result.graph.output)[1:] == [[3], [3]]
+    assert infer(result, noise(result, options.get("batch", 1), size))["again"].tolist() == [-8, -16, -32]
+
+
+@pytest.mark.parametrize("options", [{"batch": 4}, {"size": (128, 128)}, {"batch": "dynamic", "size": "dynamic"}])
+def test_branches_of_an_if_follow(per_picture, options):
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[1,3,64,64] images) => (float[1,3,32,32] out)
+        <bool flag = {1}>
+        {
+          map = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (images)
+          out = If (flag) <
+            then_branch = yes () => (float[1,3,32,32] a) { a = Relu(map) },
+            else_branch = no () => (float[1,3,32,32] b) { b = Neg(map) }
+          >
+        }
+    """)
+
+    result = shape.run(model, **options).model
+
+    onnx.checker.check_model(result, full_check=True)
+    size = options.get("size", (64, 64))
+    if size == (64, 64):
+        per_picture(model, result, 4, size)
+
+
+def test_names_that_are_taken_are_not_given_twice():
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[1,3,64,64] images) => (float[1,3,128,128] z, float[1] other)
+        <int64[4] sizes = {1, 3, 128, 128}, float[1] z_scales = {7}>
+        {
+          z = Resize(images, , , sizes)
+          other = Neg(z_scales)
+        }
+    """)
+
+    result = shape.run(model, batch="dynamic").model
+
+    assert dims(result.graph.output)[0] == ["batch", 3, 128, 128]
+    onnx.checker.check_model(result, full_check=True)
