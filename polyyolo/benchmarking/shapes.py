@@ -60,11 +60,15 @@ def read(text: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
         InputError: the text is something else.
     """
     try:
-        return read_shapes(text)
+        shapes = read_shapes(text)
     except ValueError as error:
         raise InputError(
             f"{text!r} is no shape", fix="write it as images:8x3x640x640, more inputs behind a comma"
         ) from error
+    names = [name for name, _ in shapes]
+    if len(set(names)) < len(names):
+        raise InputError(f"{text!r} names an input twice", fix="give each input one shape; repeat the option for more")
+    return shapes
 
 
 def _asked(text: str, profiles: Sequence[Mapping[str, ShapeRange]]) -> Shapes:

@@ -9,6 +9,7 @@ import click
 from polyyolo.cli.cache_text import difference_lines, fitness_lines, scale_table
 from polyyolo.cli.console import bars, print_json, printable
 from polyyolo.cli.ranges import Finite
+from polyyolo.cli.size import size_option
 from polyyolo.records import Toolchain, ToolchainKind
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ SHARE = 0.10
 TABLE_SUFFIX = ".json"
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
-size_option = click.option("--size", type=(int, int), metavar="H W", help="height and width  [the model's own, or 640]")
 keep_option = click.option(
     "--keep-float",
     multiple=True,
@@ -115,7 +115,7 @@ def diff(first: Path, second: Path, count: int, *, as_json: bool) -> None:
     help="for the header; trtexec reads only the default",
 )
 @click.option("--model", help="the model that the table was made for  [model.onnx beside it]")
-@size_option
+@size_option("height and width  [the model's own, or 640]")
 @keep_option
 @budget_option
 @as_json_option
@@ -169,7 +169,7 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
 @click.option(
     "-o", "--output", required=True, type=PATH, help="a table (.json), or a Q/DQ model (.onnx) for any TensorRT"
 )
-@size_option
+@size_option("height and width  [the model's own, or 640]")
 @keep_option
 @budget_option
 @as_json_option

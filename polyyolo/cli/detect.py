@@ -8,6 +8,7 @@ import click
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
+from polyyolo.cli.size import size_option
 from polyyolo.records import HeadKind
 from polyyolo.wording import counted
 
@@ -49,7 +50,7 @@ def forms(context: click.Context, option: click.Parameter, text: str) -> tuple[s
 @click.option("--against", metavar="MODEL", help="draw what this model finds beside it")
 @click.option("--model", "onnx", metavar="ONNX", help="for an engine: what it was built from  [its run's report]")
 @click.option("--head", type=click.Choice(KINDS), help="the head's family  [by structure]")
-@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="height and width  [the model's own]")
+@size_option("height and width  [the model's own]")
 @click.option("--split", default="val", show_default=True, help="key of a data.yaml to read")
 @click.option("--coco-ids", type=PATH, help="ground truth whose image and category ids COCO results use  [from 1]")
 @click.option("--json", "as_json", is_flag=True, help="print the summary as JSON")

@@ -8,6 +8,7 @@ import click
 
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.preprocessing import preprocessing_options
+from polyyolo.cli.size import size_option
 
 if TYPE_CHECKING:
     from polyyolo.images.survey import Survey
@@ -20,7 +21,7 @@ FAILED = 1
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--model", help="a model's path or name, whose input is asked for size, type and batch")
-@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="height and width  [640 640]")
+@size_option("height and width  [640 640]")
 @click.option("--batch", type=click.IntRange(min=1), help="pictures a batch  [the model's, else 1]")
 @click.option("--count", default=300, show_default=True, type=click.IntRange(min=1), help="pictures to choose")
 @click.option("--seed", default=0, show_default=True, help="of the choice")

@@ -8,8 +8,9 @@ import click
 from polyyolo.cli.console import print_json, printable
 from polyyolo.cli.inspect_layers_engine import Asked, is_engine, show
 from polyyolo.cli.ranges import Finite
+from polyyolo.cli.size import refuse_size, size_option
 from polyyolo.errors import InputError
-from polyyolo.records import Layer, ModelSpec, Precision
+from polyyolo.records import Layer, Precision
 
 PATH = click.Path(path_type=Path)
 OF_MODELS = ("size", "keep_float", "budget")
@@ -18,11 +19,7 @@ OF_ENGINES = ("profile", "log", "against", "against_profile", "plot")
 
 @click.command()
 @click.argument("model", metavar="MODEL|ENGINE|layers.json")
-@click.option(
-    "--size",
-    type=(click.IntRange(1), click.IntRange(1)),
-    help="model: height and width for counting the work  [its own, or 640 640]",
-)
+@size_option("model: height and width for counting the work  [its own, or 640 640]")
 @click.option(
     "--keep-float",
     multiple=True,
@@ -77,7 +74,7 @@ def _list(  # noqa: PLR0913 - one parameter an option
     from polyyolo.verification import layers as listing
 
     spec = read_spec(locate(model))
-    _refuse_size(spec, size)
+    refuse_size(spec, size)
     opt = default(spec).optimizations[0][spec.image].opt
     shape = size or (opt[2], opt[3])
     floats = budget_of(spec, keep_float, 0.0 if spec.quantized else budget)
@@ -90,16 +87,6 @@ def _list(  # noqa: PLR0913 - one parameter an option
         _print(listed if every else [layer for layer in listed if layer.macs], total)
         runs = "run in INT8" if spec.quantized else "would run in INT8"
         click.echo(f"{share:.1%} of {total / 1e9:.2f} GMACs {runs}")
-
-
-def _refuse_size(spec: ModelSpec, size: tuple[int, int] | None) -> None:
-    """Refuse a size that a model of fixed size does not take."""
-    sides = spec.image_input.dims[2:]
-    if size and any(isinstance(side, int) and side != wanted for side, wanted in zip(sides, size, strict=True)):
-        raise InputError(
-            f"{spec.path} takes pictures of {'x'.join(map(str, sides))}, not {size[0]}x{size[1]}",
-            fix="leave --size out",
-        )
 
 
 def _print(listed: "tuple[Layer, ...] | list[Layer]", total: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.size import refuse_size, size_option
 
 if TYPE_CHECKING:
     from polyyolo.quantization.lint.rules import Finding, Rule
@@ -18,7 +19,7 @@ STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 
 @click.command()
 @click.argument("model")
-@click.option("--size", type=(int, int), help="height and width for counting the work  [the model's own, or 640 640]")
+@size_option("height and width for counting the work  [the model's own, or 640 640]")
 @click.option("--fix", is_flag=True, help="mend what can be mended without pictures, and write it to --output")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="the .onnx that --fix writes")
 @click.option("--strict", is_flag=True, help="exit with 1 for warnings too, not only for errors")
@@ -43,6 +44,7 @@ def qdq(  # noqa: PLR0913 - one parameter an option
         if output:
             refuse_same(output, *files_of(path))
         spec = read_spec(path)
+        refuse_size(spec, size)
         shape = size or _size_of(spec)
         found = lint(load(spec.path), spec, shape)
     left, notes = (found, ()) if output is None else _fixed(spec, output, shape)

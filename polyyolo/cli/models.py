@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from polyyolo.cli.console import bars, print_json, quiet_option
+from polyyolo.cli.size import size_option
 
 if TYPE_CHECKING:
     from polyyolo.models.catalogue import Entry
@@ -52,7 +53,7 @@ def _described(entry: "Entry") -> dict[str, Any]:
     "--head", type=click.Choice(["decoded", "raw"]), help="boxes, or one map a stride  [decoded; darknet: raw]"
 )
 @click.option("--dynamic", is_flag=True, help="leave batch, height and width open")
-@click.option("--size", nargs=2, type=click.IntRange(min=32), metavar="H W", help="height and width  [as trained]")
+@size_option("height and width  [as trained]", least=32)
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(min=1), help="pictures a run")
 @click.option("--opset", default=17, show_default=True, type=click.IntRange(min=11), help="of ONNX's operators")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")

@@ -9,6 +9,7 @@ from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.engine import EXIT, UNPROVEN
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
+from polyyolo.cli.size import size_option
 from polyyolo.records import HeadKind, Limits, Outcome
 
 PATH = click.Path(path_type=Path)
@@ -38,7 +39,7 @@ USUAL = Limits()
 @click.option("--benchmark", type=PATH, metavar="FILE", help="what polyyolo bench wrote  [what lies beside the engine]")
 @click.option("--baseline", type=PATH, metavar="FILE", help="likewise, of the engine that it should be faster than")
 @click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the heads' family  [by structure]")
-@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="height and width  [the model's own]")
+@size_option("height and width  [the model's own]")
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
 @click.option("-o", "--output", type=PATH, help="folder of the results  [runs/verify/MODEL]")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")

@@ -58,6 +58,7 @@ def test_an_input_that_is_no_batch_keeps_its_shape_and_quotes_its_name():
         ([YOLO], (), ("1x3x640",), "images:1x3x640 is outside"),
         ([YOLO, WIDE], (99,), (), "; or images 1..26 x 3 x 384 x 1280"),
         ([YOLO], (), ("input:1x3x640x640",), "the engine has no input 'input'"),
+        ([YOLO], (), ("images:4x3x640x640,images:1x3x640x640",), "names an input twice"),
         ([TWO], (), ("1x3x64x64",), "does not say which input it is of"),
         ([YOLO], (), ("1x3x640xx640",), "'1x3x640xx640' is no shape"),
         ([YOLO], (), ("",), "'' is no shape"),

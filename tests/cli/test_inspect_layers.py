@@ -119,3 +119,11 @@ def test_no_such_model_exits_2(told):
 
     assert (code, out) == (2, "")
     assert "none.onnx" in err
+
+
+def test_a_size_that_is_no_multiple_of_the_stride_exits_2_with_one_that_is(told, models):
+    code, _, err = told(models / "yolov5s-dyn.onnx", "--size", "333", "320")
+
+    assert code == 2
+    assert "333x320 is no multiple of the model's stride, 32" in err
+    assert "use --size 352 320" in err
