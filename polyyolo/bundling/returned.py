@@ -45,10 +45,13 @@ from polyyolo.records import (
     Limits,
     Measured,
     Outcome,
+    Route,
     Run,
     Verdict,
 )
-from polyyolo.reports.verdict import BUILT, judge_measured
+from polyyolo.records.measured import OTHER_ROUTE
+from polyyolo.reports.accuracy_checks import PREDICTED
+from polyyolo.reports.verdict import BUILT, IN_INT8, in_int8, judge_measured
 
 BUILD_NOTES, FAILED, BUILD_LOG = "build.txt", "failed.txt", "build.log"
 MEASURE, AGAIN = "run bench.sh there after build.sh", "run build.sh there again, then bench.sh"
@@ -99,23 +102,30 @@ def read_back(folder: Path, run: Run) -> Returned:
 
 
 def merged(run: Run, back: Returned) -> Run:
-    """Put what came back into the run's record: by its route, and beside what was measured of another engine."""
-    others = [each for each in run.benchmarks if (each.sha256, each.shapes) != _key(back.benchmark)]
+    """Put what came back into the run's record, in the place of what was known of another engine."""
+    new = back.benchmark
+    others = [each for each in run.benchmarks if each.sha256 == new.sha256 and each.shapes != new.shapes]
     limits = run.request.limits if run.request else Limits()
-    checks = {check.name: check for check in (*run.verdict.checks, *_checks(back, run, limits))}
+    known = (check for check in run.verdict.checks if check.name != IN_INT8)
+    if back.engine.plan.route is not run.route:
+        known = (_of_another_route(check, run.route) for check in known)
+    checks = {check.name: check for check in (*known, *_checks(back, run, limits))}
     return evolve(
         run,
         route=back.engine.plan.route,
         plan=back.engine.plan,
         engine=back.engine,
-        benchmarks=(*others, back.benchmark),
-        engine_layers=back.layers or run.engine_layers,
+        benchmarks=(*others, new),
+        engine_layers=back.layers,
         verdict=Verdict(tuple(checks.values())),
     )
 
 
-def _key(benchmark: Benchmark) -> tuple[str, Mapping[str, tuple[int, ...]]]:
-    return benchmark.sha256, benchmark.shapes
+def _of_another_route(check: Check, route: Route) -> Check:
+    """Doubt what was predicted of the model for another route than the engine was built by."""
+    if check.name not in PREDICTED:
+        return check
+    return evolve(check, got=f"{OTHER_ROUTE}: by route {route.value} {check.got}", outcome=Outcome.UNPROVEN)
 
 
 def _bundle(folder: Path, run: Run) -> Bundle:
@@ -267,5 +277,6 @@ def _checks(back: Returned, run: Run, limits: Limits) -> Iterator[Check]:
     engine = back.engine
     got = f"{engine.size_bytes / 1e6:.1f} MB in {engine.build_seconds:.0f} s on {back.benchmark.gpu}"
     yield Check(BUILT, "a plan file", got, Outcome.PASS)
+    yield from in_int8(engine, back.layers)
     measured = Measured(back.benchmark, back.fidelity or NO_PICTURES)
     yield from judge_measured(measured, limits, run.baseline)

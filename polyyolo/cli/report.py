@@ -27,6 +27,9 @@ def report(run: Path, bundle: Path | None, output: Path | None, *, as_json: bool
 
     With --from, a verdict of FAIL ends with exit code 1.
     """
+    from polyyolo.files import plain
+    from polyyolo.reports.summary import headline, verdict_of
+
     started = time.perf_counter()
     with bars(quiet=as_json) as shown:
         record = _record(run, bundle)
@@ -34,9 +37,12 @@ def report(run: Path, bundle: Path | None, output: Path | None, *, as_json: bool
     if as_json:
         outcome, told = record.verdict.outcome.value, [{"path": str(path), "bytes": _size(path)} for path in written]
         seconds = round(time.perf_counter() - started, 3)
-        print_json({"outcome": outcome, "written": told, "seconds": seconds, "warnings": shown.warnings})
+        checks = plain(record.verdict.checks)
+        print_json(
+            {"outcome": outcome, "checks": checks, "written": told, "seconds": seconds, "warnings": shown.warnings}
+        )
     else:
-        click.echo(f"{record.verdict.outcome.value}  {record.source.path.name} as {record.precision.value}")
+        click.echo(headline(record) if bundle is None else verdict_of(record))
         click.echo("\n".join(f"{path}: {_size(path):,} bytes" for path in written))
     if bundle is not None:
         raise SystemExit(EXIT[record.verdict.outcome])

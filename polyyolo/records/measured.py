@@ -8,6 +8,8 @@ from polyyolo.records.proof import Fidelity
 
 DOES_NOT_RUN = "the engine does not run"
 """How ``Absent.why`` begins where it was tried."""
+OTHER_ROUTE = "not of this engine"
+"""How ``Check.got`` begins where it was measured of a model for another route than the engine was built by."""
 
 
 @frozen

@@ -12,7 +12,10 @@ ROUNDING = 1e-9
 """Points of mAP that are none: the difference of two means is right to about 1e-13."""
 OWN_DROP = 0.1
 """Points of mAP50-95 that an engine may have less than ONNX Runtime predicts: 0.001 of mAP."""
+ACCURACY = "accuracy against FP32"
 AGREEMENT = "box agreement with FP32"
+PREDICTED = (ACCURACY, AGREEMENT)
+"""Checks of the model that an engine is built from, which foretell the engine's."""
 OWN_ACCURACY = "the engine's own accuracy"
 NOT_COMPARED = "not compared with the FP32 model"
 
@@ -37,7 +40,7 @@ class Wanted:
 def accuracy(fidelity: Fidelity | None, limits: Limits) -> Check:
     """Hold the drop in mAP against FP32."""
     told = f"at most {limits.max_drop:g} points of mAP50-95 lost"
-    return _drop(fidelity, Wanted("accuracy against FP32", told, limits.max_drop))
+    return _drop(fidelity, Wanted(ACCURACY, told, limits.max_drop))
 
 
 def agreement(fidelity: Fidelity | None, limits: Limits) -> Check:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from attrs import evolve
 
 from polyyolo.records import Check, Outcome, Run
+from polyyolo.records.measured import OTHER_ROUTE
 from polyyolo.reports.remedies.accuracy import accuracy, agreement
-from polyyolo.reports.remedies.engine import engine, in_int8, own_accuracy, speed, speedup
+from polyyolo.reports.remedies.engine import engine, in_int8, of_its_route, own_accuracy, speed, speedup
 from polyyolo.reports.remedies.remedy import Advice, otherwise, together
 
 RULES: dict[str, Callable[[Run, Check], Iterator[Advice]]] = {
@@ -34,11 +35,10 @@ def answer(run: Run) -> str:
 
 
 def advise(run: Run) -> tuple[Advice, ...]:
-    """Say what to do about each check that did not pass; what serves several checks is said once."""
+    """Say what to do about each check that did not pass, those that failed first; what serves several is said once."""
     merged: dict[tuple[str, str], Advice] = {}
-    for check in run.verdict.checks:
-        if check.outcome is Outcome.PASS:
-            continue
+    opened = [check for check in run.verdict.checks if check.outcome is not Outcome.PASS]
+    for check in sorted(opened, key=lambda each: each.outcome is not Outcome.FAIL):
         for advice in _advised(run, check):
             key = (advice.what, advice.command)
             earlier = merged[key].checks if key in merged else ()
@@ -57,4 +57,6 @@ def _pictures_at_once(run: Run, advices: tuple[Advice, ...]) -> tuple[Advice, ..
 
 def _advised(run: Run, check: Check) -> tuple[Advice, ...]:
     rule = RULES.get(check.name)
+    if check.got.startswith(OTHER_ROUTE) and run.engine:
+        return (of_its_route(run, check),)
     return (tuple(rule(run, check)) if rule else ()) or (otherwise(run, check),)

@@ -2,6 +2,7 @@
 
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from polyyolo import __version__
@@ -66,7 +67,15 @@ def _pictures(run: Run) -> dict[str, Any] | None:
         "seed": chosen.seed,
         "batch": chosen.batch,
         "found": chosen.found,
-        "used": [{"path": str(path), "sha256": sha256_of(path)} for path in chosen.sources],
+        "used": [{"path": str(path), "sha256": _sha256(path)} for path in chosen.sources],
         "indices": list(chosen.indices),
         "skipped": [{"path": str(each.path), "reason": each.reason} for each in chosen.skipped],
     }
+
+
+def _sha256(path: Path) -> str | None:
+    """Hash a picture; None where it is there no more."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None

@@ -10,13 +10,26 @@ from polyyolo.reports.advice import advise, answer
 
 def as_text(run: Run) -> str:
     """Tell the verdict, each check and where the results are."""
-    width = max(len(check.name) for check in run.verdict.checks)
     lines = [
-        f"{run.verdict.outcome.value}  {run.source.path.name} as {run.precision.value}",
-        *(f"  {check.outcome.value:<9} {check.name:<{width}}  {check.got}" for check in run.verdict.checks),
-        *_steps(run),
+        verdict_of(run),
         f"engine: {run.engine.path}" if run.engine else f"prepared ONNX: {run.built.path}",
         f"report: {run.folder / 'report.html'}",
+    ]
+    return "\n".join(lines)
+
+
+def headline(run: Run) -> str:
+    """Tell the verdict alone."""
+    return f"{run.verdict.outcome.value}  {run.source.path.name} as {run.precision.value}"
+
+
+def verdict_of(run: Run) -> str:
+    """Tell the verdict, each check and what to do next."""
+    width = max(len(check.name) for check in run.verdict.checks)
+    lines = [
+        headline(run),
+        *(f"  {check.outcome.value:<9} {check.name:<{width}}  {check.got}" for check in run.verdict.checks),
+        *_steps(run),
     ]
     return "\n".join(lines)
 

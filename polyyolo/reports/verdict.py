@@ -46,7 +46,7 @@ def judge(
         measured = Measured(why, why)
     checks = (
         _built(engine),
-        *_in_int8(engine, measured.layers),
+        *in_int8(engine, measured.layers),
         accuracy(fidelity, limits),
         agreement(fidelity, limits),
     )
@@ -83,7 +83,7 @@ def _built(engine: Engine | None) -> Check:
     return Check(BUILT, "a plan file", got, Outcome.PASS if engine else Outcome.UNPROVEN)
 
 
-def _in_int8(engine: Engine | None, layers: Sequence[EngineLayer]) -> Iterator[Check]:
+def in_int8(engine: Engine | None, layers: Sequence[EngineLayer]) -> Iterator[Check]:
     """Hold an engine that should be INT8 to having any of it, where its layers are known.
 
     TensorRT says nothing of it: of a calibration cache and names of layers to keep in FP16, 8.6.0 made a YOLOv4-tiny

@@ -2,17 +2,18 @@
 
 from attrs import asdict, evolve
 
-from polyyolo.records import Run
+from polyyolo.records import Outcome, Run
 from polyyolo.records.comparison import Compared, Figures
-from polyyolo.reports.accuracy_checks import strict
+from polyyolo.reports import accuracy_checks
+from polyyolo.reports.accuracy_checks import AGREEMENT, strict
 from polyyolo.variants.known import REFERENCE, Variant
 
 BUILT, SPEED, ACCURACY = ("engine_bytes", "build_seconds"), ("latency_ms", "images_per_s"), ("map50_95", "drop_points")
 CHECKS = {
     **dict.fromkeys(BUILT, "engine built"),
     **dict.fromkeys(SPEED, "speed"),
-    **dict.fromkeys(ACCURACY, "accuracy against FP32"),
-    "agreement_f1": "box agreement with FP32",
+    **dict.fromkeys(ACCURACY, accuracy_checks.ACCURACY),
+    "agreement_f1": AGREEMENT,
 }
 """Which check of the verdict tells why a figure is not there."""
 
@@ -53,7 +54,8 @@ def _figures(run: Run) -> Figures:
     engine, fidelity = run.engine, run.fidelity
     timed = run.benchmarks[0] if run.benchmarks else None
     found = strict(fidelity)
-    seen = found if found and found.reference_boxes + found.candidate_boxes else None
+    told = {check.name: check.outcome for check in run.verdict.checks}
+    seen = found if told.get(AGREEMENT) is not Outcome.UNPROVEN else None
     accuracy = fidelity.candidate if fidelity else None
     return Figures(
         engine_bytes=engine.size_bytes if engine else None,

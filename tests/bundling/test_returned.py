@@ -16,6 +16,7 @@ from polyyolo import files, progress
 from polyyolo.bundling.returned import merged, read_back
 from polyyolo.errors import InputError, ToolFailed
 from polyyolo.records import HeadKind, Limits, Outcome, Route, Run
+from polyyolo.reports.advice import advise
 
 
 def made_there(bundle, folder, version, *route):
@@ -123,12 +124,46 @@ def test_what_came_back_turns_the_open_checks_into_answers(measured, packed_run)
     before, after = checks_of(packed_run), checks_of(run)
     opened = ("engine built", "speed", "the engine's own accuracy")
 
-    assert list(after) == list(before)
+    assert list(after) == [*before, "layers in INT8"]
+    assert after["layers in INT8"].got == "2 of 4 layers read or write it"
     assert {before[name].outcome for name in opened} == {Outcome.UNPROVEN}
     assert {after[name].outcome for name in opened} == {Outcome.PASS}
     assert after["speed"].got == "0.729 ms for 4x3x64x64, 5490 pictures/s on NVIDIA H200, by trtexec 11.1.0"
     assert (len(run.benchmarks), len(run.engine_layers)) == (1, 4)
     assert after["box agreement with FP32"] == before["box agreement with FP32"]
+
+
+def test_an_engine_that_came_back_without_int8_fails(measured, packed_run):
+    back = read_back(measured, packed_run)
+    layers = tuple(evolve(layer, precision="FP16", inputs=("FP16",), outputs=("FP16",)) for layer in back.layers)
+    run = merged(packed_run, evolve(back, layers=layers))
+
+    assert checks_of(run)["layers in INT8"].outcome is Outcome.FAIL
+    assert run.verdict.outcome is Outcome.FAIL
+
+
+def test_what_came_back_takes_the_place_of_another_engines_figures(measured, packed_run):
+    back = read_back(measured, packed_run)
+    twice, other = evolve(back.benchmark, shapes={"images": (8, 3, 64, 64)}), evolve(back.benchmark, sha256="other")
+    before = evolve(merged(packed_run, back), benchmarks=(other, twice, back.benchmark))
+
+    run = merged(before, evolve(back, layers=()))
+
+    assert run.benchmarks == (twice, back.benchmark)
+    assert run.engine_layers == ()
+    assert "layers in INT8" not in checks_of(run)
+
+
+def test_what_was_predicted_for_another_route_proves_nothing_of_the_engine(bundle, packed_run, tmp_path):
+    folder = made_there(bundle, tmp_path / "bundle", "8.6.1", "calibrated")
+    run = merged(packed_run, read_back(folder, packed_run))
+    check = checks_of(run)["box agreement with FP32"]
+    (advice,) = [each for each in advise(run) if check.name in each.checks]
+
+    assert check.outcome is Outcome.UNPROVEN
+    assert check.got == f"not of this engine: by route qdq {checks_of(packed_run)[check.name].got}"
+    assert "--route calibrated" in advice.command
+    assert f"-o {packed_run.folder}-calibrated" in advice.command
 
 
 def test_a_merged_run_can_be_written_and_read_and_merged_again(measured, packed_run, tmp_path):

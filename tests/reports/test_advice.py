@@ -324,12 +324,34 @@ def test_a_record_of_before_requests_were_kept_still_gets_advice(run):
     ("route", "command"),
     [(Route.CALIBRATED, "polyyolo engine "), (Route.QDQ, "polyyolo inspect layers ")],
 )
-def test_an_engine_without_int8_is_built_with_nodes_that_tell_it_or_looked_into(run, route, command):
+def test_an_engine_without_int8_is_built_with_nodes_that_tell_it_or_looked_into(run, route, command, tmp_path):
     failed = Check("layers in INT8", "some of it", "0 of 43 layers read or write it", Outcome.FAIL)
-    request = evolve(run.request, route=route)
+    request, plan = evolve(run.request, route=route), tmp_path / "model.plan"
+    plan.touch()
+    here = evolve(run, engine=evolve(run.engine, path=plan))
 
-    (advice,) = advise(evolve(run, route=route, request=request, verdict=Verdict((failed,))))
+    (advice,) = advise(evolve(here, route=route, request=request, verdict=Verdict((failed,))))
 
     assert advice.checks == ("layers in INT8",)
     assert advice.command.startswith(command)
     assert "--route" not in advice.command, "Q/DQ is the default"
+
+
+def test_the_layers_of_an_engine_on_another_machine_are_looked_up_in_the_report(run):
+    failed = Check("layers in INT8", "some of it", "0 of 43 layers read or write it", Outcome.FAIL)
+
+    (advice,) = advise(evolve(run, verdict=Verdict((failed,))))
+
+    assert (advice.what.split(":")[0], advice.command) == ("TensorRT runs nothing in INT8", "")
+
+
+def test_what_failed_comes_before_what_is_not_proven(run):
+    checks = (
+        Check("engine built", "a plan file", "no toolchain to build with", Outcome.UNPROVEN),
+        Check("speed", "at most 1 ms", "2 ms", Outcome.FAIL),
+        Check("box agreement with FP32", "F1 of at least 0.9", "0.5", Outcome.FAIL),
+    )
+
+    order = [name for each in advise(evolve(run, verdict=Verdict(checks))) for name in each.checks]
+
+    assert list(dict.fromkeys(order)) == ["speed", "box agreement with FP32", "engine built"]

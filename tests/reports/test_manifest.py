@@ -60,3 +60,9 @@ def test_a_run_that_built_and_calibrated_nothing_says_so(run):
     told = manifest.of(evolve(run, plan=None, engine=None, calibration=None), Toolchain(ToolchainKind.NONE))
 
     assert (told["pictures"], told["commands"], told["engine"]) == (None, [], None)
+
+
+def test_a_picture_that_is_there_no_more_has_no_hash(run):
+    gone = evolve(run.calibration, sources=(run.calibration.sources[0].with_name("gone.png"),))
+
+    assert manifest.of(evolve(run, calibration=gone), RTX)["pictures"]["used"][0]["sha256"] is None

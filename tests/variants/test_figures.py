@@ -72,3 +72,16 @@ def test_speed_up_needs_both_times(run):
     assert alone[0].unproven == {"speed_up": "fp32 was not measured"}
     assert alone[1].unproven["speed_up"] == "the engine was not run on a GPU"
     assert alone[2] == refused
+
+
+def test_too_few_boxes_are_no_agreement(run, unlabelled):
+    one = evolve(
+        unlabelled,
+        agreements=tuple(
+            evolve(each, matched=3, reference_boxes=3, candidate_boxes=3) for each in unlabelled.agreements
+        ),
+    )
+    found = gather(FP16, run(fidelity=one))
+
+    assert found.figures.agreement_f1 is None
+    assert "too few" in found.unproven["agreement_f1"]

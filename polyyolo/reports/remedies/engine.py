@@ -30,7 +30,7 @@ def in_int8(run: Run, check: Check) -> Iterator[Advice]:
         yield Advice((check.name,), what, again(run, route=Route.QDQ))
     else:
         what = "TensorRT runs nothing in INT8: look at its layers, and build again."
-        yield Advice((check.name,), what, shlex.join(("polyyolo", "inspect", "layers", _engine_path(run))))
+        yield Advice((check.name,), what, _look(run))
 
 
 def speed(run: Run, check: Check) -> Iterator[Advice]:
@@ -70,7 +70,15 @@ def own_accuracy(run: Run, check: Check) -> Iterator[Advice]:
         what = (
             "The engine computes otherwise than ONNX Runtime predicts: look for layers that are not what was planned."
         )
-        yield Advice((check.name,), what, shlex.join(("polyyolo", "inspect", "layers", _engine_path(run))))
+        yield Advice((check.name,), what, _look(run))
+
+
+def of_its_route(run: Run, check: Check) -> Advice:
+    """Advise on what was measured of a model for another route: make the run by the engine's."""
+    what = f"Measure what the route {run.route.value} costs in accuracy, in a run of its own."
+    return Advice(
+        (check.name,), what, again(run, route=run.route, toolchain="none", output=f"{run.folder}-{run.route.value}")
+    )
 
 
 def _alone(run: Run, check: Check) -> Advice:
@@ -97,6 +105,12 @@ def _packed(run: Run, check: Check) -> Advice:
         f"comes back with {back}."
     )
     return Advice((check.name,), what, shlex.join(("polyyolo", "bundle", str(run.folder), "-o", packed)))
+
+
+def _look(run: Run) -> str:
+    """Give the command that lists the engine's layers; where the engine is not here, the report alone has them."""
+    here = run.engine is None or run.engine.path.is_file()
+    return shlex.join(("polyyolo", "inspect", "layers", _engine_path(run))) if here else ""
 
 
 def _engine_path(run: Run) -> str:
