@@ -6,12 +6,15 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import attrs
@@ -313,6 +316,29 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         raise InputError(f"cannot read {path}: {error.strerror}", fix="name another file") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}", fix="correct the file, or name another") from error
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back what asks to end, Ctrl-C and the like, until the block is done: for moments, not for long work."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is asked
+        return
+    asked: list[tuple[int, FrameType | None]] = []
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    earlier = {number: signal.signal(number, lambda *told: asked.append(told)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+    for number, frame in asked:
+        handler = earlier[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        elif handler is signal.SIG_DFL:
+            signal.raise_signal(number)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from polyyolo.engines.engine_file import read_engine_file
 from polyyolo.engines.gpu import first_gpu
 from polyyolo.engines.refusals import rtx_supports
 from polyyolo.errors import PolyYoloError, ToolchainError, ToolFailed
-from polyyolo.picture_sets import digest_of
+from polyyolo.picture_sets import digest_of, refuse_changed
 from polyyolo.records import (
     Absent,
     Benchmark,
@@ -104,6 +104,8 @@ def _fidelity(
     if why:
         return Absent(why)
 
+    digest = digest_of(pictures, decisions.labelled)
+
     def make() -> Fidelity:
         found = side_by_side(
             predicted,
@@ -113,6 +115,7 @@ def _fidelity(
             labelled=decisions.labelled,
             held_out=decisions.held_out,
         )
+        refuse_changed(pictures, decisions.labelled, digest)
         return found.fidelity
 
     inputs = {
@@ -120,7 +123,8 @@ def _fidelity(
         "engine": engine.sha256,
         "head": predicted.head,
         "preprocessing": decisions.preprocessing,
-        "pictures": digest_of(pictures, decisions.labelled),
+        "pictures": digest,
+        "held_out": decisions.held_out,
         "toolchain": engine.plan.toolchain,
     }
     return _tried(lambda: space.step("run the engine", inputs, [], make, Fidelity))

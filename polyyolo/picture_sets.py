@@ -3,14 +3,13 @@
 import hashlib
 import random
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from polyyolo import progress
 from polyyolo.errors import PictureError
 from polyyolo.files import sha256_of
 from polyyolo.images import samples
-from polyyolo.images.choose import choose
+from polyyolo.images.choose import CHANGED, choose
 from polyyolo.images.reading import read_picture
 from polyyolo.images.sources import find_pictures, is_array
 from polyyolo.records import CalibrationSet, ModelSpec, Precision, Preprocessing, Request
@@ -49,19 +48,15 @@ def choose_pictures(
         )
         return (chosen if quantizes else None), ()
     found = find_pictures(source)
-    kept_back = 0 if labelled else min(HELD, len(found) // 5)
-    if not (quantizes or kept_back):
-        return None, ()
-    count = max(batch, min(request.count, len(found) - kept_back))
-    if quantizes and count < request.count and kept_back:
+    kept_back = 0 if labelled or len(found) - min(HELD, len(found) // 5) < batch else min(HELD, len(found) // 5)
+    held = _held(found, kept_back, request.seed)
+    if not quantizes:
+        return None, held
+    if held and len(found) - len(held) < request.count:
         progress.note(
-            f"{kept_back} of {len(found)} pictures are not calibrated with, to compare the models on: none are labelled"
+            f"{len(held)} of {len(found)} pictures are not calibrated with, to compare the models on: none are labelled"
         )
-    with nullcontext() if quantizes else progress.listening(progress.Silent()):
-        chosen = choose(source, preprocessing, count=count, batch=batch if quantizes else 1, seed=request.seed)
-    used = {*chosen.sources, *(skipped.path for skipped in chosen.skipped)}
-    held = _held([path for path in found if path not in used], kept_back, request.seed)
-    return (chosen if quantizes else None), held
+    return choose(source, preprocessing, count=request.count, batch=batch, seed=request.seed, but=held), held
 
 
 def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
@@ -110,6 +105,20 @@ def _bytes_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
+
+
+def refuse_changed(paths: Sequence[Path], labelled: Labelled | None, digest: str) -> None:
+    """Refuse pictures that are no longer those that ``digest_of`` gave this digest for.
+
+    Raises:
+        PictureError: as above, or one is there no more.
+    """
+    try:
+        now = digest_of(paths, labelled)
+    except OSError:
+        now = ""
+    if now != digest:
+        raise PictureError("pictures to compare on changed since the run began", fix=CHANGED)
 
 
 def digest_of(paths: Sequence[Path], labelled: Labelled | None) -> str:

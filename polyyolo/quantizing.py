@@ -12,6 +12,7 @@ from polyyolo.calibration.table import with_method
 from polyyolo.correcting import treat_weights
 from polyyolo.decisions import Decisions
 from polyyolo.errors import ModelError
+from polyyolo.images.choose import refuse_changed
 from polyyolo.images.preview import contact_sheet
 from polyyolo.images.stream import batches
 from polyyolo.quantization.cache_tensors import to_measure, typed_graph
@@ -132,6 +133,7 @@ def _calibrate(space: Workspace, decisions: Decisions, prepared: ModelSpec, plac
         look = look_of(decisions.spec.head)
         made = measure_ranges(prepared, chosen, tensors, thresholds.DEFAULT, space.path(HISTOGRAMS), look=look)
         contact_sheet(chosen, space.path(SHEET))
+        refuse_changed(chosen)
         return made
 
     inputs = {

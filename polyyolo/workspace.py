@@ -163,16 +163,28 @@ class Workspace:
         files.write_json(self.path(LEDGER), Ledger(self._steps))
         kept = {each for entry in self._steps.values() for each in entry.outputs} | set(more)
         self._refuse_blocked([*kept, LEDGER])
-        for name in [*sorted(kept), LEDGER]:
-            target = self.folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self.path(name).replace(target)
-        earlier = {each for entry in self._earlier.steps.values() for each in entry.outputs}
-        places = [place for place in map(self.folder.joinpath, earlier - kept) if place.is_file() or place.is_symlink()]
-        for place in places:
-            place.unlink()
+        places = [place for place in self._left_before(kept) if place.is_file() or place.is_symlink()]
+        with files.uninterrupted():
+            for name in sorted(kept):
+                target = self.folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self.path(name).replace(target)
+            for place in places:
+                place.unlink()
+            self.path(LEDGER).replace(self.folder / LEDGER)
         self._tell_of_removed([place.relative_to(self.folder) for place in places])
         shutil.rmtree(self._partial)
+
+    def _left_before(self, kept: set[str]) -> list[Path]:
+        """Name what an earlier run has published that this one has not, be it that it was ended while it did so."""
+        earlier = {each for entry in self._earlier.steps.values() for each in entry.outputs}
+        begun = {name: digest for entry in self._begun.steps.values() for name, digest in entry.outputs.items()}
+        published = {name for name, digest in begun.items() if self._is_there(name, digest)}
+        return [self.folder / name for name in (earlier | published) - kept]
+
+    def _is_there(self, name: str, digest: str) -> bool:
+        place = self.folder / name
+        return place.is_file() and files.sha256_of(place) == digest
 
     def _tell_of_removed(self, names: Sequence[Path]) -> None:
         if names:
@@ -181,7 +193,12 @@ class Workspace:
             progress.note(f"{self.folder / first}{others} of the earlier run removed: this one made none of that name")
 
     def _refuse_blocked(self, names: Sequence[str]) -> None:
-        """Refuse to publish where that would fail half-way: a folder is where a file goes, or a file where a folder."""
+        """Refuse to publish where that would fail half-way: a folder is where a file goes, or a file where a folder.
+
+        Or where nothing may be written.
+        """
+        for folder in {next(place for place in (self.folder / name).parents if place.exists()) for name in names}:
+            files.refuse_unwritable(folder)
         for name in names:
             places = [self.folder / each for each in (PurePath(name), *PurePath(name).parents)]
             wrong = [place for place in places if place.exists() and place.is_dir() is (place == places[0])]

@@ -4,7 +4,10 @@ import errno
 import hashlib
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -325,3 +328,27 @@ def test_an_interrupt_while_the_temporary_file_is_made_leaves_none(tmp_path, mon
         files.write_text(tmp_path / "a.txt", "text")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_asks_to_end_waits_for_the_block_and_then_ends_it():
+    done = []
+
+    def block():
+        with files.uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("the block")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+
+    assert done == ["the block"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_has_no_handler_ends_the_process_after_the_block():
+    script = "import signal; from polyyolo import files\nwith files.uninterrupted():\n    "
+    script += "signal.raise_signal(signal.SIGTERM); print('done', flush=True)\nprint('not reached')"
+
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (-signal.SIGTERM, "done\n")

@@ -10,8 +10,10 @@ from attrs import evolve
 
 from polyyolo import progress
 from polyyolo.decisions import decide
-from polyyolo.picture_sets import digest_of, was_held_out
-from polyyolo.records import CalibrationSet, Preprocessing, Request
+from polyyolo.errors import PictureError
+from polyyolo.images import choose
+from polyyolo.picture_sets import digest_of, refuse_changed, was_held_out
+from polyyolo.records import CalibrationSet, Precision, Preprocessing, Request
 
 
 def test_the_digest_of_pictures_is_that_of_their_bytes(tmp_path):
@@ -80,3 +82,68 @@ def test_pictures_that_are_there_are_told_from_those_that_may_have_been_calibrat
         "1 of the 2 pictures to compare on were calibrated with, as x.png",
         "whether 1 of the 2 pictures to compare on were calibrated with cannot be told, as y.png",
     ]
+
+
+def wanting(images, model, **more):
+    return decide(Request(model=str(model), images=images, toolchain="none", **more))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty pictures, of which every fourth is cut short."""
+    generator = np.random.default_rng(0)
+    for number in range(20):
+        path = tmp_path / f"{number:02}.png"
+        cv2.imwrite(str(path), generator.integers(0, 255, (16, 16, 3), np.uint8))
+        if number % 4 == 0:
+            path.write_bytes(path.read_bytes()[:60])
+    return tmp_path
+
+
+def test_a_fifth_is_kept_to_compare_on_though_some_cannot_be_used(folder, little_yolo):
+    found = wanting(folder, little_yolo)
+
+    assert len(found.held) == 4
+    assert len(found.calibration.sources) == 11
+    assert not {*found.held} & {*found.calibration.sources}
+
+
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.FP32])
+def test_the_same_pictures_are_compared_on_in_every_precision(folder, little_dynamic, tmp_path, precision):
+    profile = tmp_path / "seven.toml"
+    profile.write_text('[[profile]]\n[profile."*"]\nmin = [1, 3, 64, 64]\nopt = [7, 3, 64, 64]\nmax = [8, 3, 64, 64]\n')
+    asked = {"profile": str(profile), "seed": 3}
+
+    held = wanting(folder, little_dynamic, **asked).held
+
+    assert held
+    assert wanting(folder, little_dynamic, precision=precision, **asked).held == held
+
+
+def test_pictures_that_fill_one_batch_alone_are_all_calibrated_with(folder, little_dynamic, tmp_path):
+    profile = tmp_path / "fifteen.toml"
+    profile.write_text(
+        '[[profile]]\n[profile."*"]\nmin = [1, 3, 64, 64]\nopt = [17, 3, 64, 64]\nmax = [17, 3, 64, 64]\n'
+    )
+    for path in folder.glob("*.png"):
+        cv2.imwrite(str(path), np.random.default_rng(int(path.stem)).integers(0, 255, (16, 16, 3), np.uint8))
+
+    found = wanting(folder, little_dynamic, profile=str(profile))
+
+    assert (found.held, len(found.calibration.sources)) == ((), 17)
+
+
+@pytest.mark.parametrize("change", ["rewritten", "gone"])
+def test_pictures_that_change_after_they_were_chosen_are_refused(folder, little_yolo, change):
+    chosen, held = (found := wanting(folder, little_yolo)).calibration, found.held
+    digest = digest_of(held, None)
+    refuse_changed(held, None, digest)
+    choose.refuse_changed(chosen)
+
+    for path in (chosen.sources[0], held[0]):
+        path.write_bytes(path.read_bytes() + b" ") if change == "rewritten" else path.unlink()
+
+    with pytest.raises(PictureError, match="to calibrate with changed"):
+        choose.refuse_changed(chosen)
+    with pytest.raises(PictureError, match="to compare on changed"):
+        refuse_changed(held, None, digest)

@@ -438,3 +438,60 @@ def test_a_lenders_step_is_done_again_where_something_else_goes_into_it_or_its_f
         space.step("two", {"model": "a"}, ["two"], lambda: space.path("two").write_text("anew"), int)
 
     assert space.reused == []
+
+
+@pytest.mark.parametrize("ended", [1, 2])
+def test_what_a_run_had_published_when_it_was_ended_is_removed_by_one_that_makes_none(folder, monkeypatch, ended):
+    run(folder, "one")
+    replace, moved = Path.replace, []
+
+    def replace_once(path, target):
+        moved.append(target)
+        if len(moved) == 2 + ended:  # the new ledger in .partial, some files, and then it was killed
+            raise SystemExit
+        return replace(path, target)
+
+    with monkeypatch.context() as patch, Workspace.open(folder) as space:
+        for number, text in enumerate(("one", "two", "three")):
+            write(space, f"{number}.txt", text, f"step {number}")
+        patch.setattr(Path, "replace", replace_once)
+        with pytest.raises(SystemExit):
+            space.publish()
+
+    assert run(folder, "one") == [False]
+    assert listing(folder) == {"0.txt": "one"}
+
+
+def test_a_file_like_one_of_a_run_that_was_ended_before_it_published_stays(folder):
+    with pytest.raises(KeyboardInterrupt):
+        stopped(folder, "one", "two")
+    (folder / "1.txt").write_text("mine")
+
+    run(folder, "one")
+
+    assert listing(folder) == {"0.txt": "one", "1.txt": "mine"}
+
+
+def test_a_folder_of_results_that_may_not_be_written_to_is_found_before_any_is_replaced(folder, monkeypatch):
+    with Workspace.open(folder) as space:
+        space.path("below").mkdir()
+        write(space, "0.txt", "one", "step 0")
+        write(space, "below/1.txt", "two", "step 1")
+        space.publish()
+    asked, refuse = [], files.refuse_unwritable
+
+    def refuse_below(place, **options):
+        asked.append(place.name)
+        if place.name == "below":
+            raise InputError(f"cannot write below {place}")
+        refuse(place, **options)
+
+    monkeypatch.setattr(files, "refuse_unwritable", refuse_below)
+    with Workspace.open(folder) as space:
+        space.path("below").mkdir()
+        write(space, "0.txt", "new", "step 0")
+        write(space, "below/1.txt", "new", "step 1")
+        with pytest.raises(InputError, match="cannot write below"):
+            space.publish()
+
+    assert listing(folder)["0.txt"] == "one"

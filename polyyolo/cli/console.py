@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 SECONDS_A_LINE = 30
-UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP)
+UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
 """What is wrong with a path by itself, whatever is asked of it."""
 NO_MEMORY = re.compile("Failed to allocate memory|bad_alloc")
 """What ONNX Runtime says then; Python and numpy have an error for it."""
@@ -57,19 +57,32 @@ class Edge(click.Group):
                 error.show()
             sys.exit(error.exit_code)
         except (PolyYoloError, ImportError, OSError, MemoryError) as error:
+            stopped = _stopped_behind(error)
+            if stopped:
+                _say_stopped(stopped)
             told = _out_of_memory(error) or _ours(error)
             if not told:
                 raise
             with suppress(OSError):
                 show_error(told)
             sys.exit(told.exit_code)
-        except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted: nothing half-written was left", err=True)
-            sys.exit(INTERRUPTED)
-        except Stopped as stopped:
-            click.echo(f"stopped by {stopped}: nothing half-written was left", err=True)
-            sys.exit(stopped.exit_code)
+        except (click.Abort, KeyboardInterrupt, Stopped) as stopped:
+            _say_stopped(stopped)
         sys.exit(code if isinstance(code, int) else 0)  # what a command gave to ctx.exit
+
+
+def _say_stopped(stopped: BaseException) -> NoReturn:
+    """Tell that the command was interrupted or asked to end, and exit."""
+    by = f"stopped by {stopped}" if isinstance(stopped, Stopped) else "interrupted"
+    click.echo(f"{by}: nothing half-written was left", err=True)
+    sys.exit(stopped.exit_code if isinstance(stopped, Stopped) else INTERRUPTED)
+
+
+def _stopped_behind(error: BaseException | None) -> BaseException | None:
+    """Give what asked to end behind an error: a package that is stopped while it loads has an error of its own."""
+    while error is not None and not isinstance(error, Stopped | KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _spell_out() -> None:
@@ -111,8 +124,9 @@ def _unusable(error: OSError) -> PolyYoloError | None:
 
     if error.errno in FULL:  # as where standard output goes: places of results are told with their names
         return ToolchainError("no space is left on the disk for what is printed or written", fix="free some space")
-    if error.errno in UNUSABLE:
-        return InputError(f"{error.filename} cannot be used: {error.strerror}", fix="name another place")
+    if error.errno in UNUSABLE and error.filename is not None:
+        permission = " or give yourself permission to use it" if error.errno in (errno.EACCES, errno.EPERM) else ""
+        return InputError(f"{error.filename} cannot be used: {error.strerror}", fix=f"name another place{permission}")
     if error.errno == errno.ENOENT and error.filename is None:  # only asking for the current folder names no file
         return InputError("the current folder is there no more", fix="change into one that is, and try again")
     return None

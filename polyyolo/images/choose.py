@@ -3,7 +3,7 @@
 import hashlib
 import random
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from attrs import frozen
 
 from polyyolo import progress
 from polyyolo.errors import PictureError
+from polyyolo.files import sha256_of
 from polyyolo.images.ahead import ahead
 from polyyolo.images.arrays import Entries, entry_tensor, open_entries
 from polyyolo.images.lint import range_mistake
@@ -26,6 +27,7 @@ Item = TypeVar("Item")
 
 ENOUGH = 100
 STEP = "check pictures"
+CHANGED = "leave the pictures as they are until the run is done, and start it again"
 
 
 @frozen
@@ -47,6 +49,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
     seed: int = 0,
     split: str = "train",
     calibrates: bool = True,
+    but: Collection[Path] = (),
 ) -> CalibrationSet:
     """Choose ``count`` usable pictures at random, or all when there are fewer.
 
@@ -61,6 +64,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
         seed: of the choice.
         split: the key of a data.yaml to read.
         calibrates: whether scales come from them, for which a few are too few.
+        but: pictures that are not to be chosen.
 
     Raises:
         PictureError: the source holds no usable picture, or an .npy does not fit.
@@ -68,7 +72,7 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
     """
     if count < 1:
         raise PictureError(f"{count} pictures were asked for", fix="ask for at least 1")
-    candidates, found = _candidates(source, preprocessing, seed, split)
+    candidates, found = _candidates(source, preprocessing, seed, split, but)
     usable, skipped = _take(candidates, min(count, found))
     if not usable:
         raise PictureError(
@@ -93,6 +97,25 @@ def choose(  # noqa: PLR0913 - the contract that every stage calls
     return chosen
 
 
+def refuse_changed(chosen: CalibrationSet) -> None:
+    """Refuse pictures that are no longer those that were chosen.
+
+    Raises:
+        PictureError: their bytes or names are others, or one is there no more.
+    """
+    source = chosen.sources[0]
+    try:
+        if chosen.indices:
+            entries = open_entries(source, chosen.preprocessing)
+            now = [_look_at_entry(source, entries, chosen.preprocessing, index) for index in chosen.indices]
+        else:
+            now = [Candidate(path, digest=sha256_of(path)) for path in chosen.sources]
+    except (OSError, PictureError):
+        now = []
+    if _digest(now) != chosen.sha256:
+        raise PictureError("pictures to calibrate with changed since they were chosen", fix=CHANGED)
+
+
 def naming(skipped: tuple[Skipped, ...], limit: int = 3) -> str:
     """Name the first few that were left out, each with its reason, and count the others."""
     named = "; ".join(f"{each.path.name} ({each.reason})" for each in skipped[:limit])
@@ -107,15 +130,15 @@ def remedy(skipped: tuple[Skipped, ...]) -> str:
 
 
 def _candidates(
-    source: Path, preprocessing: Preprocessing, seed: int, split: str
+    source: Path, preprocessing: Preprocessing, seed: int, split: str, but: Collection[Path]
 ) -> tuple[Generator[Candidate, None, None], int]:
-    """Look at everything that the source holds, in seeded order; and say how much that is."""
+    """Look at everything that the source holds, in seeded order, but for some; and say how much it holds."""
     if is_array(source):
         entries = open_entries(source, preprocessing)
         order = _shuffled(range(len(entries)), seed)
         return ahead(partial(_look_at_entry, source, entries, preprocessing), order), len(order)
     paths = _shuffled(find_pictures(source, split=split), seed)
-    return ahead(_look_at_picture, paths), len(paths)
+    return ahead(_look_at_picture, [path for path in paths if path not in but]), len(paths)
 
 
 def _shuffled(items: Sequence[Item], seed: int) -> list[Item]:

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -122,7 +122,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     Links to folders are followed, but none twice.
     """
     seen = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_closed):
         place = os.path.realpath(root)
         drawn = Path(root) != folder and any(marks.issubset((*names, *folders)) for marks in DRAWN)
         skipped = drawn or place in seen
@@ -130,6 +130,14 @@ def _walk(folder: Path) -> Iterator[Path]:
         if not skipped:
             yield from (Path(root, name) for name in names if _is_seen(name))
         seen.add(place)
+
+
+def _refuse_closed(error: OSError) -> NoReturn:
+    """Refuse a folder that cannot be looked into: its pictures would be left out without a word."""
+    raise PictureError(
+        f"cannot look into {error.filename}: {error.strerror}",
+        fix="give yourself permission to read it, or name a folder without it",
+    ) from error
 
 
 def _in_list(source: Path) -> tuple[Path, ...]:

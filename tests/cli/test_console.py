@@ -1,5 +1,6 @@
 """The edge between polyyolo and a terminal."""
 
+import errno
 import io
 from contextlib import suppress
 from pathlib import Path
@@ -287,3 +288,21 @@ def test_json_is_indented_and_ends_its_line(capsys):
     print_json({"a": [1]})
 
     assert capsys.readouterr().out == '{\n  "a": [\n    1\n  ]\n}\n'
+
+
+def test_what_stops_a_package_while_it_loads_is_no_package_that_lacks(outcome):
+    """A native module that is stopped then raises an ImportError of its own."""
+
+    error = ImportError("initialization failed")
+    error.__cause__ = KeyboardInterrupt()
+
+    assert outcome(raising(error)) == (130, "", "interrupted: nothing half-written was left\n")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_a_place_that_may_not_be_used_is_told(outcome, number):
+    code, _, err = outcome(raising(OSError(number, "Permission denied", "/closed/x")))
+
+    assert code == 2
+    assert "/closed/x cannot be used: Permission denied" in err
+    assert "give yourself permission" in err

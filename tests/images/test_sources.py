@@ -1,7 +1,11 @@
 """Every way in which people name pictures, and what is said when there are none."""
 
+import errno
+import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from polyyolo import workspace
@@ -164,3 +168,20 @@ def test_what_is_no_source_is_refused(tmp_path):
         find_pictures(tmp_path / "model.onnx")
     with pytest.raises(PictureError, match="no such file or folder"):
         find_pictures(tmp_path / "absent")
+
+
+def test_a_folder_that_cannot_be_looked_into_is_refused(tmp_path, monkeypatch):
+    """Its pictures would be left out without a word."""
+    (tmp_path / "closed").mkdir()
+    cv2.imwrite(str(tmp_path / "one.png"), np.zeros((4, 4, 3), np.uint8))
+    listing = os.scandir
+
+    def scandir(place):
+        if str(place).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return listing(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+    with pytest.raises(PictureError, match=r"cannot look into .*closed: Permission denied"):
+        find_pictures(tmp_path)
