@@ -56,6 +56,8 @@ def choose_pictures(
         progress.note(
             f"{len(held)} of {len(found)} pictures are not calibrated with, to compare the models on: none are labelled"
         )
+    if len(found) - len(held) > request.count:
+        progress.note(f"{request.count} of {len(found)} pictures are calibrated with: --count takes more")
     return choose(source, preprocessing, count=request.count, batch=batch, seed=request.seed, but=held), held
 
 

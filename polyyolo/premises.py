@@ -11,7 +11,10 @@ from polyyolo.models.half import read_half
 from polyyolo.models.nms_plugin import NMS_PLUGIN, has_nms_plugin
 from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.quantization.corrections.treatment import treatment_of
+from polyyolo.quantization.quantize import refuse_contradiction
 from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
+
+OF_SCALES = ("method", "weights", "correct", "keep_float", "budget")
 
 
 def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> None:
@@ -34,6 +37,8 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
     _refuse_own_folder(spec, folder)
     refuse_more_inputs(spec)
     _refuse_half(request, spec)
+    refuse_contradiction(request.keep_float)
+    _tell_of_unused(request, spec)
     _refuse_lost_weights(request)
     _refuse_calibrator(request, found)
     _refuse_plugin(spec, found)
@@ -80,6 +85,17 @@ def _refuse_plugin(spec: ModelSpec, found: Toolchain) -> None:
             f"{spec.path} holds the plugin {NMS_PLUGIN}, which TensorRT for RTX has not",
             fix="build it with TensorRT, make the ONNX alone with --toolchain none, or export the model without NMS",
         )
+
+
+def _tell_of_unused(request: Request, spec: ModelSpec) -> None:
+    """Tell of options that are about scales, where none are made."""
+    if request.precision is Precision.INT8 and not spec.quantized:
+        return
+    usual = Request(request.model)
+    unused = [f"--{name.replace('_', '-')}" for name in OF_SCALES if getattr(request, name) != getattr(usual, name)]
+    if unused:
+        why = "the model came quantized" if spec.quantized else f"--precision {request.precision.value} has no scales"
+        progress.note(f"{', '.join(unused)}: without effect, since {why}")
 
 
 def _refuse_lost_weights(request: Request) -> None:

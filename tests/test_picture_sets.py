@@ -12,7 +12,8 @@ from polyyolo import progress
 from polyyolo.decisions import decide
 from polyyolo.errors import PictureError
 from polyyolo.images import choose
-from polyyolo.picture_sets import digest_of, refuse_changed, was_held_out
+from polyyolo.models.spec import read_spec
+from polyyolo.picture_sets import choose_pictures, digest_of, refuse_changed, was_held_out
 from polyyolo.records import CalibrationSet, Precision, Preprocessing, Request
 
 
@@ -108,29 +109,38 @@ def test_a_fifth_is_kept_to_compare_on_though_some_cannot_be_used(folder, little
     assert not {*found.held} & {*found.calibration.sources}
 
 
+@pytest.mark.parametrize("batch", [1, 7])
 @pytest.mark.parametrize("precision", [Precision.FP16, Precision.FP32])
-def test_the_same_pictures_are_compared_on_in_every_precision(folder, little_dynamic, tmp_path, precision):
-    profile = tmp_path / "seven.toml"
-    profile.write_text('[[profile]]\n[profile."*"]\nmin = [1, 3, 64, 64]\nopt = [7, 3, 64, 64]\nmax = [8, 3, 64, 64]\n')
-    asked = {"profile": str(profile), "seed": 3}
+def test_the_same_pictures_are_compared_on_in_every_precision(folder, little_yolo, precision, batch):
+    spec, asked = read_spec(little_yolo), Request(str(little_yolo), images=folder, seed=3)
 
-    held = wanting(folder, little_dynamic, **asked).held
+    chosen, held = choose_pictures(asked, spec, Preprocessing((64, 64)), batch, labelled=False)
+    others = choose_pictures(evolve(asked, precision=precision), spec, Preprocessing((64, 64)), batch, labelled=False)
 
-    assert held
-    assert wanting(folder, little_dynamic, precision=precision, **asked).held == held
+    assert (chosen.batch, len(held)) == (batch, 4)
+    assert others == (None, held)
 
 
-def test_pictures_that_fill_one_batch_alone_are_all_calibrated_with(folder, little_dynamic, tmp_path):
-    profile = tmp_path / "fifteen.toml"
+def test_pictures_that_fill_one_batch_alone_are_all_calibrated_with(little_yolo, tmp_path):
+    generator = np.random.default_rng(0)
+    for number in range(20):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), generator.integers(0, 255, (16, 16, 3), np.uint8))
+    asked = Request(str(little_yolo), images=tmp_path)
+
+    chosen, held = choose_pictures(asked, read_spec(little_yolo), Preprocessing((64, 64)), 17, labelled=False)
+
+    assert (held, len(chosen.sources)) == ((), 17)
+
+
+def test_a_model_of_open_batch_is_calibrated_picture_by_picture_whatever_its_profile(folder, little_dynamic, tmp_path):
+    profile = tmp_path / "many.toml"
     profile.write_text(
-        '[[profile]]\n[profile."*"]\nmin = [1, 3, 64, 64]\nopt = [17, 3, 64, 64]\nmax = [17, 3, 64, 64]\n'
+        '[[profile]]\n[profile."*"]\nmin = [1, 3, 64, 64]\nopt = [64, 3, 64, 64]\nmax = [64, 3, 64, 64]\n'
     )
-    for path in folder.glob("*.png"):
-        cv2.imwrite(str(path), np.random.default_rng(int(path.stem)).integers(0, 255, (16, 16, 3), np.uint8))
 
-    found = wanting(folder, little_dynamic, profile=str(profile))
+    chosen = wanting(folder, little_dynamic, profile=str(profile)).calibration
 
-    assert (found.held, len(found.calibration.sources)) == ((), 17)
+    assert (chosen.batch, len(chosen.sources)) == (1, 11)
 
 
 @pytest.mark.parametrize("change", ["rewritten", "gone"])

@@ -42,7 +42,7 @@ def threshold(method: str) -> Threshold:
         return lambda found: percentile(found, share)
     raise InputError(
         f"there is no calibration method {method!r}",
-        fix=f"use one of {', '.join(METHODS)}, or percentile-P with 50 < P <= 100",
+        fix=f"use one of {', '.join((AUTO, *METHODS))}, or percentile-P with 50 < P <= 100",
     )
 
 

@@ -9,6 +9,7 @@ import click
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.size import size_option
+from polyyolo.wording import counted
 
 if TYPE_CHECKING:
     from polyyolo.images.survey import Survey
@@ -94,8 +95,9 @@ def _lines(found: "Survey", chosen: "CalibrationSet") -> list[str]:
     """Say what was found, in lines for a terminal."""
     sizes = [f"{size.pictures} of {size.width}x{size.height}" for size in found.sizes[:5]]
     more = len(found.sizes) - len(sizes)
+    batches = counted(found.batches, "batch", "batches")
     lines = [
-        f"{found.found} pictures found, {found.chosen} chosen: {found.batches} batches of {chosen.batch}",
+        f"{counted(found.found, 'picture')} found, {found.chosen} chosen: {batches} of {chosen.batch}",
         f"sizes (width x height): {', '.join(sizes)}" + (f" and {more} more sizes" if more > 0 else ""),
         *(f"left out: {each.path}: {each.reason}" for each in found.skipped),
         *(f"{each.severity.value}: {each.message}\n  fix: {each.fix}" for each in found.findings),

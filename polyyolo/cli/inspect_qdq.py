@@ -106,7 +106,8 @@ def _print(path: Path, found: "Sequence[Finding]") -> None:
     from rich.text import Text
 
     table = Table("rule", "places", "where", "what it is, what it costs, what to do", title=Text(str(path)))
-    table.columns[2].overflow = "fold"
+    for column in table.columns[2:]:
+        column.overflow = "fold"  # a name or a fix that was cut is of no use
     for rule, findings in _by_rule(found).items():
         if rule.severity == "info":
             continue

@@ -8,6 +8,7 @@ import click
 
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.progress import warn
+from polyyolo.wording import counted
 
 if TYPE_CHECKING:
     from polyyolo.records import Agreement, Fidelity, ModelSpec
@@ -104,7 +105,7 @@ def _plain(
 def _lines(after: "ModelSpec", fidelity: "Fidelity | None") -> Iterator[str]:
     yield f"{after.path}: {', '.join(after.history) or 'nothing to change'}"
     if fidelity:
-        yield f"against the original on {fidelity.pictures} pictures:"
+        yield f"against the original on {counted(fidelity.pictures, 'picture')}:"
         yield from (f"  boxes: {_agreement(each)}" for each in fidelity.agreements)
         yield from (f"  {name}: {ratio:.1f} dB above the error" for name, ratio in fidelity.signal_to_noise_db.items())
 

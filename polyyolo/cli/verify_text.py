@@ -6,6 +6,7 @@ from typing import Any
 
 from polyyolo.files import plain
 from polyyolo.records import Accuracy, Fidelity, Verification
+from polyyolo.wording import counted
 
 ALL_CLASSES, FEW_CLASSES = 20, 8
 """So many classes are told one by one; of more, the few that lost or reach the least."""
@@ -38,7 +39,7 @@ def as_plain(found: Verification, folder: Path, warnings: Sequence[dict[str, str
 
 def _lines(found: Verification, folder: Path) -> Iterator[str]:
     against = f" against {found.against.name}" if found.against else ""
-    yield f"{found.verdict.outcome.value}  {found.model.name}{against} on {found.pictures} pictures"
+    yield f"{found.verdict.outcome.value}  {found.model.name}{against} on {counted(found.pictures, 'picture')}"
     width = max(len(check.name) for check in found.verdict.checks)
     for check in found.verdict.checks:
         yield f"  {check.outcome.value:<9} {check.name:<{width}}  {check.got} (wanted: {check.wanted})"

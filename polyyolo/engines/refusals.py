@@ -41,6 +41,8 @@ def rtx_supports(capability: str) -> bool:
 
 
 def _toolchain(job: Job) -> None:
+    if job.toolchain.kind is ToolchainKind.NONE and not job.toolchain.missing:
+        raise InputError("--toolchain none builds no engine", fix="leave it out, or name tensorrt or rtx")
     if job.toolchain.kind is ToolchainKind.NONE:
         raise ToolchainError(
             "nothing here builds engines" + "".join(f"; {sentence}" for sentence in job.toolchain.missing),
@@ -97,7 +99,7 @@ def _calibrator(job: Job) -> None:
         raise ToolchainError(
             f"{name_of(job.toolchain)} has no INT8 calibrator{removed}",
             fix=f"use --route qdq: polyyolo engine {quote(str(job.spec.path))} --images DIR puts the scales into the "
-            "ONNX; or use TensorRT 10 or older",
+            "ONNX; or make ONNX and cache alone, for TensorRT 8.5 to 10, with --toolchain none",
         )
     if job.options.feed and job.program is Program.TRTEXEC:
         raise InputError(

@@ -10,11 +10,14 @@ channels are filled up to 32; where it writes INT8 for the function to read, the
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
+from polyyolo.quantization.shift import adds_number
 from polyyolo.quantization.topology import (
     QUANTIZING,
+    activations,
     identity,
     is_conv_on_picture,
     origin,
@@ -29,9 +32,9 @@ is 0.1."""
 FARTHEST = 2.0
 """How many times the range of what LeakyReLU makes the range of its input may be, where INT8 comes before it: what lies
 beyond once that range is negative, and clipped."""
-LEAST = 6.0
-"""The range of what SiLU makes from which on INT8 may come before it: what SiLU makes of the numbers that are clipped
-there, below -6, is less than half a step."""
+LOWEST = -6.0
+"""Where numbers before SiLU are clipped, if its range is larger: what it makes of those below is less than half a step
+then. So few of the levels are below 0; most are where SiLU gives back what it reads."""
 FEW = 4
 """Channels of a picture up to which a convolution that writes INT8 has a kernel of its own."""
 WITH_SILU, ALONE = 3, 7
@@ -43,42 +46,56 @@ MANY = 1152
 
 @frozen
 class Early:
-    """An activation function before which INT8 can begin, with the scale of what comes behind it.
+    """An activation function before which INT8 can begin.
 
-    With that scale a large positive value comes to the same number as without; any other is rounded twice.
+    Before LeakyReLU it has the scale of what comes behind: a positive value comes to the same number as without, a
+    negative one is rounded twice. Before SiLU it reaches from ``lowest`` to the largest value behind; the middle is
+    taken off by the convolution's bias, and added again behind DQ.
 
     Attributes:
         before: name of the tensor that a convolution makes for this function alone.
         behind: name of what the function makes of it.
-        farthest: how many times the range behind the range before may be.
-        least: what the range behind must be.
+        lowest: below which nothing counts; None before LeakyReLU.
     """
 
     before: str
     behind: str
-    farthest: float = math.inf
-    least: float = 0.0
+    lowest: float | None = None
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """What a table must tell of the range before: that of LeakyReLU must be known, to fit."""
+        return (self.before,) if self.lowest is None else ()
 
     def fits(self, before: float, behind: float) -> bool:
         """Whether a tensor of one range can do with the scale of the other's range: little is clipped."""
-        return before <= self.farthest * behind and behind >= self.least
+        return before <= FARTHEST * behind
 
 
 def early_starts(graph: gs.Graph) -> Iterator[Early]:
     """Find the activation functions before which INT8 can begin."""
     for node in graph.nodes:
         before = _read(node)
-        if before is None or before in graph.outputs:
+        if before is None or before in graph.outputs or not _reads_alone(node, before):
             continue
-        conv, readers = producer(before), len(before.outputs)
-        if node.op == "LeakyRelu" and readers == 1 and _gains_before_leaky_relu(conv):
-            yield Early(before.name, identity(node), farthest=FARTHEST)
-        elif node.op == "Mul" and readers == len(node.inputs) and _is_alone_on_picture(conv):
-            yield Early(before.name, identity(node), least=LEAST)
+        conv = producer(before)
+        if node.op == "LeakyRelu" and _gains_before_leaky_relu(conv):
+            yield Early(before.name, identity(node))
+        elif node.op == "Mul" and _is_alone_on_picture(conv):
+            yield Early(before.name, identity(node), LOWEST)
+
+
+def middle_moved(conv: gs.Node, middle: float, name: str) -> None:
+    """Let a convolution make numbers that are smaller by a constant, by its bias, which gets a name."""
+    bias = conv.inputs[2].values if len(conv.inputs) > 2 and not conv.inputs[2].is_empty() else np.zeros(1)
+    weight = weight_of(conv)
+    outputs = bias.shape if weight is None else weight.shape[:1]
+    made = np.broadcast_to(bias - middle, outputs).astype(np.float32)
+    conv.inputs = [*conv.inputs[:2], gs.Constant(name, made)]
 
 
 def begin_behind(graph: gs.Graph) -> None:
-    """Let INT8 begin behind an activation function alone where it begins before it with the same scale.
+    """Let INT8 begin behind an activation function alone where it begins before it, too, and the function is early.
 
     For TensorRT from 10 on: there NVIDIA advises against Q between a convolution and its activation function, and it
     was not measured.
@@ -87,9 +104,16 @@ def begin_behind(graph: gs.Graph) -> None:
         value = _read(node)
         if value is None or node.outputs[0] in graph.outputs:
             continue
-        before, scales = origin(value, QUANTIZING), _scales_around(value, node)
-        gains = _gains_before_leaky_relu if node.op == "LeakyRelu" else _is_alone_on_picture
-        if len(scales) == 1 and None not in scales and gains(producer(before)):
+        restored, middle = _without_middle(value)
+        before, scales = origin(restored, QUANTIZING), _scales_around(restored, node)
+        conv = producer(before)
+        if node.op == "LeakyRelu":
+            early = len(scales) == 1 and None not in scales and _gains_before_leaky_relu(conv)
+        else:
+            early = restored is not before and None not in scales and _is_alone_on_picture(conv)
+        if conv is not None and early:
+            if middle:
+                middle_moved(conv, -middle, conv.inputs[2].name)
             for reader in list(value.outputs):
                 reader.inputs = [before if tensor is value else tensor for tensor in reader.inputs]
 
@@ -103,8 +127,12 @@ def is_slow_on_picture(conv: gs.Node) -> bool:
     weight = weight_of(conv) if is_conv_on_picture(conv) else None
     if weight is None or max(weight.shape[2:]) <= WITH_SILU:
         return False
-    readers = conv.outputs[0].outputs
-    return not (_is_alone_on_picture(conv) and any(_read(node) is conv.outputs[0] for node in readers))
+    return not (_is_alone_on_picture(conv) and any(_read(node) is conv.outputs[0] for node in conv.outputs[0].outputs))
+
+
+def writes_int8_alone(conv: gs.Node) -> bool:
+    """Whether a convolution of the picture in a Q/DQ model has a kernel that fuses nothing, and nothing to fuse."""
+    return _is_alone_on_picture(conv) and all(reader.op == "QuantizeLinear" for reader in conv.outputs[0].outputs)
 
 
 def _read(node: gs.Node) -> gs.Tensor | None:
@@ -112,6 +140,24 @@ def _read(node: gs.Node) -> gs.Tensor | None:
     if node.op == "LeakyRelu":
         return node.inputs[0] if abs(node.attrs.get("alpha", 0.01)) <= STEEPEST else None
     return sigmoid_of(node)
+
+
+def _reads_alone(function: gs.Node, value: gs.Tensor) -> bool:
+    """Whether nothing but a function reads a tensor, and the gate of it."""
+    own = {id(node) for node in (function, *map(producer, function.inputs))}
+    return all(id(reader) in own for reader in value.outputs)
+
+
+def _without_middle(value: gs.Tensor) -> tuple[gs.Tensor, float]:
+    """Give what a function reads without the middle that is added behind DQ, and that; 0 where there is none."""
+    node = producer(value)
+    if node is None or not adds_number(node):
+        return value, 0.0
+    restored = activations(node)[0]
+    made_by = producer(restored)
+    constant = next(each for each in node.inputs if isinstance(each, gs.Constant))
+    is_ours = made_by is not None and made_by.op == "DequantizeLinear"
+    return (restored, float(constant.values.item())) if is_ours else (value, 0.0)
 
 
 def _gains_before_leaky_relu(conv: gs.Node | None) -> bool:
@@ -131,7 +177,8 @@ def _is_alone_on_picture(conv: gs.Node | None) -> bool:
     if conv is None or weight is None or not is_conv_on_picture(conv):
         return False
     steps = conv.attrs.get("strides", [1, 1])
-    return weight.shape[1] <= FEW and set(weight.shape[2:]) == {ALONE} and steps in ([1, 1], [2, 2])
+    few = weight.shape[1] <= FEW and set(weight.shape[2:]) == {ALONE} and steps in ([1, 1], [2, 2])
+    return few and all(isinstance(bias, gs.Constant) or bias.is_empty() for bias in conv.inputs[2:])
 
 
 def _kernel(conv: gs.Node | None) -> gs.Constant | None:
@@ -141,7 +188,10 @@ def _kernel(conv: gs.Node | None) -> gs.Constant | None:
 
 
 def _scales_around(value: gs.Tensor, function: gs.Node) -> set[bytes | None]:
-    """Collect the scales of the DQ that a function reads and of each Q that reads it; None for any other node."""
+    """Collect the scales of the DQ that a value comes from and of each Q that reads a function of it.
+
+    None for any other node.
+    """
     around = [producer(value), *function.outputs[0].outputs]
     constants = [node.inputs[1] if node is not None and node.op in QUANTIZING else None for node in around]
     return {each.values.tobytes() if isinstance(each, gs.Constant) else None for each in constants}

@@ -109,7 +109,7 @@ def ranges(table: CalibrationTable, graph: gs.Graph, placement: Placement) -> di
         known |= dict.fromkeys(group, max(measured)) if measured else {}
     for early in placement.early:
         before, behind = known.get(early.before), known.get(early.behind)
-        if before is not None and behind is not None and early.fits(before, behind):
+        if early.lowest is None and before is not None and behind is not None and early.fits(before, behind):
             known[early.before] = behind
     for node in graph.nodes:
         if node.op == "Sigmoid":

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import ModelError
 from polyyolo.passes.surgery import free_name, names_of
+from polyyolo.quantization.before_activation import Early, middle_moved
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.grid import Grid, Scales, grid_of, half_scale
 from polyyolo.quantization.opset import AXIS_OPSET, raised
@@ -112,11 +113,8 @@ def insert(
     for node in [node for node in graph.nodes if identity(node) in quantized]:
         _quantize_weight(pairs, node, weights.get(identity(node)), grids[data_of(node).name])
     for early in placement.early:
-        before, behind = early.before, early.behind
-        known = before in quantized and before in table.ranges and _is_whole(tensors[behind], readers, graph)
-        around_zero = known and not grids[behind].middle
-        if around_zero and early.fits(table.amax(before), LEVELS * float(grids[behind].scale)):
-            _quantize_activation(pairs, tensors[before], list(tensors[before].outputs), grids[behind])
+        if early.before in quantized and _is_whole(tensors[early.behind], readers, graph):
+            _begin_early(pairs, early, tensors[early.before], grids[early.behind], table)
     for name, nodes in readers.items():
         _quantize_activation(pairs, tensors[name], nodes, grids[name])
     return exported(graph, like=model, ir_version=7)
@@ -218,6 +216,23 @@ def _quantize_activation(pairs: _Pairs, tensor: gs.Tensor, readers: list[gs.Node
         for index, source in enumerate(node.inputs):
             if source is tensor:
                 node.inputs[index] = restored
+
+
+def _begin_early(pairs: _Pairs, early: Early, tensor: gs.Tensor, behind: Grid, table: CalibrationTable) -> None:
+    """Put a pair behind a convolution, before its activation function, where little is clipped there."""
+    largest = LEVELS * float(behind.scale) + behind.middle
+    readers = list(tensor.outputs)
+    if early.lowest is None:
+        if tensor.name in table.ranges and early.fits(table.amax(tensor.name), largest):
+            _quantize_activation(pairs, tensor, readers, behind)
+    elif largest >= -early.lowest:
+        grid = grid_of(largest, early.lowest)
+        restored = pairs.behind(tensor, grid.scale, axis=None)
+        if grid.middle:
+            middle_moved(tensor.inputs[0], grid.middle, free_name(f"{tensor.name}_bias", pairs.taken))
+            restored = taken_off(pairs.graph, restored, -grid.middle, pairs.taken)
+        for node in readers:
+            node.inputs = [restored if source is tensor else source for source in node.inputs]
 
 
 def _quantize_weight(pairs: _Pairs, node: gs.Node, given: Weights | None, read: Grid) -> None:

@@ -71,7 +71,11 @@ class Placement:
     @property
     def measured(self) -> tuple[str, ...]:
         """Every tensor that is to be measured; a table may lack those that are not observed."""
-        return (*self.observed, *(each.branch for each in self.residuals), *(each.before for each in self.early))
+        return (
+            *self.observed,
+            *(each.branch for each in self.residuals),
+            *(name for each in self.early for name in each.measured),
+        )
 
     @property
     def tensors(self) -> tuple[str, ...]:

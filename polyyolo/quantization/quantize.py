@@ -15,7 +15,7 @@ from polyyolo.quantization.gates import by_tanh
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.insertion import AS_THEY_ARE, Weights, insert
 from polyyolo.quantization.placement import FloatBudget, Placement, place
-from polyyolo.quantization.topology import identity, is_weighted
+from polyyolo.quantization.topology import data_of, identity, is_weighted
 from polyyolo.quantization.work import macs
 from polyyolo.records import CalibrationTable, ModelSpec
 
@@ -38,22 +38,44 @@ def placement_of(spec: ModelSpec, size: tuple[int, int], budget: FloatBudget) ->
 def known_nodes(spec: ModelSpec, names: Sequence[str]) -> tuple[str, ...]:
     """Give the names that nodes have in a model: of one that a pass joined with others, that of the joined one.
 
+    Of a tensor that costs accuracy, as reports list them, those of all nodes that read it.
+
     Raises:
         InputError: the model does not have such a node, or it holds no weights; the fix has names that come close.
     """
     joined = joined_in(spec.metadata)
-    names = tuple(joined.get(name, name) for name in names)
     nodes = [node for node in imported(load(spec.path)).nodes if is_weighted(node)]
-    known = {each for node in nodes for each in (node.name, identity(node)) if each}
-    for name in names:
-        if name not in known:
-            close = get_close_matches(name, [*WAYS, *sorted(known)], n=3, cutoff=0.3)
+    known = {each: (each,) for node in nodes for each in (node.name, identity(node)) if each}
+    readers: dict[str, tuple[str, ...]] = {}
+    for node in nodes:
+        read = data_of(node).name
+        readers[read] = (*readers.get(read, ()), identity(node))
+    found: list[str] = []
+    for name in [joined.get(name, name) for name in names]:
+        called = known.get(name) or readers.get(name)
+        if not called:
+            close = get_close_matches(name, [*WAYS, *sorted({*known, *readers})], n=3, cutoff=0.3)
             raise InputError(
-                f"{spec.path.name} has no convolution or matrix product called {name!r}",
+                f"{spec.path.name} has no convolution or matrix product called {name!r}, and none that reads it",
                 fix="polyyolo inspect layers MODEL lists the names"
                 + (f"; did you mean {' or '.join(close)}?" if close else ""),
             )
-    return names
+        found += called
+    return tuple(dict.fromkeys(found))
+
+
+def refuse_contradiction(kept: Sequence[str]) -> None:
+    """Refuse to keep something and nothing in float.
+
+    Raises:
+        InputError: as above.
+    """
+    if "none" in kept and len(set(kept)) > 1:
+        others = ", ".join(name for name in dict.fromkeys(kept) if name != "none")
+        raise InputError(
+            f"--keep-float none leaves nothing in float besides the head, but {others} shall stay there",
+            fix="leave one of the two out",
+        )
 
 
 def budget_of(spec: ModelSpec, kept: Sequence[str], share: float) -> FloatBudget:
@@ -67,6 +89,7 @@ def budget_of(spec: ModelSpec, kept: Sequence[str], share: float) -> FloatBudget
     Raises:
         InputError: a node that is not there, or ``auto``.
     """
+    refuse_contradiction(kept)
     if "auto" in kept:
         raise InputError(
             "what costs the most is measured on pictures", fix="run polyyolo engine, or use --keep-float stem"

@@ -11,6 +11,7 @@ from polyyolo.records import Outcome
 from polyyolo.records.comparison import Compared, Comparison, Figures
 from polyyolo.reports import speed_accuracy_plot
 from polyyolo.reports.markdown import table
+from polyyolo.wording import counted
 
 RECORD, MARKDOWN, CSV, PLOT = "comparison.json", "comparison.md", "comparison.csv", "comparison.svg"
 UNPROVEN = Outcome.UNPROVEN.value
@@ -108,7 +109,7 @@ def _notes(found: Comparison) -> Iterator[str]:
     if found.pictures:
         yield (
             f"mAP50-95, drop (points lost) and agreement (F1 of boxes at IoU 0.9) against the model as it was given: "
-            f"in ONNX Runtime, on {found.pictures} pictures"
+            f"in ONNX Runtime, on {counted(found.pictures, 'picture')}"
         )
     for reason, heads in _reasons(found.variants).items():
         yield f"{UNPROVEN}: {heads}: {reason}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from urllib.parse import quote
 
 from polyyolo.engines.plan import shell_line
@@ -70,7 +71,7 @@ def built(run: Run) -> list[tuple[str, object]]:
         ("passes", "; ".join(run.built.history) or "none"),
         ("profile", f"{run.profile.name}: {_shapes(run)}"),
         ("preprocessing", _preprocessing(run)),
-        ("engine", f"`{run.engine.path.name}`, {run.engine.size_bytes / 1e6:.1f} MB" if run.engine else "none"),
+        ("engine", f"`{_name(run.engine.path, run)}`, {run.engine.size_bytes / 1e6:.1f} MB" if run.engine else "none"),
         ("toolchain", f"{toolchain.kind.value} {toolchain.tensorrt}" if toolchain else "none"),
     ]
     if chosen:
@@ -78,6 +79,11 @@ def built(run: Run) -> list[tuple[str, object]]:
         told = f"{used} of {chosen.found} pictures, {len(chosen.skipped)} skipped, seed {chosen.seed}, by {run.method}"
         rows.insert(6, ("calibration", told))
     return rows
+
+
+def _name(path: Path, run: Run) -> str:
+    """Name a file of the run, and one from elsewhere with its folder."""
+    return path.name if path.parent == run.folder else str(path)
 
 
 def _shapes(run: Run) -> str:

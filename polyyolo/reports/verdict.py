@@ -77,9 +77,7 @@ def judge_model(
 
 
 def _built(engine: Engine | None) -> Check:
-    got = (
-        f"{engine.size_bytes / 1e6:.1f} MB in {engine.build_seconds:.1f} s" if engine else "no toolchain to build with"
-    )
+    got = f"{engine.size_bytes / 1e6:.1f} MB in {engine.build_seconds:.1f} s" if engine else "none was built here"
     return Check(BUILT, "a plan file", got, Outcome.PASS if engine else Outcome.UNPROVEN)
 
 

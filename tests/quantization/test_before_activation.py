@@ -161,45 +161,76 @@ ON_PICTURE = {"w1": (8, 3, 7, 7), "w2": (8, 8, 3, 3)}
 def silu(fragment, placed, table):
     """Quantize a fragment that reads a picture, with a range of what its convolutions read, but for its head."""
 
-    def make(text, reach=8.0, **weights):
-        model = fragment(text, **({"x": PICTURE} | DARKNET | ON_PICTURE | weights))
+    def make(text, reach=30.0, constants=None, **weights):
+        model = fragment(text, constants=constants or {}, **({"x": PICTURE} | DARKNET | ON_PICTURE | weights))
         placement = placed(model, FloatBudget(stem=0))
-        return insert(model, placement, table({**dict.fromkeys(placement.observed, reach), "a": 30.0}))
+        return model, insert(model, placement, table(dict.fromkeys(placement.observed, reach)))
 
     return make
 
 
-def test_int8_begins_before_the_silu_of_a_7_x_7_convolution_of_the_picture(silu, value_of):
-    made = silu(SILU.format(SEVEN))
-    exact, after = (value_of(name, made, PICTURE) for name in ("a", "b_dequantized"))
-    (step,) = scales_of(made, "b")
-    expected = exact / (1 + np.exp(-np.maximum(exact, -50)))
-    above, below = exact >= 127 * step, exact < -128 * step
+def begins(model):
+    """Whether INT8 begins where the tensor ``a`` is."""
+    return len(quantized(model, "a")) == 1
 
-    assert scales_of(made, "a") == [step]
-    assert above.sum() > 100 < below.sum()
-    assert np.all(after[above] == np.float32(127 * step))
-    assert np.all(after[below] == 0)
-    assert np.abs(after - expected)[~above].max() <= 1.1 * step
+
+def test_int8_begins_before_the_silu_of_a_7_x_7_convolution_of_the_picture(silu, value_of):
+    _, made = silu(SILU.format(SEVEN))
+    (fine,), (step,) = scales_of(made, "a"), scales_of(made, "b")
+    exact = value_of("a", made, PICTURE) + 127 * fine - 6
+    after = value_of("b_dequantized", made, PICTURE)
+    expected = np.clip(exact, -6, 30) / (1 + np.exp(-np.clip(exact, -6, 30)))
+
+    assert fine == pytest.approx(36 / 2 / 127, rel=2e-3)
+    assert step == pytest.approx(30 / 127, rel=2e-3)
+    assert min((exact > 30).sum(), (exact < -6).sum(), (np.abs(exact) < 6).sum()) > 50
+    assert np.abs(after - expected).max() <= step / 2 + 1.1 * fine / 2 + 0.02
+    assert rules_broken(made) == []
+
+
+def test_a_convolution_that_has_a_bias_keeps_it(silu, value_of):
+    bias = {"k": np.linspace(-4, 4, 8, dtype=np.float32)}
+    before, made = silu(SILU.format(SEVEN).replace("w1)", "w1, k)"), constants=bias)
+    exact, moved = (value_of("a", model, PICTURE) for model in (before, made))
+
+    assert begins(made)
+    assert np.ptp(exact - moved) < 0.2 * np.ptp(exact), "the weights are rounded"
+    assert (exact - moved).mean() == pytest.approx(12, abs=0.1)
+
+
+@pytest.mark.parametrize("reach", [7.0, 11.0])
+def test_around_zero_it_begins_where_that_is_as_fine(silu, reach):
+    _, made = silu(SILU.format(SEVEN), reach)
+
+    assert scales_of(made, "a") == scales_of(made, "b")
+    assert [node.op_type for node in made.graph.node if "a_dequantized" in node.input] == ["Sigmoid", "Mul"]
+    assert rules_broken(made) == []
+
+
+def test_it_does_so_where_what_is_behind_is_not_around_zero(silu):
+    """As convolutions without padding allow."""
+    _, made = silu(SILU.format(SEVEN).replace("<pads = [1, 1, 1, 1]>(b", "(b"), w2=SQUARE)
+
+    assert begins(made)
+    assert len(quantized(made, "b_shifted")) == 1
     assert rules_broken(made) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "changed", "behind"),
+    ("text", "changed", "reach"),
     [
         (SILU.format(SEVEN), {}, 5.0),
-        (SILU.format(SEVEN).replace("<pads = [1, 1, 1, 1]>(b", "(b"), {"w2": SQUARE}, 8.0),
-        (SILU.format(SEVEN.replace("7", "3")), {"w1": (8, 3, 3, 3)}, 8.0),
-        (SILU.format(SEVEN.replace("7", "5")), {"w1": (8, 3, 5, 5)}, 8.0),
-        (SILU.format(SEVEN.replace("strides = [2, 2]", "strides = [3, 3]")), {}, 8.0),
-        (SILU.format(SEVEN), {"w1": (8, 5, 7, 7), "x": (1, 5, 16, 16)}, 8.0),
-        (SILU.format(SEVEN).replace("Sigmoid", "HardSigmoid"), {}, 8.0),
-        (SILU.format(SEVEN).replace("y = Conv(c, w3)", "d = Conv(c, w3)  y = Add(d, a)"), {}, 8.0),
-        ("r = Relu(x)  " + SILU.format(SEVEN).replace("(x, w1)", "(r, w1)"), {}, 8.0),
+        (SILU.format(SEVEN.replace("7", "3")), {"w1": (8, 3, 3, 3)}, 30.0),
+        (SILU.format(SEVEN.replace("7", "5")), {"w1": (8, 3, 5, 5)}, 30.0),
+        (SILU.format(SEVEN.replace("strides = [2, 2]", "strides = [3, 3]")), {}, 30.0),
+        (SILU.format(SEVEN), {"w1": (8, 5, 7, 7), "x": (1, 5, 16, 16)}, 30.0),
+        (SILU.format(SEVEN).replace("Sigmoid", "HardSigmoid"), {}, 30.0),
+        (SILU.format(SEVEN).replace("y = Conv(c, w3)", "d = Conv(c, w3)  y = Add(d, a)"), {}, 30.0),
+        ("r = Relu(x)  " + SILU.format(SEVEN).replace("(x, w1)", "(r, w1)"), {}, 30.0),
+        ("k = Neg(n)  " + SILU.format(SEVEN).replace("w1)", "w1, k)"), {}, 30.0),
     ],
     ids=[
         "a small range",
-        "not around zero",
         "3 x 3",
         "5 x 5",
         "a step of 3",
@@ -207,18 +238,25 @@ def test_int8_begins_before_the_silu_of_a_7_x_7_convolution_of_the_picture(silu,
         "another gate",
         "read elsewhere",
         "not of the picture",
+        "a bias that is computed",
     ],
 )
-def test_before_other_silus_it_does_not(silu, text, changed, behind):
-    assert scales_of(silu(text, behind, **changed), "a") == []
+def test_before_other_silus_it_does_not(silu, text, changed, reach):
+    constants = {"n": np.ones(8, np.float32)} if "Neg(n)" in text else {}
+
+    assert not begins(silu(text, reach, constants, **changed)[1])
 
 
-def test_from_tensorrt_10_on_it_begins_behind_silu_alone(silu):
-    lowered = to_half(silu(SILU.format(SEVEN)), "x")
+@pytest.mark.parametrize("reach", [30.0, 11.0])
+def test_from_tensorrt_10_on_it_begins_behind_silu_alone(silu, value_of, reach):
+    before, made = silu(SILU.format(SEVEN), reach)
+    lowered = to_half(made, "x")
+    exact, got = value_of("a", before, PICTURE), value_of("b", lowered, PICTURE)
 
-    assert quantized(lowered, "a") == []
+    assert not begins(lowered)
     assert len(quantized(lowered, "b")) == 1
     assert [node.op_type for node in lowered.graph.node if "a" in node.input] == ["Sigmoid", "Mul"]
+    assert np.abs(exact / (1 + np.exp(-np.maximum(exact, -50))) - got).max() < 0.02 * np.abs(exact).max()
 
 
 def test_where_int8_can_begin_there_it_makes_that_convolution_no_slower(fragment):

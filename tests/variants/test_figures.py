@@ -31,8 +31,8 @@ def test_what_was_not_run_says_why_in_the_verdicts_words(run):
     assert found.figures == Figures()
     assert found.outcome is Outcome.UNPROVEN
     assert found.unproven == {
-        "engine_bytes": "no toolchain to build with",
-        "build_seconds": "no toolchain to build with",
+        "engine_bytes": "none was built here",
+        "build_seconds": "none was built here",
         "latency_ms": "there is no engine",
         "images_per_s": "there is no engine",
         "map50_95": "not compared with the FP32 model",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import onnx_graphsurgeon as gs
 
-from polyyolo.quantization.before_activation import is_slow_on_picture
+from polyyolo.quantization.before_activation import is_slow_on_picture, writes_int8_alone
 from polyyolo.quantization.lint.pairs import Pair, known
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, is_int8, title
@@ -113,7 +113,8 @@ def halves(view: View) -> Iterator[Spot]:
 def inputs(view: View) -> Iterator[Spot]:
     """A pair on the network's input where a convolution with a wide kernel reads it."""
     for pair in view.activations():
-        if any(is_weighted(reader) and is_slow_on_picture(view.twin_of(reader)) for reader in pair.readers):
+        convs = [reader for reader in pair.readers if is_weighted(reader) and not writes_int8_alone(reader)]
+        if any(is_slow_on_picture(view.twin_of(reader)) for reader in convs):
             yield Spot((pair.name,), "", (pair,))
 
 
@@ -155,15 +156,17 @@ def _gains(view: View, reader: gs.Node) -> bool:
 
 
 def _is_early(view: View, pair: Pair, reader: gs.Node) -> bool:
-    """Whether a pair stands before an activation function behind which INT8 goes on alone, with the same scale."""
-    behind = {each.behind for each in view.placement.early if each.before == pair.source.name}
-    function = next((node for node in pair.readers if identity(node) in behind), None)
-    if function is None or reader not in (function, *map(producer, function.inputs)):
+    """Whether a pair stands before an activation function behind which INT8 goes on alone, with the scale it must."""
+    early = next((each for each in view.placement.early if each.before == pair.source.name), None)
+    function = next((node for node in pair.readers if early and identity(node) == early.behind), None)
+    if early is None or function is None or reader not in (function, *map(producer, function.inputs)):
         return False
     made = function.outputs[0]
     scales = [pair.scale, *(other.scale for other in view.activations() if other.source is made)]
     alone = all(node.op == "QuantizeLinear" for node in made.outputs) and made not in view.graph.outputs
-    same = len(scales) > 1 and len({None if scale is None else scale.tobytes() for scale in scales}) == 1
+    same = early.lowest is not None or (
+        len(scales) > 1 and len({None if scale is None else scale.tobytes() for scale in scales}) == 1
+    )
     return alone and same and is_int8(known(producer(pair.source)))
 
 
