@@ -148,8 +148,7 @@ def decide(request: Request) -> Decisions:
     labelled = (
         read_labelled(request.labelled, spec.names, classes=spec.head.classes) if request.labelled is not None else None
     )
-    batch = 1 if request.calibrator is None and isinstance(spec.image_input.dims[0], str) else at[0]
-    calibration, held = choose_pictures(request, spec, calibrated, batch, labelled=labelled is not None)
+    calibration, held = choose_pictures(request, spec, calibrated, at[0], labelled=labelled is not None)
     compared_on = labelled.pictures if labelled else held
     return Decisions(
         request=request,

@@ -305,3 +305,19 @@ def test_every_precision_is_compared_on_the_pictures_that_int8_keeps_out(little_
     assert len(in_int8.held) == 4
     assert in_float.held == in_int8.held
     assert in_float.calibration is None
+
+
+def test_what_is_about_scales_is_told_to_have_no_effect_where_there_are_none(asked):
+    heard = Heard()
+    with progress.listening(heard):
+        decide(evolve(asked, precision=Precision.FP16, method="max", budget=0.2))
+
+    assert any(
+        "--method, --budget: without effect, since --precision fp16 has no scales" in line for line in heard.said
+    )
+
+
+@pytest.mark.parametrize("way", ["auto", "stem"])
+def test_to_choose_what_stays_in_float_and_to_choose_nothing_is_refused(asked, way):
+    with pytest.raises(InputError, match=f"--keep-float {way} and --keep-float none contradict"):
+        decide(evolve(asked, keep_float=("none", way)))

@@ -132,17 +132,6 @@ def test_pictures_that_fill_one_batch_alone_are_all_calibrated_with(little_yolo,
     assert (held, len(chosen.sources)) == ((), 17)
 
 
-def test_a_model_of_open_batch_is_calibrated_picture_by_picture_whatever_its_profile(folder, little_dynamic, tmp_path):
-    profile = tmp_path / "many.toml"
-    profile.write_text(
-        '[[profile]]\n[profile."*"]\nmin = [1, 3, 64, 64]\nopt = [64, 3, 64, 64]\nmax = [64, 3, 64, 64]\n'
-    )
-
-    chosen = wanting(folder, little_dynamic, profile=str(profile)).calibration
-
-    assert (chosen.batch, len(chosen.sources)) == (1, 11)
-
-
 @pytest.mark.parametrize("change", ["rewritten", "gone"])
 def test_pictures_that_change_after_they_were_chosen_are_refused(folder, little_yolo, change):
     chosen, held = (found := wanting(folder, little_yolo)).calibration, found.held

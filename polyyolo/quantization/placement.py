@@ -6,7 +6,7 @@ The rules, with their sources in docs/quantization.md:
 2. The head's output convolutions and everything behind them stay in float; so does a MatMul of two activations.
 3. What costs the most accuracy for its time stays in float up to a share of all work, of which the head's is a part:
    measured, or else the convolutions nearest the image. What reads the picture with a large kernel stays there whatever
-   its share, since INT8 makes it slower.
+   its share: INT8 makes it slower, or little faster for what it costs in boxes.
 4. A tensor that reaches a quantized node through Concat, MaxPool, Resize, Slice or Split shares its scale with what
    comes out there, so that those nodes run in INT8 and nothing is rescaled. A Split of which one part is needed in
    float stays in float: the scale of the other parts might clip that one.
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import onnx_graphsurgeon as gs
 from attrs import field, frozen
 
-from polyyolo.quantization.before_activation import Early, early_starts, is_slow_on_picture
+from polyyolo.quantization.before_activation import Early, early_starts, is_wide_on_picture
 from polyyolo.quantization.shift import shiftable
 from polyyolo.quantization.topology import (
     CARRIERS,
@@ -155,12 +155,12 @@ def _observed(graph: gs.Graph, in_float: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _stem(nodes: Sequence[gs.Node], macs: Mapping[str, int], room: float) -> list[str]:
-    """Take nodes in the order of the graph while there is room for their work; what INT8 makes slower, anyway."""
+    """Take nodes in the order of the graph while there is room for their work; a wide kernel on the picture, anyway."""
     taken = []
     for node in nodes:
         name = identity(node)
         room -= macs.get(name, math.inf)
-        if room < 0 and not is_slow_on_picture(node):
+        if room < 0 and not is_wide_on_picture(node):
             break
         taken.append(name)
     return taken

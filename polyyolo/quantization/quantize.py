@@ -65,16 +65,15 @@ def known_nodes(spec: ModelSpec, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def refuse_contradiction(kept: Sequence[str]) -> None:
-    """Refuse to keep something and nothing in float.
+    """Refuse to choose what stays in float and to choose nothing; names may stand beside either.
 
     Raises:
         InputError: as above.
     """
-    if "none" in kept and len(set(kept)) > 1:
-        others = ", ".join(name for name in dict.fromkeys(kept) if name != "none")
+    chosen = [way for way in WAYS if way in kept]
+    if "none" in chosen and len(chosen) > 1:
         raise InputError(
-            f"--keep-float none leaves nothing in float besides the head, but {others} shall stay there",
-            fix="leave one of the two out",
+            f"--keep-float {chosen[0]} and --keep-float none contradict each other", fix="leave one of the two out"
         )
 
 

@@ -171,10 +171,10 @@ def most_costly(found: Sequence[Sensitivity], flow: Flow, budget: float) -> tupl
         identities of nodes.
     """
     least = WORTH / (budget or 1.0) * min(sum(each.noise for each in found), MUCH) / (flow.time or 1.0)
-    slow = [each for each in found if not flow.slow_in_int8.isdisjoint(each.nodes)]
-    chosen = tuple(node for each in slow for node in each.nodes)
+    wide = [each for each in found if not flow.wide_on_picture.isdisjoint(each.nodes)]
+    chosen = tuple(node for each in wide for node in each.nodes)
     room = left_of(budget, flow.macs, flow.in_float.union(chosen))
-    alone = [each for each in found if each.noise > 0 and each not in slow]
+    alone = [each for each in found if each.noise > 0 and each not in wide]
     left = [*alone, *_neighbours(alone, flow)]
     while fitting := [each for each in left if each.macs <= room]:
         before = flow.cost(chosen)

@@ -1,11 +1,14 @@
 """What is quantized, fragment by fragment: the rules of TensorRT's Q/DQ placement, one at a time."""
 
 import numpy as np
+import onnx
 import pytest
 
+from polyyolo.errors import InputError
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.placement import DECODE, HEAD, NAMED, STEM, FloatBudget, place
+from polyyolo.quantization.quantize import known_nodes
 from polyyolo.quantization.topology import is_weighted
 from polyyolo.quantization.work import macs
 
@@ -314,3 +317,14 @@ def test_real_models_keep_their_heads_and_no_more(models, name, heads, decode, w
     assert (reasons.count(HEAD), reasons.count(DECODE)) == (heads, decode)
     assert len(found.nodes) == weighted - len(reasons)
     assert 1 <= reasons.count(STEM) <= 6
+
+
+def test_a_tensor_stands_for_all_that_reads_it(fragment, tmp_path):
+    """Reports list what each tensor costs."""
+    text = "a = Conv(x, w1)  b = Relu(a)  c = Conv(b, w2)  d = Conv(b, w3)  y = Add(c, d)"
+    onnx.save(fragment(text, x=(1, 3, 16, 16), w1=(8, 3, 1, 1), w2=SQUARE, w3=SQUARE), tmp_path / "two.onnx")
+    spec = read_spec(tmp_path / "two.onnx")
+
+    assert known_nodes(spec, ["b", "d"]) == ("c", "d")
+    with pytest.raises(InputError, match="called 'z', and none that reads it"):
+        known_nodes(spec, ["z"])

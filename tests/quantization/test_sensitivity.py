@@ -193,9 +193,9 @@ def test_a_neighbour_of_what_is_in_float_costs_less_than_an_island_of_its_own():
     readers = {"images": {"b"}, "b": {"c"}, "c": {"a"}, "a": {"d"}}
     between = flow(found, readers=readers, values=dict.fromkeys(readers, 10))
 
-    slow = frozenset({"images"})
-    assert most_costly(found, evolve(between, slow_in_int8=slow), 0.2) == ("images", "b")
-    assert most_costly(found, flow(found, slow_in_int8=slow), 0.2) == ("images", "a")
+    wide = frozenset({"images"})
+    assert most_costly(found, evolve(between, wide_on_picture=wide), 0.2) == ("images", "b")
+    assert most_costly(found, flow(found, wide_on_picture=wide), 0.2) == ("images", "a")
 
 
 def test_two_in_a_row_are_kept_where_only_both_are_worth_it():
@@ -227,13 +227,13 @@ def test_more_budget_takes_what_is_worth_less():
     assert most_costly(found, flow(found), 0.20) == ("dense", "sparse")
 
 
-def test_what_is_slow_in_int8_comes_first_whatever_it_takes():
+def test_a_wide_kernel_on_the_picture_comes_first_whatever_it_takes():
     found = measured(("large", 3.0, 30), ("dense", 2.0, 10), ("images", 0.01, 5))
-    slow = flow(found, slow_in_int8=frozenset({"images"}))
+    wide = flow(found, wide_on_picture=frozenset({"images"}))
 
-    assert most_costly(found, slow, 0.15) == ("images", "dense")
-    assert most_costly(found, slow, 0.10) == ("images",)
-    assert most_costly(found, slow, 0.04) == ("images",)
+    assert most_costly(found, wide, 0.15) == ("images", "dense")
+    assert most_costly(found, wide, 0.10) == ("images",)
+    assert most_costly(found, wide, 0.04) == ("images",)
     assert most_costly(found, flow(found), 0.15) == ("dense",)
 
 
