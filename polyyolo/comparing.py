@@ -13,7 +13,8 @@ from polyyolo.folders import refuse_foreign
 from polyyolo.images import samples
 from polyyolo.models import zoo
 from polyyolo.models.spec import read_spec
-from polyyolo.records import ModelSpec, Request, Run
+from polyyolo.premises import OF_SCALES
+from polyyolo.records import ModelSpec, Precision, Request, Run
 from polyyolo.records.comparison import Compared, Comparison
 from polyyolo.reports import comparison as report
 from polyyolo.variants.figures import against_reference, gather
@@ -64,11 +65,18 @@ def _done(asked: Request, variant: Variant, folder: Path) -> Done:
     place = folder / variant.name
     progress.note(f"{variant.name}:")
     lenders = [folder / other.name for other in VARIANTS if other is not variant]
-    request = evolve(asked, precision=variant.precision, route=variant.route, output=place)
+    request = evolve(_asked_of(variant, asked), precision=variant.precision, route=variant.route, output=place)
     try:
         return Done(variant, place, run=pipeline.engine(request, lenders))
     except PolyYoloError as error:
         return Done(variant, place, error=error)
+
+
+def _asked_of(variant: Variant, asked: Request) -> Request:
+    """Ask what is about scales of INT8 alone: elsewhere it would be told to have no effect."""
+    usual = Request(asked.model)
+    scaled = variant.precision is Precision.INT8
+    return asked if scaled else evolve(asked, **{name: getattr(usual, name) for name in OF_SCALES})
 
 
 def _gathered(empty: Comparison, done: Sequence[Done]) -> Comparison:

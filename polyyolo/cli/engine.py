@@ -7,6 +7,14 @@ import click
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.preprocessing import preprocessing_options
+from polyyolo.cli.quantizing_options import (
+    budget_option,
+    count_option,
+    head_option,
+    keep_float_option,
+    method_option,
+    seed_option,
+)
 from polyyolo.cli.ranges import Finite
 from polyyolo.cli.toolchain_option import prepares_option
 from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Route
@@ -37,17 +45,10 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 )
 @prepares_option
 @click.option("--program", type=click.Choice(["trtexec", "polygraphy"]), help="what drives TensorRT  [what is here]")
-@click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the head's family  [by structure]")
-@click.option(
-    "--count", type=click.IntRange(1), default=128, show_default=True, help="pictures to calibrate with, at most"
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="of the choice of pictures")
-@click.option(
-    "--method",
-    default="mse-seen",
-    show_default=True,
-    help="mse-seen, mse, max, entropy, percentile-P, or auto: what measures best",
-)
+@head_option
+@count_option
+@seed_option
+@method_option
 @click.option(
     "--weights",
     default="max",
@@ -63,21 +64,8 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     show_default=True,
     help="what makes up for the rounding of weights; may be repeated",
 )
-@click.option(
-    "--keep-float",
-    multiple=True,
-    default=("auto",),
-    show_default=True,
-    metavar="auto|stem|none|NODE",
-    help="what stays in float besides the head: what costs the most, what is nearest the image, or by name",
-)
-@click.option(
-    "--budget",
-    type=Finite(0, 1),
-    default=0.10,
-    show_default=True,
-    help="share of the work that may be in float with auto or stem, the head's with it",
-)
+@keep_float_option
+@budget_option
 @click.option(
     "--calibrator",
     type=click.Choice(["entropy2", "minmax", "legacy", "entropy"]),

@@ -93,3 +93,22 @@ def test_an_unknown_variant_is_a_mistake_of_the_user(polyyolo, little_yolo):
     assert done.exit_code == 2
     assert "error: there is no variant 'int4'" in done.stderr
     assert "fix: choose among fp32, fp16, int8-qdq, int8-calibrated" in done.stderr
+
+
+def test_every_variant_gets_the_preprocessing_and_int8_what_is_about_scales(
+    polyyolo, little_yolo, little_pictures, tmp_path
+):
+    done = polyyolo(
+        *("compare", little_yolo, "--images", little_pictures, "--toolchain", "none", "--variants", "fp16,int8-qdq"),
+        *("--colour", "bgr", "--method", "max", "--count", 8, "--keep-float", "none", "-o", tmp_path / "compared"),
+    )
+
+    assert done.exit_code == 0, done.output
+    assert "without effect" not in done.stderr
+    told = {
+        name: json.loads((tmp_path / "compared" / name / "report.json").read_text()) for name in ("fp16", "int8-qdq")
+    }
+    assert {each["preprocessing"]["colour"] for each in told.values()} == {"bgr"}
+    assert told["int8-qdq"]["method"] == "max"
+    assert len(told["int8-qdq"]["calibration"]["sources"]) == 8
+    assert set(told["int8-qdq"]["in_float"].values()) <= {"head output", "behind the head"}
