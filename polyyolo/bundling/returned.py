@@ -50,7 +50,7 @@ from polyyolo.records import (
     Verdict,
 )
 from polyyolo.records.measured import OTHER_ROUTE
-from polyyolo.reports.accuracy_checks import PREDICTED
+from polyyolo.reports.accuracy_checks import accuracy, agreement
 from polyyolo.reports.verdict import BUILT, IN_INT8, in_int8, judge_measured
 
 BUILD_NOTES, FAILED, BUILD_LOG = "build.txt", "failed.txt", "build.log"
@@ -107,8 +107,6 @@ def merged(run: Run, back: Returned) -> Run:
     others = [each for each in run.benchmarks if each.sha256 == new.sha256 and each.shapes != new.shapes]
     limits = run.request.limits if run.request else Limits()
     known = (check for check in run.verdict.checks if check.name != IN_INT8)
-    if back.engine.plan.route is not run.route:
-        known = (_of_another_route(check, run.route) for check in known)
     checks = {check.name: check for check in (*known, *_checks(back, run, limits))}
     return evolve(
         run,
@@ -121,11 +119,12 @@ def merged(run: Run, back: Returned) -> Run:
     )
 
 
-def _of_another_route(check: Check, route: Route) -> Check:
-    """Doubt what was predicted of the model for another route than the engine was built by."""
-    if check.name not in PREDICTED:
-        return check
-    return evolve(check, got=f"{OTHER_ROUTE}: by route {route.value} {check.got}", outcome=Outcome.UNPROVEN)
+def _predicted(run: Run, route: Route, limits: Limits) -> Iterator[Check]:
+    """Judge what was predicted of the model that was packed; of an engine by another route than it is for, doubt it."""
+    packed_for = run.request.route if run.request else run.route
+    for check in (accuracy(run.fidelity, limits), agreement(run.fidelity, limits)):
+        other = f"{OTHER_ROUTE}: by route {packed_for.value} {check.got}"
+        yield check if route is packed_for else evolve(check, got=other, outcome=Outcome.UNPROVEN)
 
 
 def _bundle(folder: Path, run: Run) -> Bundle:
@@ -278,5 +277,6 @@ def _checks(back: Returned, run: Run, limits: Limits) -> Iterator[Check]:
     got = f"{engine.size_bytes / 1e6:.1f} MB in {engine.build_seconds:.0f} s on {back.benchmark.gpu}"
     yield Check(BUILT, "a plan file", got, Outcome.PASS)
     yield from in_int8(engine, back.layers)
+    yield from _predicted(run, engine.plan.route, limits)
     measured = Measured(back.benchmark, back.fidelity or NO_PICTURES)
     yield from judge_measured(measured, limits, run.baseline)

@@ -14,8 +14,6 @@ OWN_DROP = 0.1
 """Points of mAP50-95 that an engine may have less than ONNX Runtime predicts: 0.001 of mAP."""
 ACCURACY = "accuracy against FP32"
 AGREEMENT = "box agreement with FP32"
-PREDICTED = (ACCURACY, AGREEMENT)
-"""Checks of the model that an engine is built from, which foretell the engine's."""
 OWN_ACCURACY = "the engine's own accuracy"
 NOT_COMPARED = "not compared with the FP32 model"
 

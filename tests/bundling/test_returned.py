@@ -164,6 +164,16 @@ def test_what_was_predicted_for_another_route_proves_nothing_of_the_engine(bundl
     assert check.got == f"not of this engine: by route qdq {checks_of(packed_run)[check.name].got}"
     assert "--route calibrated" in advice.command
     assert f"-o {packed_run.folder}-calibrated" in advice.command
+    assert checks_of(merged(run, read_back(folder, packed_run)))[check.name] == check
+
+
+def test_an_engine_by_the_runs_own_route_may_come_back_behind_one_of_another(bundle, packed_run, measured, tmp_path):
+    other = made_there(bundle, tmp_path / "bundle", "8.6.1", "calibrated")
+
+    run = merged(merged(packed_run, read_back(other, packed_run)), read_back(measured, packed_run))
+
+    assert run.route is Route.QDQ
+    assert checks_of(run)["box agreement with FP32"] == checks_of(packed_run)["box agreement with FP32"]
 
 
 def test_a_merged_run_can_be_written_and_read_and_merged_again(measured, packed_run, tmp_path):
