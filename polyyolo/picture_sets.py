@@ -3,10 +3,11 @@
 import hashlib
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from polyyolo import progress
-from polyyolo.errors import PictureError
+from polyyolo.errors import InputError, PictureError
 from polyyolo.files import sha256_of
 from polyyolo.images import samples
 from polyyolo.images.choose import CHANGED, choose
@@ -58,7 +59,13 @@ def choose_pictures(
         )
     if len(found) - len(held) > request.count:
         progress.note(f"{request.count} of {len(found)} pictures are calibrated with: --count takes more")
-    return choose(source, preprocessing, count=request.count, batch=batch, seed=request.seed, but=held), held
+    wanted = partial(choose, source, preprocessing, count=max(batch, request.count), batch=batch, seed=request.seed)
+    try:
+        return wanted(but=held), held
+    except (InputError, PictureError):
+        if not held:
+            raise
+        return wanted(), ()  # so few can be used that all are needed
 
 
 def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
@@ -115,17 +122,20 @@ def refuse_changed(paths: Sequence[Path], labelled: Labelled | None, digest: str
     Raises:
         PictureError: as above, or one is there no more.
     """
-    try:
-        now = digest_of(paths, labelled)
-    except OSError:
-        now = ""
-    if now != digest:
+    if digest_of(paths, labelled) != digest:
         raise PictureError("pictures to compare on changed since the run began", fix=CHANGED)
 
 
 def digest_of(paths: Sequence[Path], labelled: Labelled | None) -> str:
-    """Hash pictures, by bytes and in order, and what their labels say."""
-    lines = [f"{path.name}:{sha256_of(path)}" for path in paths]
+    """Hash pictures, by bytes and in order, and what their labels say.
+
+    Raises:
+        PictureError: one is there no more.
+    """
+    try:
+        lines = [f"{path.name}:{sha256_of(path)}" for path in paths]
+    except OSError as error:
+        raise PictureError(f"{error.filename}, to compare on, cannot be read: {error.strerror}", fix=CHANGED) from error
     if labelled:
         lines += [repr(truths) for truths in labelled.truths]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()

@@ -105,7 +105,8 @@ def _placed(decisions: Decisions, prepared: ModelSpec, budget: FloatBudget) -> P
     """Decide what runs in INT8, around 0 where that was asked for or TensorRT quantizes by itself."""
     placement = placement_of(prepared, decisions.preprocessing.size, budget)
     shifts = decisions.request.shift and not decisions.calibrates
-    return placement if shifts else evolve(placement, lowest={})
+    around_zero = tuple(each for each in placement.early if each.lowest is None)
+    return placement if shifts else evolve(placement, lowest={}, early=around_zero)
 
 
 def _refuse_nothing(decisions: Decisions, placement: Placement) -> None:

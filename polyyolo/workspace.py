@@ -197,8 +197,6 @@ class Workspace:
 
         Or where nothing may be written.
         """
-        for folder in {next(place for place in (self.folder / name).parents if place.exists()) for name in names}:
-            files.refuse_unwritable(folder)
         for name in names:
             places = [self.folder / each for each in (PurePath(name), *PurePath(name).parents)]
             wrong = [place for place in places if place.exists() and place.is_dir() is (place == places[0])]
@@ -206,6 +204,8 @@ class Workspace:
                 raise InputError(
                     f"{wrong[0]} is in the way of the results", fix="move it away, or choose another folder with -o"
                 )
+        for folder in {next(place for place in (self.folder / name).parents if place.exists()) for name in names}:
+            files.refuse_unwritable(folder)
 
     def _record(self, name: str, entry: StepEntry) -> None:
         self._steps[name] = entry

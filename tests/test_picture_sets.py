@@ -144,5 +144,42 @@ def test_pictures_that_change_after_they_were_chosen_are_refused(folder, little_
 
     with pytest.raises(PictureError, match="to calibrate with changed"):
         choose.refuse_changed(chosen)
-    with pytest.raises(PictureError, match="to compare on changed"):
+    with pytest.raises(PictureError, match="to compare on"):
         refuse_changed(held, None, digest)
+
+
+def test_a_picture_to_compare_on_that_is_gone_is_an_error(tmp_path):
+    with pytest.raises(PictureError, match=r"gone\.png, to compare on, cannot be read"):
+        digest_of([tmp_path / "gone.png"], None)
+
+
+@pytest.mark.parametrize(
+    ("readable", "batch", "count", "chosen", "held"),
+    [(1, 1, 128, 1, 0), (9, 8, 128, 8, 0), (10, 8, 4, 8, 2)],
+    ids=["the only one", "no more than a batch", "fewer asked for than a batch has"],
+)
+def test_what_calibration_needs_is_not_kept_to_compare_on(  # noqa: PLR0917 - a case's numbers
+    little_yolo, tmp_path, readable, batch, count, chosen, held
+):
+    generator = np.random.default_rng(0)
+    for number in range(10 if readable > 1 else 5):
+        path = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), generator.integers(0, 255, (16, 16, 3), np.uint8))
+        if number >= readable:
+            path.write_bytes(path.read_bytes()[:60])
+    asked = Request(str(little_yolo), images=tmp_path, count=count)
+
+    found, kept = choose_pictures(asked, read_spec(little_yolo), Preprocessing((64, 64)), batch, labelled=False)
+
+    assert (len(found.sources), len(kept)) == (chosen, held)
+
+
+def test_an_npy_that_has_fewer_entries_now_is_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.random.default_rng(0).random((10, 3, 64, 64), np.float32))
+    chosen = choose.choose(path, Preprocessing((64, 64)), count=10, batch=1)
+    choose.refuse_changed(chosen)
+    np.save(path, np.load(path)[:4])
+
+    with pytest.raises(PictureError, match="changed since they were chosen"):
+        choose.refuse_changed(chosen)

@@ -16,7 +16,7 @@ from polyyolo.errors import ModelError, ToolFailed
 from polyyolo.models.spec import load, read_spec
 from polyyolo.passes.apply import PASSES
 from polyyolo.passes.trial import outputs_for
-from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Run, Toolchain, ToolchainKind
+from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Route, Run, Toolchain, ToolchainKind
 
 STEPS = ("prepare", "calibrate", "sensitivity", "quantize", "cast to FP16", "verify")
 
@@ -426,3 +426,26 @@ def test_an_open_size_is_fixed_where_the_profile_leaves_one(little_open, little_
 
     assert read_spec(run.folder / "model.onnx", head=HeadKind.V8).image_input.dims == dims
     assert ("shape(size=(64, 96))" in run.built.history) == (dims[2] == 64)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shifted"), [({}, True), ({"shift": False}, False), ({"route": Route.CALIBRATED}, False)]
+)
+def test_int8_before_silu_is_shifted_where_shifts_are_wanted_alone(models, little_pictures, tmp_path, changes, shifted):
+    """YOLOv5s' first convolution has a kernel of 7 x 7 once it is prepared."""
+    asked = Request(
+        str(models / "yolov5s-640.onnx"),
+        images=little_pictures,
+        count=1,
+        toolchain="none",
+        keep_float=("none",),
+        output=tmp_path / "run",
+    )
+
+    pipeline.engine(evolve(asked, **changes))
+
+    nodes = load(tmp_path / "run" / "model.int8.onnx").graph.node
+    first = next(node for node in nodes if node.op_type == "Conv")
+    quantized = [node for node in nodes if node.op_type == "QuantizeLinear" and node.input[0] == first.output[0]]
+    assert bool(quantized) is shifted
+    assert any("_middle" in name for node in nodes for name in node.input) is shifted

@@ -495,3 +495,13 @@ def test_a_folder_of_results_that_may_not_be_written_to_is_found_before_any_is_r
             space.publish()
 
     assert listing(folder)["0.txt"] == "one"
+
+
+def test_a_file_where_a_folder_of_results_goes_is_in_the_way(folder):
+    run(folder, "one")
+    (folder / "below").write_text("mine")
+    with Workspace.open(folder) as space:
+        space.path("below").mkdir()
+        write(space, "below/1.txt", "two", "step 1")
+        with pytest.raises(InputError, match="below is in the way of the results"):
+            space.publish()

@@ -32,7 +32,8 @@ def refuse_size(spec: "ModelSpec", size: tuple[int, int] | None) -> None:
             f"{spec.path} takes pictures of {'x'.join(map(str, sides))}, not {size[0]}x{size[1]}",
             fix="leave --size out",
         )
-    if any(side % spec.stride for side in size):
+    opened = [wanted for side, wanted in zip(sides, size, strict=True) if not isinstance(side, int)]
+    if spec.head.strides and any(side % spec.stride for side in opened):
         whole = " ".join(str(-(-side // spec.stride) * spec.stride) for side in size)
         raise InputError(
             f"{size[0]}x{size[1]} is no multiple of the model's stride, {spec.stride}", fix=f"use --size {whole}"

@@ -14,6 +14,7 @@ import onnx_graphsurgeon as gs
 
 from polyyolo.passes.surgery import free_name, names_of
 from polyyolo.quantization.graph import exported, imported
+from polyyolo.quantization.shift import is_read_as_int8
 from polyyolo.quantization.topology import data_of, identity, is_conv_on_picture, is_weighted, producer, sigmoid_of
 
 _STEPS = (("Mul", True), ("Tanh", False), ("Mul", True), ("Add", True))
@@ -29,7 +30,7 @@ def by_tanh(model: onnx.ModelProto) -> onnx.ModelProto:
         conv = producer(value) if value is not None else None
         if value is None or conv is None or conv.op != "Conv" or not is_weighted(conv):
             continue
-        whole = product.outputs[0] not in graph.outputs and all(map(_is_read_as_int8, product.outputs[0].outputs))
+        whole = product.outputs[0] not in graph.outputs and all(map(is_read_as_int8, product.outputs[0].outputs))
         if not whole or (is_conv_on_picture(conv) and producer(data_of(conv)) is None):
             _write_by_tanh(graph, product, value, identity(conv), taken)
     return exported(graph, like=model)
@@ -44,14 +45,6 @@ def write_by_sigmoid(graph: gs.Graph) -> None:
                 gate.inputs.clear()
                 graph.nodes.append(gs.Node("Sigmoid", gate.name, inputs=[value], outputs=[gate]))
                 break
-
-
-def _is_read_as_int8(reader: gs.Node) -> bool:
-    """Whether a node is Q, or what takes a constant off for Q alone."""
-    shifts = reader.op in ("Add", "Sub") and reader.outputs[0].outputs
-    return reader.op == "QuantizeLinear" or bool(
-        shifts and all(node.op == "QuantizeLinear" for node in reader.outputs[0].outputs)
-    )
 
 
 def _write_by_tanh(graph: gs.Graph, product: gs.Node, value: gs.Tensor, name: str, taken: set[str]) -> None:

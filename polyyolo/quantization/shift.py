@@ -117,6 +117,14 @@ def before_shift(tensor: gs.Tensor) -> tuple[gs.Tensor, float]:
     return (activations(node)[0], -float(constant.values.item())) if alone else (tensor, 0.0)
 
 
+def is_read_as_int8(reader: gs.Node) -> bool:
+    """Whether a node is Q, or what takes a constant off for Q alone."""
+    shifts = reader.op in ("Add", "Sub") and reader.outputs[0].outputs
+    return reader.op == "QuantizeLinear" or bool(
+        shifts and all(node.op == "QuantizeLinear" for node in reader.outputs[0].outputs)
+    )
+
+
 def adds_number(node: gs.Node) -> bool:
     """Whether a node adds one constant number to a tensor, as a shift does."""
     constants = [tensor for tensor in node.inputs if isinstance(tensor, gs.Constant)]

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 
+import numpy as np
 import onnx
 import pytest
 
@@ -127,3 +128,14 @@ def test_a_size_that_is_no_multiple_of_the_stride_exits_2_with_one_that_is(told,
     assert code == 2
     assert "333x320 is no multiple of the model's stride, 32" in err
     assert "use --size 352 320" in err
+
+
+def test_the_size_of_a_model_of_fixed_size_is_one_that_it_takes(told, tmp_path):
+    made = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,100,100] x) => (float[1,4,98,98] y) { y = Conv(x, w) }'
+    )
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "w"))
+    onnx.save(made, tmp_path / "fixed.onnx")
+
+    assert told(tmp_path / "fixed.onnx", "--size", "100", "100")[0] == 0
+    assert "takes pictures of 100x100" in told(tmp_path / "fixed.onnx", "--size", "128", "128")[2]

@@ -3,8 +3,8 @@
 import numpy as np
 import onnx
 import pytest
+from attrs import evolve
 
-from polyyolo.quantization.before_activation import is_slow_on_picture
 from polyyolo.quantization.cache_tensors import ranges
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.half import to_half
@@ -259,13 +259,70 @@ def test_from_tensorrt_10_on_it_begins_behind_silu_alone(silu, value_of, reach):
     assert np.abs(exact / (1 + np.exp(-np.maximum(exact, -50))) - got).max() < 0.02 * np.abs(exact).max()
 
 
-def test_where_int8_can_begin_there_it_makes_that_convolution_no_slower(fragment):
-    def slow(text, **weights):
-        graph = imported(fragment(text, **({"x": PICTURE} | DARKNET | ON_PICTURE | weights)))
-        return is_slow_on_picture(next(node for node in graph.nodes if node.op == "Conv"))
+@pytest.mark.parametrize("outputs", ["y", "y, b"])
+def test_lint_warns_of_such_a_convolution_where_int8_begins_behind_silu_alone(silu, fragment, placed, table, outputs):
+    model = fragment(SILU.format(SEVEN), outputs=outputs, **({"x": PICTURE} | DARKNET | ON_PICTURE))
+    placement = placed(model, FloatBudget(stem=0))
+    made = insert(model, evolve(placement, early=()), table(dict.fromkeys(placement.observed, 30.0)))
 
-    six = {"w1": (8, 3, 6, 6)}
-    assert not slow(SILU.format(SEVEN))
-    assert not slow(SILU.format(SEVEN.replace("7", "3")), w1=(8, 3, 3, 3))
-    assert slow(SILU.format(SEVEN.replace("7", "6").replace("3", "2")), **six)
-    assert slow("a = Conv<" + SEVEN + ">(x, w1)  b = Relu(a)  c = Conv(b, w2)  y = Conv(c, w3)")
+    assert "network-input" in rules_broken(made)
+    assert "network-input" in rules_broken(silu(SILU.format(SEVEN), 5.0)[1])
+    assert "network-input" not in rules_broken(silu(SILU.format(SEVEN))[1])
+
+
+def of_another_tool(bias="", rest="", outputs="float[1,8,8,8] y"):
+    """A model with Q, DQ and an Add of a number between a 7 x 7 convolution of the picture and its SiLU."""
+    generator = np.random.default_rng(0)
+    values = {
+        "w": generator.normal(0, 0.1, (8, 3, 7, 7)).astype(np.float32),
+        "v": generator.normal(0, 0.2, (8, 8, 3, 3)).astype(np.float32),
+        "k": generator.normal(0, 0.2, 8).astype(np.float32),
+        "s": np.float32(0.05),
+        "z": np.int8(0),
+        "c": np.float32(1.5),
+    }
+    text = f"""<ir_version: 9, opset_import: ["" : 17]>
+    other (float[1,3,16,16] x) => ({outputs}) {{
+      xq = QuantizeLinear(x, s, z)  xd = DequantizeLinear(xq, s, z)
+      a = Conv<{SEVEN}>(xd, w{bias})  aq = QuantizeLinear(a, s, z)  ad = DequantizeLinear(aq, s, z)  t = Add(ad, c)
+      g = Sigmoid(t)  b = Mul(t, g)  bq = QuantizeLinear(b, s, z)  bd = DequantizeLinear(bq, s, z)
+      d = Conv<pads = [1, 1, 1, 1]>(bd, v)  y = Conv<pads = [1, 1, 1, 1]>(d, v{bias}) {rest}
+    }}"""
+    made = onnx.parser.parse_model(text)
+    made.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()
+    )
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("bias", "rest", "outputs"),
+    [
+        ("", "", "float[1,8,8,8] y"),
+        (", k", "", "float[1,8,8,8] y"),
+        (", k", "", "float[1,8,8,8] y, float[1,8,8,8] a"),
+        (", k", "o = Neg(a)", "float[1,8,8,8] y, float[1,8,8,8] o"),
+        (", k", "o = Neg(ad)", "float[1,8,8,8] y, float[1,8,8,8] o"),
+        (", k", "o = Neg(t)", "float[1,8,8,8] y, float[1,8,8,8] o"),
+        (", k", "o = Neg(b)", "float[1,8,8,8] y, float[1,8,8,8] o"),
+    ],
+    ids=["no bias", "a shared bias", "an output", "read elsewhere", "read behind DQ", "read behind Add", "SiLU read"],
+)
+def test_a_model_of_another_tool_keeps_its_numbers_in_fp16(value_of, bias, rest, outputs):
+    made = of_another_tool(bias, rest, outputs)
+    lowered = to_half(made, "x")
+
+    onnx.checker.check_model(lowered, full_check=True)
+    for name in (each.name for each in made.graph.output):
+        before, after = (value_of(name, model, PICTURE) for model in (made, lowered))
+        assert np.abs(before - after).max() < 0.1 * np.abs(before).max()
+
+
+def test_from_tensorrt_10_on_it_begins_behind_silu_where_that_is_not_around_zero(silu):
+    _, made = silu(SILU.format(SEVEN).replace("<pads = [1, 1, 1, 1]>(b", "(b"), w2=SQUARE)
+    lowered = to_half(made, "x")
+
+    assert begins(made)
+    assert not begins(lowered)
+    assert len(quantized(lowered, "b_shifted")) == 1

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import onnx_graphsurgeon as gs
 
-from polyyolo.quantization.before_activation import is_slow_on_picture, writes_int8_alone
+from polyyolo.quantization.before_activation import is_wide_on_picture, writes_int8_alone
 from polyyolo.quantization.lint.pairs import Pair, known
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, is_int8, title
@@ -114,7 +114,7 @@ def inputs(view: View) -> Iterator[Spot]:
     """A pair on the network's input where a convolution with a wide kernel reads it."""
     for pair in view.activations():
         convs = [reader for reader in pair.readers if is_weighted(reader) and not writes_int8_alone(reader)]
-        if any(is_slow_on_picture(view.twin_of(reader)) for reader in convs):
+        if any(is_wide_on_picture(view.twin_of(reader)) for reader in convs):
             yield Spot((pair.name,), "", (pair,))
 
 
