@@ -49,8 +49,8 @@ def choose_pictures(
         )
         return (chosen if quantizes else None), ()
     found = find_pictures(source)
-    kept_back = 0 if labelled or len(found) - min(HELD, len(found) // 5) < batch else min(HELD, len(found) // 5)
-    held = _held(found, kept_back, request.seed)
+    most = 0 if labelled else min(HELD, len(found) // 5)
+    held = _held(found, most, request.seed) if len(found) - most >= batch else ()
     if not quantizes:
         return None, held
     if held and len(found) - len(held) < request.count:

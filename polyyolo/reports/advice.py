@@ -6,6 +6,7 @@ from attrs import evolve
 
 from polyyolo.records import Check, Outcome, Run
 from polyyolo.records.measured import OTHER_ROUTE
+from polyyolo.reports.accuracy_checks import ACCURACY, AGREEMENT, OWN_ACCURACY
 from polyyolo.reports.remedies.accuracy import accuracy, agreement
 from polyyolo.reports.remedies.engine import engine, in_int8, of_its_route, own_accuracy, speed, speedup
 from polyyolo.reports.remedies.remedy import Advice, otherwise, together
@@ -13,11 +14,11 @@ from polyyolo.reports.remedies.remedy import Advice, otherwise, together
 RULES: dict[str, Callable[[Run, Check], Iterator[Advice]]] = {
     "engine built": engine,
     "layers in INT8": in_int8,
-    "accuracy against FP32": accuracy,
-    "box agreement with FP32": agreement,
+    ACCURACY: accuracy,
+    AGREEMENT: agreement,
     "speed": speed,
     "speed-up": speedup,
-    "the engine's own accuracy": own_accuracy,
+    OWN_ACCURACY: own_accuracy,
 }
 """By the name of the check."""
 
