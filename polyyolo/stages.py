@@ -105,6 +105,8 @@ def write_cache(
 
 def cast(space: Workspace, decisions: Decisions, spec: ModelSpec) -> ModelSpec:
     """Cast to FP16 what is not INT8, where types in the graph decide, or to see what FP16 costs."""
+    if decisions.request.half_io and not decisions.casts:
+        progress.note("--half-io: without effect, since what is built stays in FP32 or came with its types")
     if not (decisions.casts or decisions.foretells_half):
         return spec
     half_io = decisions.request.half_io

@@ -449,3 +449,14 @@ def test_int8_before_silu_is_shifted_where_shifts_are_wanted_alone(models, littl
     quantized = [node for node in nodes if node.op_type == "QuantizeLinear" and node.input[0] == first.output[0]]
     assert bool(quantized) is shifted
     assert any("_middle" in name for node in nodes for name in node.input) is shifted
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({"precision": Precision.FP32}, 1), ({"route": Route.CALIBRATED}, 1), ({}, 0)]
+)
+def test_half_io_is_told_to_have_no_effect_where_nothing_is_cast(asked, tmp_path, changes, told):
+    heard = Heard()
+    with progress.listening(heard):
+        pipeline.engine(evolve(asked, half_io=True, output=tmp_path / "run", **changes))
+
+    assert sum("--half-io: without effect" in line for line in heard.said) == told
