@@ -17,7 +17,7 @@ from polyyolo.engines.engine_file import read_engine_file
 from polyyolo.engines.gpu import first_gpu
 from polyyolo.engines.refusals import rtx_supports
 from polyyolo.errors import PolyYoloError, ToolchainError, ToolFailed
-from polyyolo.picture_sets import digest_of, refuse_changed
+from polyyolo.picture_sets import digest_of, refuse_changed_pictures
 from polyyolo.records import (
     Absent,
     Benchmark,
@@ -115,7 +115,7 @@ def _fidelity(
             labelled=decisions.labelled,
             held_out=decisions.held_out,
         )
-        refuse_changed(pictures, decisions.labelled, digest)
+        refuse_changed_pictures(pictures, decisions.labelled, digest)
         return found.fidelity
 
     inputs = {

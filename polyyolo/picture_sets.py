@@ -116,7 +116,7 @@ def _bytes_of(path: Path) -> int | None:
         return None
 
 
-def refuse_changed(paths: Sequence[Path], labelled: Labelled | None, digest: str) -> None:
+def refuse_changed_pictures(paths: Sequence[Path], labelled: Labelled | None, digest: str) -> None:
     """Refuse pictures that are no longer those that ``digest_of`` gave this digest for.
 
     Raises:

@@ -12,8 +12,7 @@ from polyyolo.errors import ModelError
 from polyyolo.feeding import Calibration, keep
 from polyyolo.models.half import read_half
 from polyyolo.passes.apply import Step, apply
-from polyyolo.picture_sets import digest_of
-from polyyolo.picture_sets import refuse_changed as refuse_changed_pictures
+from polyyolo.picture_sets import digest_of, refuse_changed_pictures
 from polyyolo.quantization.cache_exchange import Header, export_cache
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized

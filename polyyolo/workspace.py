@@ -179,8 +179,8 @@ class Workspace:
         """Name what an earlier run has published that this one has not, be it that it was ended while it did so."""
         earlier = {each for entry in self._earlier.steps.values() for each in entry.outputs}
         begun = {name: digest for entry in self._begun.steps.values() for name, digest in entry.outputs.items()}
-        published = {name for name, digest in begun.items() if self._is_there(name, digest)}
-        return [self.folder / name for name in (earlier | published) - kept]
+        left = {name for name in begun.keys() - kept - earlier if self._is_there(name, begun[name])}
+        return [self.folder / name for name in (earlier - kept) | left]
 
     def _is_there(self, name: str, digest: str) -> bool:
         place = self.folder / name

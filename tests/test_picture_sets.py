@@ -13,7 +13,7 @@ from polyyolo.decisions import decide
 from polyyolo.errors import PictureError
 from polyyolo.images import choose
 from polyyolo.models.spec import read_spec
-from polyyolo.picture_sets import choose_pictures, digest_of, refuse_changed, was_held_out
+from polyyolo.picture_sets import choose_pictures, digest_of, refuse_changed_pictures, was_held_out
 from polyyolo.records import CalibrationSet, Precision, Preprocessing, Request
 
 
@@ -136,7 +136,7 @@ def test_pictures_that_fill_one_batch_alone_are_all_calibrated_with(little_yolo,
 def test_pictures_that_change_after_they_were_chosen_are_refused(folder, little_yolo, change):
     chosen, held = (found := wanting(folder, little_yolo)).calibration, found.held
     digest = digest_of(held, None)
-    refuse_changed(held, None, digest)
+    refuse_changed_pictures(held, None, digest)
     choose.refuse_changed(chosen)
 
     for path in (chosen.sources[0], held[0]):
@@ -145,7 +145,7 @@ def test_pictures_that_change_after_they_were_chosen_are_refused(folder, little_
     with pytest.raises(PictureError, match="to calibrate with changed"):
         choose.refuse_changed(chosen)
     with pytest.raises(PictureError, match="to compare on"):
-        refuse_changed(held, None, digest)
+        refuse_changed_pictures(held, None, digest)
 
 
 def test_a_picture_to_compare_on_that_is_gone_is_an_error(tmp_path):

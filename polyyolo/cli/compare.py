@@ -5,18 +5,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from polyyolo.cli.console import bars, print_json, quiet_option
+from polyyolo.cli.head_option import head_option
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.preprocessing import preprocessing_options
-from polyyolo.cli.quantizing_options import (
-    budget_option,
-    count_option,
-    head_option,
-    keep_float_option,
-    method_option,
-    seed_option,
-)
+from polyyolo.cli.quantizing_options import quantizing_options
 from polyyolo.cli.toolchain_option import prepares_option
-from polyyolo.records import HeadKind, Outcome, Request
+from polyyolo.records import Outcome, Request
 
 if TYPE_CHECKING:
     from polyyolo.records.comparison import Comparison
@@ -30,12 +24,8 @@ FAILED, MACHINE = 1, 3
 @labelled_option
 @click.option("--profile", metavar="FILE|NAME", help="shapes that the engines must accept  [the model's own]")
 @prepares_option
-@head_option
-@count_option
-@seed_option
-@method_option
-@keep_float_option
-@budget_option
+@head_option()
+@quantizing_options
 @click.option("--variants", metavar="A,B,...", help="which of fp32, fp16, int8-qdq and int8-calibrated  [all]")
 @click.option("-o", "--output", type=PATH, help="folder of the comparison  [runs/MODEL-compare]")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
@@ -48,7 +38,6 @@ def compare(*, variants: str | None, as_json: bool, quiet: bool, **options: Any)
     from polyyolo.reports import comparison as report
     from polyyolo.variants.known import NAMES
 
-    options["head"] = HeadKind(options["head"]) if options["head"] else None
     names = [name.strip() for name in variants.split(",")] if variants is not None else NAMES
     with bars(quiet=quiet or as_json) as shown:
         found = comparing.compare(Request(**options), names)

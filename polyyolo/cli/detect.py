@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from polyyolo.cli.console import bars, print_json, quiet_option
+from polyyolo.cli.head_option import head_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
 from polyyolo.cli.size import size_option
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from polyyolo.verification.subject import Subject
 
 PATH = click.Path(path_type=Path)
-KINDS = tuple(each.value for each in HeadKind if each is not HeadKind.NONE)
 FORMS = ("pictures", "json", "yolo", "coco")
 SHOWN = 8
 
@@ -49,7 +49,7 @@ def forms(context: click.Context, option: click.Parameter, text: str) -> tuple[s
 @click.option("--classes", metavar="NAME,...", callback=listed, help="only these, by name or number  [all]")
 @click.option("--against", metavar="MODEL", help="draw what this model finds beside it")
 @click.option("--model", "onnx", metavar="ONNX", help="for an engine: what it was built from  [its run's report]")
-@click.option("--head", type=click.Choice(KINDS), help="the head's family  [by structure]")
+@head_option(but=(HeadKind.NONE,))
 @size_option("height and width  [the model's own]")
 @click.option("--split", default="val", show_default=True, help="key of a data.yaml to read")
 @click.option("--coco-ids", type=PATH, help="ground truth whose image and category ids COCO results use  [from 1]")
@@ -92,8 +92,7 @@ def _order(model: str, source: Path, options: dict[str, Any]) -> "Order":
 def _subject(model: str, options: dict[str, Any]) -> "Subject":
     from polyyolo.verification.subject import read_subject
 
-    head = HeadKind(options["head"]) if options["head"] else None
-    return read_subject(model, onnx=options["onnx"], otherwise=options["against"], head=head)
+    return read_subject(model, onnx=options["onnx"], otherwise=options["against"], head=options["head"])
 
 
 def _look(subject: "Subject", beside: "Subject", options: dict[str, Any]) -> "Look":

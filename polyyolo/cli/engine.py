@@ -5,19 +5,13 @@ from typing import Any
 import click
 
 from polyyolo.cli.console import bars, print_json, quiet_option
+from polyyolo.cli.head_option import head_option
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.preprocessing import preprocessing_options
-from polyyolo.cli.quantizing_options import (
-    budget_option,
-    count_option,
-    head_option,
-    keep_float_option,
-    method_option,
-    seed_option,
-)
+from polyyolo.cli.quantizing_options import quantizing_options
 from polyyolo.cli.ranges import Finite
 from polyyolo.cli.toolchain_option import prepares_option
-from polyyolo.records import HeadKind, Limits, Outcome, Precision, Request, Route
+from polyyolo.records import Limits, Outcome, Precision, Request, Route
 
 EXIT = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNPROVEN: 0}
 UNPROVEN = 5
@@ -45,10 +39,8 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 )
 @prepares_option
 @click.option("--program", type=click.Choice(["trtexec", "polygraphy"]), help="what drives TensorRT  [what is here]")
-@head_option
-@count_option
-@seed_option
-@method_option
+@head_option()
+@quantizing_options
 @click.option(
     "--weights",
     default="max",
@@ -64,8 +56,6 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     show_default=True,
     help="what makes up for the rounding of weights; may be repeated",
 )
-@keep_float_option
-@budget_option
 @click.option(
     "--calibrator",
     type=click.Choice(["entropy2", "minmax", "legacy", "entropy"]),
@@ -115,5 +105,4 @@ def _request(**options: Any) -> Request:  # noqa: ANN401 - click's options
     limits = Limits(**{field: options.pop(field) for field in LIMITS})
     options["precision"] = Precision(options["precision"])
     options["route"] = Route(options["route"])
-    options["head"] = HeadKind(options["head"]) if options["head"] else None
     return Request(limits=limits, **options)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from polyyolo.cli.console import bars, print_json, printable
-from polyyolo.records import HeadKind
+from polyyolo.cli.head_option import head_option
 
 if TYPE_CHECKING:
-    from polyyolo.records import Head, ModelSpec, TensorSpec
+    from polyyolo.records import Head, HeadKind, ModelSpec, TensorSpec
 
 SHOWN_NAMES = 12
 SHOWN_CHARACTERS = 100
@@ -17,18 +17,16 @@ SHOWN_CHARACTERS = 100
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--head", type=click.Choice([each.value for each in HeadKind]), help="head family  [told by the structure]"
-)
+@head_option("head family  [told by the structure]")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def model(model: str, head: str | None, *, as_json: bool) -> None:
+def model(model: str, head: "HeadKind | None", *, as_json: bool) -> None:
     """Show inputs, outputs, head, classes, strides and metadata of MODEL: a path, or a name."""
     from polyyolo.files import plain
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
 
     with bars(quiet=as_json):
-        spec = read_spec(locate(model), head=HeadKind(head) if head else None)
+        spec = read_spec(locate(model), head=head)
     if as_json:
         print_json({**plain(spec), "bytes": spec.path.stat().st_size})
     else:

@@ -7,10 +7,11 @@ import click
 
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.engine import EXIT, UNPROVEN
+from polyyolo.cli.head_option import head_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.ranges import Finite
 from polyyolo.cli.size import size_option
-from polyyolo.records import HeadKind, Limits, Outcome
+from polyyolo.records import Limits, Outcome
 
 PATH = click.Path(path_type=Path)
 USUAL = Limits()
@@ -38,7 +39,7 @@ USUAL = Limits()
 @click.option("--min-speedup", type=Finite(0, min_open=True), help="how many times faster than the baseline")
 @click.option("--benchmark", type=PATH, metavar="FILE", help="what polyyolo bench wrote  [what lies beside the engine]")
 @click.option("--baseline", type=PATH, metavar="FILE", help="likewise, of the engine that it should be faster than")
-@click.option("--head", type=click.Choice([each.value for each in HeadKind]), help="the heads' family  [by structure]")
+@head_option("the heads' family  [by structure]")
 @size_option("height and width  [the model's own]")
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
 @click.option("-o", "--output", type=PATH, help="folder of the results  [runs/verify/MODEL]")
@@ -68,7 +69,6 @@ def _asked(**options: Any) -> Any:  # noqa: ANN401 - click's options; a record t
     from polyyolo.cli.verify_run import Asked
 
     limits = Limits(*(options.pop(name) for name in ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")))
-    options["head"] = HeadKind(options["head"]) if options["head"] else None
     folder = options.pop("output") or Path("runs", "verify", _name(Path(options["model"])))
     return Asked(limits=limits, folder=folder, **options)
 

@@ -1,5 +1,6 @@
 """Open a model for ONNX-GraphSurgeon, and close it again with everything that the graph does not hold."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,13 @@ def is_a(node: gs.Node, op: str) -> bool:
 def joins(node: gs.Node, axis: int, dims: int) -> bool:
     """Whether a node is a Concat along an axis, counted from the front, of tensors of so many."""
     return is_a(node, "Concat") and node.attrs.get("axis") in (axis, axis - dims)
+
+
+def read_instead(readers: Iterable[gs.Node], tensor: gs.Tensor, other: gs.Tensor) -> None:
+    """Let nodes read another tensor wherever they read ``tensor``."""
+    for node in list(readers):
+        for index in [place for place, source in enumerate(node.inputs) if source is tensor]:
+            node.inputs[index] = other
 
 
 def names_of(graph: gs.Graph) -> set[str]:

@@ -14,8 +14,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from attrs import frozen
 
-from polyyolo.passes.surgery import free_name, names_of
-from polyyolo.quantization.shift import adds_number, is_read_as_int8
+from polyyolo.passes.surgery import free_name, names_of, read_instead
+from polyyolo.quantization.shift import add_to_bias, adds_number, is_read_as_int8
 from polyyolo.quantization.topology import (
     QUANTIZING,
     activations,
@@ -88,11 +88,9 @@ def early_starts(graph: gs.Graph) -> Iterator[Early]:
 
 def middle_moved(conv: gs.Node, middle: float, name: str) -> None:
     """Let a convolution make numbers that are smaller by a constant, by its bias, which gets a name."""
-    bias = conv.inputs[2].values if len(conv.inputs) > 2 and not conv.inputs[2].is_empty() else np.zeros(1)
     weight = weight_of(conv)
-    outputs = bias.shape if weight is None else weight.shape[:1]
-    made = np.broadcast_to(bias - middle, outputs).astype(np.float32)
-    conv.inputs = [*conv.inputs[:2], gs.Constant(name, made)]
+    assert weight is not None  # noqa: S101 - it is one of ``early_starts``
+    add_to_bias(conv, np.full(weight.shape[0], -middle, np.float32), name)
 
 
 def begin_behind(graph: gs.Graph) -> None:
@@ -113,12 +111,11 @@ def begin_behind(graph: gs.Graph) -> None:
             scales = _scales_around(node)
             early = len(scales) == 1 and None not in scales and _gains_before_leaky_relu(conv)
         else:
-            early = _is_alone_on_picture(conv) and _is_early_silu(graph, node, restored)
+            early = _is_alone_on_picture(conv) and _is_early_silu(graph, node, value, restored)
         if conv is not None and early:
             if middle:
                 middle_moved(conv, -middle, free_name(f"{identity(conv)}_bias", names))
-            for reader in list(value.outputs):
-                reader.inputs = [before if tensor is value else tensor for tensor in reader.inputs]
+            read_instead(value.outputs, value, before)
 
 
 def is_wide_on_picture(conv: gs.Node) -> bool:
@@ -189,16 +186,15 @@ def _kernel(conv: gs.Node | None) -> gs.Constant | None:
     return weight_of(conv) if conv is not None and plain else None
 
 
-def _is_early_silu(graph: gs.Graph, product: gs.Node, restored: gs.Tensor) -> bool:
-    """Whether SiLU alone reads what DQ restores of what a convolution makes for Q alone, and all read it as INT8."""
+def _is_early_silu(graph: gs.Graph, product: gs.Node, value: gs.Tensor, restored: gs.Tensor) -> bool:
+    """Whether SiLU of a value alone reads what DQ restores of what Q alone reads, and all read SiLU as INT8."""
     dequantize = producer(restored)
     quantize = producer(dequantize.inputs[0]) if dequantize is not None and dequantize.op in QUANTIZING else None
     if dequantize is None or quantize is None or quantize.op != "QuantizeLinear":
         return False
-    value = sigmoid_of(product)
     on_the_way = (quantize.inputs[0], quantize.outputs[0], *([] if value is restored else [restored]))
     alone = all(len(tensor.outputs) == 1 and tensor not in graph.outputs for tensor in on_the_way)
-    ours = value is not None and value not in graph.outputs and _reads_alone(product, value)
+    ours = value not in graph.outputs and _reads_alone(product, value)
     return alone and ours and all(map(is_read_as_int8, product.outputs[0].outputs))
 
 

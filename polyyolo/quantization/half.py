@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from polyyolo.errors import ModelError
 from polyyolo.models.rounding import HALF_SCALES as OPSET
-from polyyolo.passes.surgery import free_name, names_of
+from polyyolo.passes.surgery import free_name, names_of, read_instead
 from polyyolo.quantization.before_activation import begin_behind
 from polyyolo.quantization.gates import write_by_sigmoid
 from polyyolo.quantization.graph import exported, imported
@@ -142,10 +142,7 @@ def _raise_borders(twins: _Twins, inner: list[gs.Node], produced: Mapping[int, g
             _split_output(twins, tensor)
         if not readers:
             continue
-        single = twins.cast(tensor, np.float32)
-        for node in readers:
-            for index in [place for place, source in enumerate(node.inputs) if source is tensor]:
-                node.inputs[index] = single
+        read_instead(readers, tensor, twins.cast(tensor, np.float32))
 
 
 def _split_output(twins: _Twins, tensor: gs.Variable) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import ModelError
-from polyyolo.passes.surgery import free_name, names_of
+from polyyolo.passes.surgery import free_name, names_of, read_instead
 from polyyolo.quantization.before_activation import Early, middle_moved
 from polyyolo.quantization.graph import exported, imported
 from polyyolo.quantization.grid import Grid, Scales, grid_of, half_scale
@@ -211,11 +211,7 @@ def _quantize_activation(pairs: _Pairs, tensor: gs.Tensor, readers: list[gs.Node
     if not readers:
         return
     source = taken_off(pairs.graph, tensor, grid.middle, pairs.taken) if grid.middle else tensor
-    restored = pairs.behind(source, grid.scale, axis=None)
-    for node in readers:
-        for index, source in enumerate(node.inputs):
-            if source is tensor:
-                node.inputs[index] = restored
+    read_instead(readers, tensor, pairs.behind(source, grid.scale, axis=None))
 
 
 def _begin_early(pairs: _Pairs, early: Early, tensor: gs.Tensor, behind: Grid, table: CalibrationTable) -> None:
@@ -231,8 +227,7 @@ def _begin_early(pairs: _Pairs, early: Early, tensor: gs.Tensor, behind: Grid, t
         if grid.middle:
             middle_moved(tensor.inputs[0], grid.middle, free_name(f"{tensor.name}_bias", pairs.taken))
             restored = taken_off(pairs.graph, restored, -grid.middle, pairs.taken)
-        for node in readers:
-            node.inputs = [restored if source is tensor else source for source in node.inputs]
+        read_instead(readers, tensor, restored)
 
 
 def _quantize_weight(pairs: _Pairs, node: gs.Node, given: Weights | None, read: Grid) -> None:

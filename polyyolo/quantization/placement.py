@@ -55,8 +55,8 @@ class Placement:
         groups: tensors that share one scale, each tensor in exactly one group.
         in_float: identity -> reason, for the weighted nodes that stay in float.
         residuals: Adds whose branch is quantized, too, where its node and the skip are and the table knows its range.
-        early: activation functions before which INT8 may begin, with the scale behind them, where
-            their convolution and all that reads it are in INT8 and the table knows a range that fits.
+        early: activation functions before which INT8 may begin, where their convolution and all that reads them are in
+            INT8 and the ranges fit.
         lowest: tensor -> what none of its values is below, where its INT8 need not be around 0.
     """
 

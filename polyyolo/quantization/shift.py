@@ -146,6 +146,17 @@ def given_back(node: gs.Node, weight: NDArray[np.float32], middle: float) -> Non
         middle: of its input's grid.
     """
     lacking = weight.sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64) * middle
-    bias = node.inputs[2] if len(node.inputs) > 2 and not node.inputs[2].is_empty() else None
-    values = (bias.values + lacking if bias is not None else lacking).astype(np.float32)
-    node.inputs = [*node.inputs[:2], gs.Constant(f"{identity(node)}_shifted_bias", values)]
+    add_to_bias(node, lacking, f"{identity(node)}_shifted_bias")
+
+
+def add_to_bias(conv: gs.Node, values: NDArray[np.floating], name: str) -> None:
+    """Let a convolution with a constant bias, or with none, add numbers to its outputs, one for each channel.
+
+    Args:
+        conv: changed.
+        values: (outputs).
+        name: of the new bias.
+    """
+    bias = conv.inputs[2] if len(conv.inputs) > 2 and not conv.inputs[2].is_empty() else None
+    total = values if bias is None else bias.values + values
+    conv.inputs = [*conv.inputs[:2], gs.Constant(name, np.asarray(total, np.float32))]
