@@ -8,13 +8,15 @@ from polyyolo.models.decoded import best_class_head, decoded_head, end_to_end_he
 from polyyolo.models.metadata import head_in
 from polyyolo.models.outline import Outline, outline_of
 from polyyolo.models.raw import not_decodable, raw_head
+from polyyolo.models.raw_v8 import raw_v8_head
 from polyyolo.models.yolox import YOLOX, yolox_head
-from polyyolo.records import RAW, Head, HeadKind
+from polyyolo.records import ANCHORED, Head, HeadKind
 
 ALONE = {
     HeadKind.END_TO_END: end_to_end_head,
     HeadKind.BEST_CLASS: best_class_head,
     HeadKind.CORNERS: corners_head,
+    HeadKind.V8_RAW: raw_v8_head,
 }
 """Families of one kind, each with what finds it."""
 
@@ -48,14 +50,14 @@ def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
 
 def _told(outline: Outline) -> Head:
     """Tell by structure alone."""
-    families = (end_to_end_head, best_class_head, yolox_head, corners_head, decoded_head, raw_head)
+    families = (end_to_end_head, best_class_head, yolox_head, corners_head, decoded_head, raw_head, raw_v8_head)
     return next((head for family in families if (head := family(outline))), None) or _none(outline)
 
 
 def _as(kind: HeadKind, outline: Outline) -> Head | None:
     if kind in ALONE:
         return ALONE[kind](outline, asked=True)
-    if kind in RAW:
+    if kind in ANCHORED:
         return raw_head(outline, asked=kind)
     if kind in YOLOX:
         return yolox_head(outline, asked=kind)

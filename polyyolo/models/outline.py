@@ -26,6 +26,7 @@ class Outline:
         integers: names of the outputs that are declared as integers.
         trails: output name -> what lies between the last convolutions and it.
         ops: how often each operator is in the graph.
+        channels: output of a convolution -> how many channels it has, where its weights' shape tells.
         stem: kernel of the first convolution; empty where there is none.
         residual: whether feature maps are added to each other before the last convolutions, as in a bottleneck.
         metadata: as the exporter left it.
@@ -38,6 +39,7 @@ class Outline:
     integers: frozenset[str]
     trails: Mapping[str, Trail]
     ops: Mapping[str, int]
+    channels: Mapping[str, int]
     stem: tuple[int, ...]
     residual: bool
     metadata: Mapping[str, str]
@@ -65,6 +67,7 @@ def outline_of(model: onnx.ModelProto) -> Outline:
         integers=frozenset(tensor.name for tensor in outputs_of(model) if "int" in tensor.dtype),
         trails={name: trail_to(name, nodes) for name in found.shapes},
         ops=Counter(node.op_type for node in nodes),
+        channels=_channels(model.graph),
         stem=next((_kernel(node) for node in nodes if node.op_type == "Conv"), ()),
         residual=_adds_features(model.graph),
         metadata=metadata,
@@ -94,6 +97,21 @@ def stride_of(rows: int, columns: int, size: tuple[int, int]) -> int | None:
         return None
     stride = height // rows
     return stride if stride in (4, 8, 16, 32, 64, 128) else None
+
+
+def _channels(graph: onnx.GraphProto) -> dict[str, int]:
+    """Count the channels of each Conv by its weights' first axis, which may be quantized or cast on their way."""
+    shapes = {tensor.name: tensor.dims for tensor in graph.initializer}
+    found: dict[str, int] = {}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for value in (each.t for each in node.attribute if each.name == "value"):
+                shapes[node.output[0]] = value.dims
+        elif node.op_type in {"QuantizeLinear", "DequantizeLinear", "Cast"} and node.input[0] in shapes:
+            shapes[node.output[0]] = shapes[node.input[0]]
+        elif node.op_type == "Conv" and shapes.get(node.input[1]):
+            found[node.output[0]] = shapes[node.input[1]][0]
+    return found
 
 
 def _kernel(node: onnx.NodeProto) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ class Maps:
 
 def raw_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
     """Find maps of A * (5 + C) channels (or A and 5 + C on axes of their own), straight from the last convolutions."""
-    maps = _maps(outline)
+    maps = maps_of(outline)
     if maps is None or not _untouched(outline, maps) or (asked is None and _single_without_anchors(outline, maps)):
         return None
     a_cell = maps.anchors or _anchors_a_cell(outline, maps.channels)
@@ -62,7 +62,7 @@ def raw_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
 
 def not_decodable(outline: Outline) -> str:
     """Say what kept outputs that look like YOLO's from being decoded; empty where they look like nothing known."""
-    maps = _maps(outline)
+    maps = maps_of(outline)
     swapped = transposed_v8(outline)
     if swapped:
         return f"{swapped} is YOLOv8's output with boxes before features; swap its last two axes to have it decoded"
@@ -71,7 +71,7 @@ def not_decodable(outline: Outline) -> str:
     if not _untouched(outline, maps):
         return (
             f"{len(maps.outputs)} maps of {maps.channels} channels that more than one convolution, or more than that, "
-            "leads to: YOLOv8's raw maps or the like, which can be compared but not decoded"
+            "leads to, but not as YOLOv8's raw maps are; these can be compared but not decoded"
         )
     return (
         f"{len(maps.outputs)} maps of {maps.channels} channels at strides {', '.join(map(str, maps.strides))}, but "
@@ -90,7 +90,7 @@ def _apart(outline: Outline) -> str:
     )
 
 
-def _maps(outline: Outline) -> Maps | None:
+def maps_of(outline: Outline) -> Maps | None:
     """Collect the outputs that are maps over the picture; None unless all of them have the same channels."""
     found = [each for name, shape in outline.shapes.items() if (each := _map(name, shape, outline.size))]
     channels = {(stride_map.channels, stride_map.anchors) for stride_map in found}

@@ -49,7 +49,8 @@ def run(model: onnx.ModelProto) -> PassResult:
     """Make the last convolutions' maps the outputs, one a stride, smallest stride first, named head8, head16, ...
 
     YOLOv5's maps have 3 * (5 + C) channels; the anchors that its decode held go into the metadata. Where several
-    convolutions share a stride (YOLOv8's box distribution and class scores), their maps are joined, boxes first.
+    convolutions share a stride (YOLOv8's box distribution and class scores), their maps are joined, boxes first. Other
+    families' maps are not taken for these two.
 
     Raises:
         ModelError: there is no decode to cut, or not one that is known.
@@ -71,11 +72,20 @@ def run(model: onnx.ModelProto) -> PassResult:
     strides = tuple(level.stride for level in levels)
     outputs = tuple(level.output for level in levels)
     metadata["strides"] = json.dumps(strides)
+    kind = _kind(head, levels, anchors)
+    if kind:
+        metadata.update(entries_for(Head(kind, outputs=outputs, strides=strides, anchors=anchors)))
+    return PassResult(with_metadata(cut, metadata), changed=True, notes=_notes(levels, anchors, kind))
+
+
+def _kind(head: Head, levels: Sequence[Level], anchors: Anchors) -> HeadKind | None:
+    """Tell what the maps are; None where a look at them has to."""
     if anchors:
-        classes = levels[0].channels // len(anchors[0]) - 5
-        raw = Head(HeadKind.V5_RAW, classes=classes, outputs=outputs, strides=strides, anchors=anchors)
-        metadata.update(entries_for(raw))
-    return PassResult(with_metadata(cut, metadata), changed=True, notes=_notes(levels, anchors))
+        return HeadKind.V5_RAW
+    if all(len(level.tensors) == 1 for level in levels):
+        return None
+    both = head.kind is HeadKind.V8 and all(len(level.tensors) == 2 for level in levels)
+    return HeadKind.V8_RAW if both else HeadKind.NONE
 
 
 def _trail(model: onnx.ModelProto, head: Head) -> Trail:
@@ -162,7 +172,9 @@ def _output(graph: gs.Graph, maps: list[gs.Variable], level: Level, dims: Sequen
     return output
 
 
-def _notes(levels: Sequence[Level], anchors: Anchors) -> tuple[str, ...]:
+def _notes(levels: Sequence[Level], anchors: Anchors, kind: HeadKind | None) -> tuple[str, ...]:
     maps = ", ".join(f"{level.output} ({level.channels} channels)" for level in levels)
+    if kind is HeadKind.V8_RAW:
+        return (f"outputs are {maps}",)
     origin = "the anchors are in the metadata" if anchors else "no anchors were found in the decode"
     return (f"outputs are {maps}", origin)

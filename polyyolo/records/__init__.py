@@ -17,13 +17,14 @@ from polyyolo.records.engine import (
 )
 from polyyolo.records.layers import EngineLayer
 from polyyolo.records.measured import Absent, Measured
-from polyyolo.records.model import NUMBERED, RAW, Head, HeadKind, ModelSpec, TensorSpec, cells_at
+from polyyolo.records.model import ANCHORED, NUMBERED, RAW, Head, HeadKind, ModelSpec, TensorSpec, cells_at
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
 from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Shown, Verdict
 from polyyolo.records.run import Limits, Request, Run
 from polyyolo.records.verification import Verification
 
 __all__ = [
+    "ANCHORED",
     "NUMBERED",
     "PLAN_MAGIC",
     "RAW",

@@ -14,6 +14,9 @@ class HeadKind(str, Enum):
     V8: (B, 4 + C, N), boxes as centre and size in pixels, class scores, no objectness.
     V5_RAW: one map a stride, (B, A * (5 + C), H, W) or (B, A, H, W, 5 + C), before sigmoid; YOLOv5's box rule.
     DARKNET_RAW: the same maps with darknet's box rule (exp for the size).
+    V8_RAW: one map a stride, (B, 4 * bins + C, H, W): for the left, top, right and bottom side a distribution of its
+    distance from the cell's middle over 0, 1, 2, ... cells, before softmax (one bin: the distance itself); then class
+    scores before sigmoid, no objectness.
     YOLOX: V5's rows, one a cell.
     YOLOX_RAW: the same, where a box is its centre's way from the cell's corner and the logarithm of its size, in cells.
     CORNERS: two outputs, (B, N, 4) or (B, N, 1, 4) with x1, y1, x2, y2 in pixels or shares of the picture and (B, N, C)
@@ -28,6 +31,7 @@ class HeadKind(str, Enum):
     V8 = "v8"
     V5_RAW = "v5-raw"
     DARKNET_RAW = "darknet-raw"
+    V8_RAW = "v8-raw"
     YOLOX = "yolox"
     YOLOX_RAW = "yolox-raw"
     CORNERS = "corners"
@@ -36,8 +40,10 @@ class HeadKind(str, Enum):
     NONE = "none"
 
 
-RAW = frozenset({HeadKind.V5_RAW, HeadKind.DARKNET_RAW})
+ANCHORED = frozenset({HeadKind.V5_RAW, HeadKind.DARKNET_RAW})
 """The families whose maps come out before sigmoid, and need anchors."""
+RAW = ANCHORED | {HeadKind.V8_RAW}
+"""The families whose maps come out, one a stride, as the last convolutions make them."""
 NUMBERED = frozenset({HeadKind.BEST_CLASS, HeadKind.END_TO_END})
 """The families whose boxes have the number of one class, and not a score for each."""
 
@@ -69,6 +75,7 @@ class Head:
         strides: pixels a cell, one a map; for decoded heads all strides of the model where known.
         anchors: for raw maps, width and height in pixels of each anchor, one tuple a map.
         scale_xy: darknet's scale_x_y, one a map (1.0 for YOLOv3, 1.05 for YOLOv4-tiny); empty elsewhere.
+        bins: for ``HeadKind.V8_RAW``, over how many distances each side of a box is spread; 0 elsewhere.
         extras: numbers of a box behind its class or class scores: mask coefficients, keypoints, an angle.
         cells: for YOLOX, (rows, columns) of cells of each stride, at the model's own size; empty elsewhere.
         picture: where boxes are shares of it, its (height, width) in pixels; empty elsewhere.
@@ -81,6 +88,7 @@ class Head:
     strides: tuple[int, ...] = ()
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     scale_xy: tuple[float, ...] = ()
+    bins: int = 0
     extras: int = 0
     cells: tuple[tuple[int, int], ...] = ()
     picture: tuple[int, ...] = ()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from polyyolo.errors import ModelError
 from polyyolo.models.corners import by_box
-from polyyolo.records import NUMBERED, RAW, Head, HeadKind
+from polyyolo.records import ANCHORED, NUMBERED, Head, HeadKind
 from polyyolo.verification.boxes import Array, Boxes
 
 EVERYTHING = -1.0
@@ -65,12 +65,12 @@ def scores_of_cells(outputs: Mapping[str, Array], head: Head) -> Array:
 
 
 def _expected(outputs: Mapping[str, Array], head: Head) -> list[Array]:
-    """Pick the head's outputs, as float32: raw maps as (B, A, H, W, 5 + C), corners and scores as (B, N, values).
+    """Pick the head's outputs, as float32: raw maps with anchors as (B, A, H, W, 5 + C), corners as (B, N, values).
 
     What a model chose in four outputs becomes one of rows.
     """
     maps = [np.asarray(outputs[name], np.float32) for name in head.outputs]
-    if head.kind in RAW:
+    if head.kind in ANCHORED:
         maps = [_by_cell(stack, len(anchors)) for stack, anchors in zip(maps, head.anchors, strict=True)]
     if head.kind is HeadKind.CORNERS:
         maps = [by_box(stack, values) for stack, values in zip(maps, (4, head.classes), strict=True)]
@@ -106,6 +106,7 @@ def _layouts(head: Head) -> list[tuple[int, int, int]]:
     values = {
         **dict.fromkeys(_ROWS, (3, -1, 5 + head.classes + head.extras)),
         HeadKind.V8: (3, 1, 4 + head.classes + head.extras),
+        HeadKind.V8_RAW: (4, 1, 4 * head.bins + head.classes),
         **dict.fromkeys(NUMBERED, (3, -1, 6 + head.extras)),
     }
     return [values.get(head.kind, (5, -1, 5 + head.classes))] * len(head.outputs)
@@ -144,15 +145,13 @@ def _cells(maps: list[Array], head: Head, confidence: float) -> tuple[Array, Arr
         rows = maps[0][hopeful]
         boxes = _yolox_box(rows[:, :4], hopeful, head) if head.kind is HeadKind.YOLOX_RAW else rows[:, :4]
         return boxes, rows[:, 5 : 5 + head.classes] * rows[:, 4:5]
-    levels = list(_levels(maps, head, confidence))
+    levels = list((_v8_levels if head.kind is HeadKind.V8_RAW else _levels)(maps, head, confidence))
     return np.concatenate([box for box, _ in levels]), np.concatenate([scores for _, scores in levels])
 
 
 def _levels(maps: list[Array], head: Head, confidence: float) -> Iterator[tuple[Array, Array]]:
-    """Centre and size, and class scores, of each raw map's hopeful cells."""
-    least = max(confidence, 0.0)
-    with np.errstate(divide="ignore"):  # 0 and 1 lie infinitely far out
-        logit = np.log(least) - np.log1p(-least)
+    """Centre and size, and class scores, of the hopeful cells of each raw map with anchors."""
+    logit = _logit(confidence)
     scale_xy = head.scale_xy or (1.0,) * len(maps)
     for cells, stride, sizes, scale in zip(maps, head.strides, head.anchors, scale_xy, strict=True):
         anchor, row, column = np.nonzero(cells[..., 4] > logit)
@@ -161,6 +160,28 @@ def _levels(maps: list[Array], head: Head, confidence: float) -> Iterator[tuple[
         box = _V5_OR_DARKNET[head.kind](logits[:, :4], grid, stride, np.asarray(sizes, np.float32)[anchor], scale)
         chances = _sigmoid(logits[:, 4:])
         yield box.astype(np.float32), chances[:, 1:] * chances[:, :1]
+
+
+def _v8_levels(maps: list[Array], head: Head, confidence: float) -> Iterator[tuple[Array, Array]]:
+    """Centre and size, and class scores, of the hopeful cells of each of YOLOv8's raw maps."""
+    logit = _logit(confidence)
+    for cells, stride in zip(maps, head.strides, strict=True):
+        row, column = np.nonzero(cells[4 * head.bins :].max(axis=0) > logit)
+        logits = cells[:, row, column].T
+        distances = _expected_bin(logits[:, : 4 * head.bins].reshape(-1, 4, head.bins))
+        before, after = np.split(distances, 2, axis=1)
+        centre = np.stack([column, row], axis=1) + 0.5 + (after - before) / 2
+        box = np.concatenate([centre, before + after], axis=1) * stride
+        yield box.astype(np.float32), _sigmoid(logits[:, 4 * head.bins :])
+
+
+def _expected_bin(logits: Array) -> Array:
+    """Turn (N, 4, bins) logits over 0, 1, 2, ... into the mean of each; a bin alone is the value itself."""
+    if logits.shape[2] == 1:
+        return logits[..., 0]
+    chances = np.exp(logits - logits.max(axis=2, keepdims=True))
+    mean: Array = chances @ np.arange(logits.shape[2], dtype=np.float32) / chances.sum(axis=2)
+    return mean
 
 
 def _v5_box(logits: Array, grid: Array, stride: int, anchors: Array, _scale: float) -> Array:
@@ -190,6 +211,13 @@ def _yolox_box(values: Array, cells: NDArray[np.intp], head: Head) -> Array:
 
 
 _V5_OR_DARKNET = {HeadKind.V5_RAW: _v5_box, HeadKind.DARKNET_RAW: _darknet_box}
+
+
+def _logit(confidence: float) -> Array:
+    """Give what sigmoid makes ``confidence`` of; 0, and less, and 1 lie infinitely far out."""
+    least = max(confidence, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(least) - np.log1p(-least))
 
 
 def _sigmoid(logits: Array) -> Array:

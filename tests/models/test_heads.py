@@ -415,17 +415,48 @@ def test_maps_behind_a_sigmoid_are_not_raw():
     assert recognise(network.model("out8", "out16", "out32")).kind is HeadKind.NONE
 
 
-def test_joined_box_and_class_maps_of_yolov8_are_not_taken_for_yolov5s():
-    """144 channels could be 3 x (5 + 43); two convolutions lead to each map, so they are not."""
+def v8_maps(boxes, classes, *, scores_first=False):
     network = Network()
     for stride in (8, 16, 32):
-        maps = [network.map(stride, 64, f"box{stride}"), network.map(stride, 80, f"class{stride}")]
-        network.node("Concat", maps, f"out{stride}", axis=1)
+        maps = [network.map(stride, boxes, f"box{stride}"), network.map(stride, classes, f"class{stride}")]
+        network.node("Concat", maps[::-1] if scores_first else maps, f"out{stride}", axis=1)
+    return network
 
-    head = recognise(network.model("out8", "out16", "out32"))
+
+@pytest.mark.parametrize(("boxes", "classes", "bins"), [(64, 80, 16), (4, 80, 1), (68, 1, 17)])
+def test_joined_box_and_class_maps_are_yolov8s_whatever_else_their_channels_allow(boxes, classes, bins):
+    """144 channels could be 3 x (5 + 43); two convolutions lead to each map, and the first has those of the boxes."""
+    head = recognise(v8_maps(boxes, classes).model("out8", "out16", "out32"))
+
+    assert (head.kind, head.classes, head.bins) == (HeadKind.V8_RAW, classes, bins)
+    assert (head.strides, head.outputs) == ((8, 16, 32), ("out8", "out16", "out32"))
+
+
+def test_maps_with_class_scores_before_boxes_are_not_yolov8s():
+    names = str([f"c{index}" for index in range(20)])
+
+    head = recognise(v8_maps(64, 20, scores_first=True).model("out8", "out16", "out32", names=names))
 
     assert head.kind is HeadKind.NONE
-    assert "3 maps of 144 channels" in head.why
+    assert "3 maps of 84 channels" in head.why
+
+
+def test_convolutions_of_other_widths_first_are_not_yolov8s_boxes():
+    assert recognise(v8_maps(27, 80).model("out8", "out16", "out32")).kind is HeadKind.NONE
+
+
+@pytest.mark.parametrize(
+    ("channels", "metadata", "bins", "classes"),
+    [(28, {"names": str([f"c{index}" for index in range(12)])}, 4, 12), (65, {}, 16, 1)],
+)
+def test_where_convolutions_do_not_tell_class_names_or_the_usual_number_of_bins_do(channels, metadata, bins, classes):
+    network = Network()
+    for stride in (8, 16, 32):
+        network.map(stride, channels)
+
+    head = recognise(network.model("map8", "map16", "map32", **metadata), head=HeadKind.V8_RAW)
+
+    assert (head.kind, head.bins, head.classes) == (HeadKind.V8_RAW, bins, classes)
 
 
 def test_maps_with_different_channels_are_a_backbone_and_no_head():

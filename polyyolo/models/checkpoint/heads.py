@@ -66,7 +66,7 @@ def _v8(graph: Graph, module: Module, features: Sequence[Feature], *, raw: bool)
     classes = levels[0].scores.channels
     if raw:
         maps = [graph.join(module, [level.boxes, level.scores]) for level in levels]
-        return Head(HeadKind.NONE, _maps(graph, maps), classes, strides)
+        return Head(HeadKind.V8_RAW, _maps(graph, maps), classes, strides)
     graph.rename(head_v8.decoded(graph, module, levels), OUTPUT)
     dims = (*_batch(graph), 4 + classes, "anchors" if graph.canvas.dynamic else _cells(graph, features))
     return Head(HeadKind.V8, {OUTPUT: dims}, classes, strides)
