@@ -24,7 +24,12 @@ ANEW = "export or calibrate it again"
 
 _HEADER = re.compile(r"TRT-(\d{4,6})-(\w+)", re.ASCII)
 _ENTRY = re.compile(r"(?P<name>.+): ?(?P<bits>[0-9a-fA-F]{1,8})\s*")
-_BINARY = {b"ftrt": "a TensorRT engine", b"vtrt": "a TensorRT for RTX engine", b"PK\x03\x04": "a ZIP or .npz archive"}
+_BINARY = {
+    b"ftrt": "a TensorRT engine",
+    b"ptrt": "a TensorRT engine",
+    b"vtrt": "a TensorRT for RTX engine",
+    b"PK\x03\x04": "a ZIP or .npz archive",
+}
 
 
 @frozen

@@ -46,10 +46,24 @@ NAMES = (
 
 
 def save_engine(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let -o be spelt --saveEngine."""
+    """Let -o be spelt --saveEngine; trtexec's own --output was a tensor, so that both may be there."""
     return click.option(
-        "-o", "--output", "--saveEngine", required=True, type=click.Path(path_type=Path), help="engine file to write"
+        *("-o", "--output", "--saveEngine"),
+        required=True,
+        multiple=True,
+        type=click.Path(path_type=Path),
+        callback=_the_only,
+        help="engine file to write",
     )(command)
+
+
+def _the_only(_context: click.Context, _option: click.Parameter, paths: tuple[Path, ...]) -> Path:
+    if len(set(paths)) > 1:
+        raise click.UsageError(
+            f"two files to write: {' and '.join(map(str, dict.fromkeys(paths)))}; -o, --output and --saveEngine are "
+            "the same here, and trtexec's --output, which named tensors, is not needed for an ONNX"
+        )
+    return paths[0]
 
 
 class PassingOn(click.Command):

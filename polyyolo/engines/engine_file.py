@@ -136,18 +136,19 @@ def _stranger(path: Path, data: bytes, size: int) -> InputError:
     """Say what a file is that holds no plan that can be read."""
     if path.suffix == ".onnx" or _is_onnx(data):
         return ModelError(f"{path} is an ONNX, not an engine", fix=f"{BUILD}; polyyolo inspect model shows what it is")
-    if not data or data[:4] in PLAN_MAGIC.values():
+    if not data or data[:4] in PLAN_MAGIC:
         return InputError(
             f"{path} has {size} bytes where a plan should be, too few for one", fix="copy or build it again"
         )
     if data[1:4] == b"trt":
         return InputError(
-            f"{path} begins with {data[:4]!r}: a plan of a TensorRT older than 8.6, or of an unknown kind",
+            f"{path} begins with {data[:4]!r}: a plan of an unknown kind",
             fix="rebuild it with TensorRT 8.5 or newer",
         )
     is_what = next((told for magic, told in OTHERS if data.startswith(magic)), "")
     if not is_what:
-        is_what = "is a text file" if is_text(data) else f"begins with {data[:4]!r}, an engine with b'ftrt' or b'vtrt'"
+        magics = ", ".join(map(repr, PLAN_MAGIC))
+        is_what = "is a text file" if is_text(data) else f"begins with {data[:4]!r}, an engine with {magics}"
     return InputError(f"{path} is no engine: it {is_what}", fix=BUILD)
 
 

@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -12,12 +12,16 @@ from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFaile
 from polyyolo.records import Command
 
 DISK_FULL = re.compile(
-    r"No space left on device|Errno 28|Disk quota exceeded|File too large|Saving engine to file failed|SIGXFSZ",
+    r"No space left on device|Errno 28|Disk quota exceeded|File too large|Saving engine to file failed|SIGXFSZ|"
+    r"Cannot write to FileStreamWriter|Error when reading engine file",
     re.IGNORECASE,
 )
+"""trtexec writes an engine as it is built from 10.13 on, and reads it back: what could not be written ends it there."""
 
 PASSED = "&&&& PASSED"
 """What trtexec prints at last, whatever its exit status."""
+HELP = "=== Model Options ===", "--help, -h "
+"""What the first and the last line of trtexec's help hold."""
 ROOM = "free some space"
 TAIL_LINES, TAIL_WIDTH = 12, 400
 """So much of what a program printed last is shown with its failure: TensorRT names hundreds of layers in one line."""
@@ -31,12 +35,14 @@ class Cause:
         pattern: in what was printed; its named groups can be used in the texts.
         what: a sentence's end after the name of an engine that was to be loaded; empty for failures of builds.
         turn: whose turn it is then, as the kind of error.
+        of_builds: whether builds fail so, too; one goes on where it says this of its timing cache.
     """
 
     pattern: str
     fix: str
     what: str = ""
     turn: type[PolyYoloError] = ToolFailed
+    of_builds: bool = True
 
 
 KNOWN = (
@@ -57,6 +63,7 @@ KNOWN = (
         "rebuild it here: polyyolo build MODEL.onnx; polyyolo inspect engine tells what it was built with",
         "was built with another version of TensorRT than the one here",
         ToolchainError,
+        of_builds=False,
     ),
     Cause(
         r"magicTag == rt::kPLAN_MAGIC_TAG|Failed to verify a plan tag",
@@ -85,7 +92,8 @@ KNOWN = (
         InputError,
     ),
     Cause(
-        r"does not support this compute capability|Compute capability \S+ .*not supported|no kernel image",
+        r"does not support this compute capability|Compute capability \S+ .*not supported|no kernel image|"
+        r"Target GPU SM \d+ is not supported|Unsupported SM\b",
         "this TensorRT does not know that GPU: install a release that does, or name another GPU",
         "cannot be run: this TensorRT does not know the GPU here",
         ToolchainError,
@@ -147,10 +155,10 @@ KNOWN = (
 )
 
 
-def cause_of(lines: Sequence[str]) -> Cause | None:
+def cause_of(lines: Sequence[str], among: Iterable[Cause] = KNOWN) -> Cause | None:
     """Find a failure whose words are known; its texts are filled in."""
-    text = "\n".join(lines)
-    for cause in KNOWN:
+    text = "\n".join(_without_help(lines))
+    for cause in among:
         found = re.search(cause.pattern, text, re.IGNORECASE)
         if found:
             told = found.groupdict()
@@ -159,10 +167,10 @@ def cause_of(lines: Sequence[str]) -> Cause | None:
 
 
 def fix_for(lines: Sequence[str]) -> str:
-    """Find what to do about a failure whose words are known; else point to the log."""
+    """Find what to do about a build's failure whose words are known; else point to the log."""
     if _found_no_room(lines):
         return ROOM
-    cause = cause_of(lines)
+    cause = cause_of(lines, (each for each in KNOWN if each.of_builds))
     return cause.fix if cause else "the log holds all that it said"
 
 
@@ -192,7 +200,14 @@ def failure(what: str, command: Command, ended: Ended, log: Path, *, room: str =
 
 def tail_of(lines: Sequence[str]) -> str:
     """Give the last lines, each cut where it is longer than anybody reads."""
-    return "\n".join(line if len(line) <= TAIL_WIDTH else f"{line[:TAIL_WIDTH]}..." for line in lines[-TAIL_LINES:])
+    last = _without_help(lines)[-TAIL_LINES:]
+    return "\n".join(line if len(line) <= TAIL_WIDTH else f"{line[:TAIL_WIDTH]}..." for line in last)
+
+
+def _without_help(lines: Sequence[str]) -> Sequence[str]:
+    """Leave out the help, some 230 lines, that trtexec prints with an error: behind it from 8.6 to 9.3, else before."""
+    first, last = (next((at for at, line in enumerate(lines) if edge in line), -1) for edge in HELP)
+    return (*lines[:first], *lines[last + 1 :]) if 0 <= first < last else lines
 
 
 def _found_no_room(lines: Sequence[str]) -> bool:

@@ -47,8 +47,8 @@ def _of_trtexec(job: Job) -> Iterator[str]:
     lost = unspeakable(job.options.float_layers)
     if lost:
         yield (
-            f"{len(lost)} of the layers to keep in float may run in INT8: trtexec takes no name with a comma or colon, "
-            f"such as {lost[0]}; build with --program polygraphy"
+            f"{len(lost)} of the layers to keep in float may run in INT8: trtexec takes no name with a comma or "
+            f"apostrophe, such as {lost[0]}; build with --program polygraphy"
         )
 
 

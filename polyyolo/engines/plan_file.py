@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from polyyolo.records import PLAN_MAGIC, ToolchainKind
+from polyyolo.records import BEFORE_8_6, PLAN_MAGIC, ToolchainKind
 
 HEADER_BYTES = 28
 TELLS_SINCE = 8, 6
@@ -33,11 +33,12 @@ class PlanHeader:
 
 def read_header(data: bytes) -> PlanHeader | None:
     """Read the first ``HEADER_BYTES`` of a plan; None where they are no plan's."""
-    kind = next((kind for kind, magic in PLAN_MAGIC.items() if data[:4] == magic), None)
+    kind = PLAN_MAGIC.get(data[:4])
     if kind is None or len(data) < HEADER_BYTES:
         return None
     numbers = tuple(data[24:HEADER_BYTES])
-    known = int.from_bytes(data[4:8], "little") == 0 and (kind is ToolchainKind.RTX or numbers[:2] >= TELLS_SINCE)
+    documented = data[:4] != BEFORE_8_6 and int.from_bytes(data[4:8], "little") == 0
+    known = documented and (kind is ToolchainKind.RTX or numbers[:2] >= TELLS_SINCE)
     version = ".".join(map(str, numbers)) if known else ""
     promised = int.from_bytes(data[16:24], "little") if kind is ToolchainKind.RTX else None
     return PlanHeader(kind, version, promised)
@@ -56,8 +57,9 @@ def fault_of(path: Path, kind: ToolchainKind) -> str:
         data = stream.read(HEADER_BYTES)
     if len(data) < HEADER_BYTES:
         return f"has {size} bytes, too few for an engine"
-    if data[:4] != PLAN_MAGIC[kind]:
-        return f"begins with {data[:4]!r}, an engine with {PLAN_MAGIC[kind]!r}"
+    if PLAN_MAGIC.get(data[:4]) is not kind:
+        magics = " or ".join(repr(magic) for magic, whose in PLAN_MAGIC.items() if whose is kind)
+        return f"begins with {data[:4]!r}, an engine with {magics}"
     header = read_header(data)
     return cut_short(header, size) if header else ""
 

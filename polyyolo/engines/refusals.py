@@ -6,7 +6,7 @@ from shlex import quote
 from polyyolo.engines import passthrough
 from polyyolo.engines.job import Job, Program, Typing
 from polyyolo.engines.profiles import dynamic_inputs
-from polyyolo.engines.trtexec import SEVERAL_PROFILES
+from polyyolo.engines.trtexec import SEVERAL_PROFILES, unspeakable
 from polyyolo.engines.versions import refuse_too_old, release
 from polyyolo.errors import InputError, ModelError, ProfileError, ToolchainError
 from polyyolo.files import refuse_same, refuse_special
@@ -60,6 +60,12 @@ def _program(job: Job) -> None:
         raise ToolchainError(
             f"{job.program.value} cannot build with the TensorRT here: {'; '.join(toolchain.missing)}",
             fix="use --program " + ("polygraphy" if trtexec else "trtexec"),
+        )
+    lost = unspeakable(tensor.name for tensor in dynamic_inputs(job.spec)) if trtexec else ()
+    if lost:
+        raise InputError(
+            f"trtexec cannot be told the shapes of an input called {lost[0]!r}: it splits at commas and apostrophes",
+            fix="use --program polygraphy, or rename it: polyyolo surgeon rename MODEL NEW --input OLD=NEW",
         )
     if trtexec and len(job.profile.optimizations) > 1 and release(toolchain) < SEVERAL_PROFILES:
         if not dynamic_inputs(job.spec):

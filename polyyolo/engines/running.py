@@ -19,7 +19,8 @@ from polyyolo.records import Command
 
 GRACE_S = 3.0
 """How long a program may take to end when asked, before it is asked less kindly."""
-KEPT_LINES = 200
+KEPT_LINES = 500
+"""More than trtexec's help, behind which some releases hide what was wrong."""
 
 
 @frozen

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from polyyolo.engines.job import Job
 from polyyolo.engines.profiles import dynamic_inputs
-from polyyolo.engines.trtexec_shapes import spelled
+from polyyolo.engines.trtexec_shapes import SEPARATORS, spelled
 from polyyolo.engines.versions import release
 from polyyolo.records import Command
 
@@ -13,8 +13,6 @@ SEVERAL_PROFILES = (9, 0)
 SKIP_INFERENCE = (8, 6)
 """The first release with --skipInference; it was --buildOnly before, which 10.0 dropped."""
 CONSTRAINTS, LAYERS = "--precisionConstraints", "--layerPrecisions"
-SEPARATORS = frozenset(",:")
-"""trtexec splits its list of layers there, so that a name with one of them cannot be told."""
 VERBOSITY = "--profilingVerbosity"
 """Without it an engine forgets what its layers are, and only their names can be read from it."""
 
@@ -44,9 +42,9 @@ def command(job: Job) -> Command:
     return Command((*argv, *options.extra))
 
 
-def unspeakable(layers: Iterable[str]) -> tuple[str, ...]:
-    """Give the names that no list of trtexec's can hold."""
-    return tuple(name for name in layers if set(name) & SEPARATORS)
+def unspeakable(names: Iterable[str]) -> tuple[str, ...]:
+    """Give the names of layers or tensors that no list of trtexec's can hold."""
+    return tuple(name for name in names if set(name) & SEPARATORS)
 
 
 def _in_float(job: Job) -> Iterator[str]:

@@ -16,7 +16,11 @@ from polyyolo.records import Latency, ShapeRange
 SHORTEST = 0.5
 """Share of the longest query that all queries take at least, from first to last: clocks differ a little."""
 Series = npt.NDArray[np.float64]
-_BINDING = re.compile(r"Created input binding for (.+) with dimensions (\d+(?:x\d+)*)\s*$", re.MULTILINE)
+_BINDING = re.compile(
+    r"(?:Created input|Input) binding for (.+?) with dimensions (\d+(?:x\d+)*)(?: and type \w+)?(?: is created\.)?\s*$",
+    re.MULTILINE,
+)
+"""Created up to 8.6.0, is created from 8.6.1 on, and with its type from 11.0 on."""
 _PROFILE = re.compile(r"Model input (.+) \(profile (\d+)\): min=([\dx]+), opt=([\dx]+), max=([\dx]+)")
 _SPREAD = re.compile(r"(min|max|mean|median|percentile\(\d+%\)) = ([-+.\de]+) ms")
 _NO_GRAPH = "--useCudaGraph flag has been ignored|CUDA graph capture failed"
@@ -131,7 +135,7 @@ def percentile(ordered: Series, share: float) -> float:
 
 
 def _concerns(line: str) -> bool:
-    return bool(re.search(rf"Shape missing for input|{_NO_GRAPH}|profiles detected", line))
+    return bool(re.search(rf"Shape missing for input|{_NO_GRAPH}", line))
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 Shapes = Mapping[str, Sequence[int]]
 """Tensor name -> shape."""
+SEPARATORS = frozenset(",'")
+"""trtexec splits its lists at commas before it looks at quotes, which come in pairs: no name may hold one of them."""
 _WORD = re.compile(r"(?:(?:'(?P<quoted>[^']+)'|(?P<name>[^,']+)):)?(?P<sizes>\d+(?:x\d+)*)(?:,|$)")
 
 

@@ -50,4 +50,4 @@ def holds_plan(path: Path) -> bool:
         if start[LENGTH_BYTES:] == b"{":
             stream.seek(LENGTH_BYTES + int.from_bytes(start[:LENGTH_BYTES], "little"))
             start = stream.read(LENGTH_BYTES)
-    return start[:LENGTH_BYTES] in PLAN_MAGIC.values()
+    return start[:LENGTH_BYTES] in PLAN_MAGIC

@@ -82,7 +82,7 @@ def _layers(told: Sequence[str], _release: Release) -> str:
     pairs = [word.rpartition(":") for word in told]
     lost = unspeakable(name for name, _, _ in pairs)
     if lost:
-        raise ValueError(f"a layer's name may hold no comma or colon: {lost[0]}")
+        raise ValueError(f"a layer's name may hold no comma or apostrophe: {lost[0]}")
     return ",".join(f"{name}:{_looked_up(kind, TYPES)}" for name, _, kind in pairs)
 
 

@@ -2,6 +2,7 @@
 
 from polyyolo.records.benchmark import Benchmark, Latency
 from polyyolo.records.engine import (
+    BEFORE_8_6,
     PLAN_MAGIC,
     BuildPlan,
     Command,
@@ -25,6 +26,7 @@ from polyyolo.records.verification import Verification
 
 __all__ = [
     "ANCHORED",
+    "BEFORE_8_6",
     "NUMBERED",
     "PLAN_MAGIC",
     "RAW",

@@ -75,8 +75,9 @@ class ToolchainKind(str, Enum):
     NONE = "none"
 
 
-PLAN_MAGIC = {ToolchainKind.TENSORRT: b"ftrt", ToolchainKind.RTX: b"vtrt"}
-"""The first four bytes of an engine."""
+BEFORE_8_6 = b"ptrt"
+PLAN_MAGIC = {b"ftrt": ToolchainKind.TENSORRT, BEFORE_8_6: ToolchainKind.TENSORRT, b"vtrt": ToolchainKind.RTX}
+"""The first four bytes of an engine -> whose it is. That TensorRT 8.5 writes the older ones is inferred, not seen."""
 
 
 @frozen

@@ -95,6 +95,7 @@ def test_an_old_command_line_of_trtexec_builds_the_same(polyyolo, little_dynamic
         (("--calib", "none.cache"), 2, "missing or empty"),
         (("--calib", "photos.npy"), 2, "photos.npy"),
         (("--onnx=other.onnx",), 2, "two models were named"),
+        (("--output=output0",), 2, "and output0; -o, --output and --saveEngine are the same here"),
         (("--fp16", "--precision", "int8"), 2, "--fp16 means --precision fp16"),
         (("--fp16", "--", "--nonsense"), 4, "trtexec"),
         (("--batch=1", "--profile", "batch-1-16"), 2, "--profile was given, and --batch"),

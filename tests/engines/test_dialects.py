@@ -222,9 +222,13 @@ def test_layers_that_have_a_scale_and_stay_in_float_are_named_to_the_builder(yol
 
 
 def test_what_the_user_says_of_layers_comes_first_and_a_name_that_trtexec_would_split_is_left_out(yolo):
-    cache = {"route": Route.CALIBRATED, "calibration_cache": Path("yolo.cache"), "float_layers": ("a:b", "c,d", "e")}
+    cache = {
+        "route": Route.CALIBRATED,
+        "calibration_cache": Path("yolo.cache"),
+        "float_layers": ("a:b", "c,d", "e", "it's"),
+    }
 
-    assert "--layerPrecisions=e:fp16" in argv(yolo(quantized=False), "8.6", TRTEXEC, **cache)
+    assert "--layerPrecisions=a:b:fp16,e:fp16" in argv(yolo(quantized=False), "8.6", TRTEXEC, **cache)
     assert OBEYED not in argv(yolo(quantized=False), "8.6", TRTEXEC, extra=("--layerPrecisions=*:fp16",), **cache)
 
 

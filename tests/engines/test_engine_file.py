@@ -55,10 +55,12 @@ def test_a_plan_of_an_unknown_serialisation_has_no_version(written):
     assert read_engine_file(written(bytes(content))).product == "TensorRT of an unknown version"
 
 
-@pytest.mark.parametrize("there", [(0, 0, 0, 0), (8, 5, 3, 1)])
-def test_a_plan_from_before_8_6_has_no_version_and_is_not_said_to_be_of_another(written, there):
+@pytest.mark.parametrize(
+    ("magic", "there"), [(b"ftrt", (0, 0, 0, 0)), (b"ftrt", (8, 5, 3, 1)), (b"ptrt", (8, 6, 0, 12))]
+)
+def test_a_plan_from_before_8_6_has_no_version_and_is_not_said_to_be_of_another(written, magic, there):
     """Its header has something else there: whether it loads, the TensorRT of the time knows alone."""
-    found = read_engine_file(written(plan(there)))
+    found = read_engine_file(written(plan(there, magic=magic)))
 
     assert found.version == ""
     assert foreign(found, "8.5.3") is None
@@ -112,7 +114,7 @@ def test_stripping_refuses_to_overwrite_its_own_engine_and_a_folder(written, tmp
         (plan()[:27], "has 27 bytes where a plan should be"),
         (plan(magic=b"vtrt")[:50], "has 50 bytes of the 64 that its header promises"),
         (plan(magic=b"vtrt", size=10**12), "has 64 bytes of the 1000000000000 that its header promises"),
-        (plan(magic=b"ptrt"), "a plan of a TensorRT older than 8.6"),
+        (plan(magic=b"xtrt"), "a plan of an unknown kind"),
         (ultralytics(b""), "has 0 bytes where a plan should be"),
         (ultralytics(plan()[:20]), "has 20 bytes where a plan should be"),
         (ultralytics(plan(), length=2**31 - 1), "promises 2147483647 bytes of metadata and the file has"),
@@ -124,7 +126,7 @@ def test_stripping_refuses_to_overwrite_its_own_engine_and_a_folder(written, tmp
         (b"PK\x03\x04" + bytes(60), "is a zip archive, as checkpoints"),
         (b"TRT-8600-EntropyCalibration2\nimages: 3c010a14\n", "is a calibration cache"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-        (bytes(range(100, 200)), "begins with b'defg', an engine with b'ftrt' or b'vtrt'"),
+        (bytes(range(100, 200)), "begins with b'defg', an engine with b'ftrt', b'ptrt', b'vtrt'"),
     ],
 )
 def test_what_is_no_engine_is_told_for_what_it_is(written, content, said):
@@ -184,4 +186,4 @@ def test_no_bytes_whatever_end_in_anything_but_an_engine_or_our_own_error(tmp_pa
 def test_a_header_is_read_from_28_bytes_or_not_at_all(data):
     found = read_header(data)
 
-    assert (found is not None) == (len(data) >= 28 and data[:4] in (b"ftrt", b"vtrt"))
+    assert (found is not None) == (len(data) >= 28 and data[:4] in (b"ftrt", b"ptrt", b"vtrt"))

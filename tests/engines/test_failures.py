@@ -87,8 +87,48 @@ def test_a_plugin_that_was_found_is_not_what_a_build_failed_for():
     assert "holds a plugin that this builder has not" in fix_for([tried, gone])
 
 
-def test_a_full_disk_is_known_by_trtexecs_own_words():
-    assert DISK_FULL.search("[E] Saving engine to file failed.")
+@pytest.mark.parametrize(
+    "said",
+    ["Saving engine to file failed.", "Cannot write to FileStreamWriter", "Error when reading engine file"],
+    ids=["8.5 to 10.12", "10.13 and later, early", "10.13 and later, at last"],
+)
+def test_a_full_disk_is_known_by_trtexecs_own_words(said):
+    assert DISK_FULL.search(f"[E] {said}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Target GPU SM 120 is not supported by this TensorRT release.",
+        "Error Code 1: Internal Error (Unsupported SM: 0x809)",
+    ],
+)
+def test_a_gpu_that_the_release_does_not_know_is_told_as_such(said):
+    assert "this TensorRT does not know that GPU" in fix_for([said])
+
+
+def test_a_refused_timing_cache_does_not_hide_why_a_build_failed():
+    refused = "[E] Error[1]: assertion versionRead == kVERSION failed.Version tag does not match"
+    unused = "[W] The timing cache will not be used!"
+
+    assert fix_for([refused, unused, "Error Code 2: OutOfMemory (no space)"]).startswith("free memory")
+    assert "another version of TensorRT" in cause_of([refused]).what
+
+
+HELP = [
+    "=== Model Options ===",
+    "  --onnx=<file>   ONNX model",
+    *["  --more"] * 230,
+    "  --help, -h   Print this message",
+]
+
+
+@pytest.mark.parametrize(("before", "behind"), [([], HELP), (HELP, [])], ids=["8.6 to 9.3", "others"])
+def test_help_hides_nothing_of_what_was_wrong(before, behind):
+    said = [*before, "[E] Unknown option: --weightless", *behind, "&&&& FAILED TensorRT.trtexec"]
+
+    assert tail_of(said).splitlines() == ["[E] Unknown option: --weightless", "&&&& FAILED TensorRT.trtexec"]
+    assert "does not know --weightless" in fix_for(said)
 
 
 def test_words_never_heard_have_no_cause():

@@ -8,7 +8,7 @@ from polyyolo.engines.bindings import bindings_for, foreign
 from polyyolo.engines.engine_file import EngineFile, read_engine_file
 from polyyolo.engines.inside import describe, look_inside
 from polyyolo.errors import InputError, ToolchainError
-from polyyolo.records import PLAN_MAGIC, TensorSpec, ToolchainKind
+from polyyolo.records import TensorSpec, ToolchainKind
 
 
 class Name:
@@ -58,7 +58,7 @@ def test_the_memory_has_another_name_before_tensorrt_10():
 
 
 def engine_of(path, version="8.6.0.12", kind=ToolchainKind.TENSORRT):
-    path.write_bytes(PLAN_MAGIC[kind] + bytes(60))
+    path.write_bytes((b"vtrt" if kind is ToolchainKind.RTX else b"ftrt") + bytes(60))
     return EngineFile(path, 64, kind, version)
 
 

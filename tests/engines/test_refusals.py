@@ -1,5 +1,6 @@
 """What cannot end well is refused before anything runs, with what to do instead."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from polyyolo.engines.profiles import default
 from polyyolo.engines.toolchain import named
 from polyyolo.errors import InputError, ModelError, ProfileError, ToolchainError
 from polyyolo.models.half import Half
-from polyyolo.records import Precision, Profile, Route, ShapeRange, Toolchain, ToolchainKind
+from polyyolo.records import Precision, Profile, Route, ShapeRange, TensorSpec, Toolchain, ToolchainKind
 
 RTX = named("1.7", kind=ToolchainKind.RTX)
 CACHE = Path("yolo.cache")
@@ -163,6 +164,15 @@ def test_a_colon_in_the_models_path_is_refused_since_polygraphy_cuts_there(yolo)
     assert "cuts a path at its colon: 10:30/yolo.onnx" in refusal(yolo(path="10:30/yolo.onnx"), "8.6").message
 
 
+@pytest.mark.parametrize("name", ["boxes,0", "it's"])
+def test_an_open_input_that_trtexec_cannot_be_told_of_is_refused_for_trtexec(yolo, name):
+    spec = yolo(("n", 3, 640, 640), more=(TensorSpec(name, "float32", ("n", 4)),))
+    shapes = {"*": ShapeRange(*[(1, 3, 640, 640)] * 3), name: ShapeRange((1, 4), (2, 4), (3, 4))}
+
+    with pytest.raises(InputError, match=re.escape(f"an input called {name!r}")):
+        make_plan(spec, Profile("both", (shapes,)), named("10.16"), Path("e"), BuildOptions(program=Program.TRTEXEC))
+
+
 def test_a_profile_that_does_not_fit_is_refused_by_the_plan_too(yolo):
     shapes = ShapeRange((1, 3, 320, 320), (1, 3, 320, 320), (1, 3, 320, 320))
 
@@ -207,10 +217,10 @@ def test_notes_say_when_the_gpu_here_cannot_run_what_it_builds(yolo):
 
 def test_notes_say_which_layers_trtexec_cannot_be_told_to_keep_in_float(yolo):
     spec = yolo(quantized=False)
-    layers = {"float_layers": ("/model.0/conv", "head:0"), **CALIBRATED}
+    layers = {"float_layers": ("/model.0/conv", "head,0"), **CALIBRATED}
 
     (told,) = [note for note in notes(spec, named("8.6"), program=Program.TRTEXEC, **layers) if "in float" in note]
     assert told.startswith("1 of the layers to keep in float may run in INT8: ")
-    assert told.endswith("such as head:0; build with --program polygraphy")
+    assert told.endswith("such as head,0; build with --program polygraphy")
     told = notes(spec, named("8.6"), program=Program.POLYGRAPHY, **layers)
     assert not [note for note in told if "in float" in note], "Polygraphy takes any name"

@@ -98,6 +98,11 @@ def warning(text):
     say(f"[11/20/2026-04:30:37] [W] {text}", sys.stderr)
 
 
+def error(text):
+    for line in text.splitlines():
+        say(f"[11/20/2026-04:30:37] [E] {line}", sys.stderr)
+
+
 def main():
     here = Machine()
     say(f"&&&& RUNNING {here.title}")
@@ -106,8 +111,7 @@ def main():
     try:
         work(here, arguments(here))
     except Failed as failed:
-        for line in str(failed).splitlines():
-            say(f"[11/20/2026-04:30:37] [E] {line}", sys.stderr)
+        error(str(failed))
         say(f"&&&& FAILED {here.title}")
         return 1
     say(f"&&&& PASSED {here.title}")
@@ -125,8 +129,13 @@ def arguments(here):
     unknown = [name for name in given if name not in options(here.release, rtx=here.rtx)]
     unknown += [name for name, values in given.items() if len(values) > 1 and name not in REPEATED]
     if unknown:
+        wrong = "\n".join(f"Unknown option: {name} {' '.join(given[name])}" for name in unknown)
+        if (8, 6) <= here.release < (10, 0):  # these say first what is wrong
+            error(wrong)
+            print_help(here)
+            raise Failed
         print_help(here)
-        raise Failed("\n".join(f"Unknown option: {name} {' '.join(given[name])}" for name in unknown))
+        raise Failed(wrong)
     for name in set(given) & set(SILENT) if here.quiet_defaults else ():
         warning(f"{name} is deprecated. {SILENT[name]}")
     return given
@@ -136,6 +145,8 @@ def print_help(here):
     say("=== Model Options ===")
     for name in sorted(options(here.release, rtx=here.rtx)):
         say(f"  {name}")
+        say("                              What it does, in so many words")
+    say("\n=== Help ===\n  --help, -h                  Print this message")
 
 
 def work(here, given):
@@ -294,10 +305,16 @@ def save(here, path, engine):
     path.write_bytes(plan[: len(plan) // 2] if here.fail == "half-engine" else plan)
 
 
+def magic_of(version, *, rtx):
+    if rtx:
+        return b"vtrt"
+    return b"ftrt" if version[:2] >= (8, 6) else b"ptrt"
+
+
 def plan_of(engine, version, *, rtx=False):
     """Write an engine down: the header that real plans have, then all that it is as JSON."""
     body = json.dumps(engine).encode()
-    header = (b"vtrt" if rtx else b"ftrt") + bytes(12) + (32 + len(body)).to_bytes(8, "little")
+    header = magic_of(version, rtx=rtx) + bytes(12) + (32 + len(body)).to_bytes(8, "little")
     return header + bytes(version) + bytes(4) + body
 
 
@@ -324,7 +341,7 @@ def load(here, given):
 
 def refusal(here, plan):
     start = "Error[1]: [runtime.cpp::parsePlan::314] Error Code 1: Serialization (Serialization assertion"
-    if plan[:4] != (b"vtrt" if here.rtx else b"ftrt"):
+    if plan[:4] != magic_of(here.version, rtx=here.rtx):
         return f"{start} plan->header.magicTag == rt::kPLAN_MAGIC_TAG failed.)"
     if int.from_bytes(plan[16:24], "little") != len(plan):
         return f"{start} plan->header.size == blobSize failed.)"
@@ -357,6 +374,14 @@ def print_profiles(given, engine):
 # inference
 
 
+def created(here, name, sizes):
+    """Say that an input is there, as each release does."""
+    if here.version < (8, 6, 1, 0) and not here.rtx:
+        return f"Created input binding for {name} with dimensions {sizes}"
+    kind = " and type fp32" if here.quiet_defaults else ""
+    return f"Input binding for {name} with dimensions {sizes}{kind} is created."
+
+
 def infer(here, given, engine):
     taken = inference_shapes(given, engine)
     if here.fail == "out-of-memory":
@@ -367,7 +392,7 @@ def infer(here, given, engine):
     if here.fail == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     for name, sizes in taken.items():
-        info(f"Created input binding for {name} with dimensions {'x'.join(map(str, sizes))}")
+        info(created(here, name, "x".join(map(str, sizes))))
     info("Starting inference")
     while here.fail == "hang":
         time.sleep(0.1)

@@ -56,7 +56,7 @@ def test_an_option_is_spelt_as_trtexec_has_it(name, told, release, word):
             (10, 8),
             "it has no word for SAME_COMPUTE_CAPABILITY",
         ),
-        ("layer_precisions", ["a:b:float16"], (8, 6), "a layer's name may hold no comma or colon: a:b"),
+        ("layer_precisions", ["a,b:float16"], (8, 6), "a layer's name may hold no comma or apostrophe: a,b"),
         ("layer_precisions", ["a:int64"], (10, 16), "it has no word for int64"),
         ("precision_constraints", "prefer", (11, 0), "it has no --precisionConstraints"),
         ("tactic_sources", ["CUDNN"], (11, 1), "it has no word for CUDNN"),

@@ -162,9 +162,9 @@ def test_what_does_not_begin_as_an_engine_is_left_to_the_reader_of_onnx(tmp_path
 
 @pytest.mark.parametrize(
     ("data", "told"),
-    [(plan(b"vtrt")[:2000], "2000 bytes of the 4096"), (b"ftrt", "too few"), (b"ptrt" + bytes(99), "older")],
+    [(plan(b"vtrt")[:2000], "2000 bytes of the 4096"), (b"ftrt", "too few"), (b"xtrt" + bytes(99), "unknown kind")],
 )
-def test_a_cut_or_ancient_engine_is_told_before_anything_loads_it(tmp_path, data, told):
+def test_a_cut_or_strange_engine_is_told_before_anything_loads_it(tmp_path, data, told):
     (tmp_path / "cut.plan").write_bytes(data)
 
     with pytest.raises(InputError, match=told):

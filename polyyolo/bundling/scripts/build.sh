@@ -47,7 +47,10 @@ ended=$(date +%s)
 
 [ "$status" -eq 0 ] || fail "trtexec ended with status $status" 'the last lines tell why; send engine/build.log back with this folder'
 [ -s "$partial" ] || fail 'trtexec says that it succeeded, but wrote no engine' 'free some disk space, and see engine/build.log'
-[ "$(dd if="$partial" bs=4 count=1 2>/dev/null)" = ftrt ] || fail 'trtexec says that it succeeded, but what it wrote is no engine' 'see engine/build.log'
+case $(dd if="$partial" bs=4 count=1 2>/dev/null) in
+  ftrt | ptrt) ;; # ptrt before 8.6
+  *) fail 'trtexec says that it succeeded, but what it wrote is no engine' 'see engine/build.log' ;;
+esac
 if [ "$route" = calibrated ] && ! grep -q 'Reading Calibration Cache' "$log"; then
   fail 'TensorRT did not read the calibration cache, so that its INT8 scales are made up' 'sh build.sh qdq builds without one'
 fi
