@@ -1,8 +1,9 @@
 """The pictures of a run: which to calibrate with, and which to keep out of that, so that models can be compared."""
 
 import hashlib
+import os
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from polyyolo.errors import InputError, PictureError
 from polyyolo.files import sha256_of
 from polyyolo.images import samples
 from polyyolo.images.choose import CHANGED, choose
+from polyyolo.images.copies import Content, contents
 from polyyolo.images.reading import read_picture
 from polyyolo.images.sources import find_pictures, is_array
 from polyyolo.records import CalibrationSet, ModelSpec, Precision, Preprocessing, Request
@@ -50,7 +52,8 @@ def choose_pictures(
         return (chosen if quantizes else None), ()
     found = find_pictures(source)
     most = 0 if labelled else min(HELD, len(found) // 5)
-    held = _held(found, most, request.seed) if len(found) - most >= batch else ()
+    content = contents(found) if most and len(found) - most >= batch else {}
+    held = _held(content, most, request.seed)
     if not quantizes:
         return None, held
     if held and len(found) - len(held) < request.count:
@@ -61,17 +64,18 @@ def choose_pictures(
         progress.note(f"{request.count} of {len(found)} pictures are calibrated with: --count takes more")
     wanted = partial(choose, source, preprocessing, count=max(batch, request.count), batch=batch, seed=request.seed)
     try:
-        return wanted(but=held), held
+        kept = {content[path] for path in held}
+        return wanted(but=[path for path in content if content[path] in kept]), held
     except (InputError, PictureError):
         if not held:
             raise
         return wanted(), ()  # so few can be used that all are needed
 
 
-def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
-    """Choose pictures to compare on, among those that can be read."""
-    shuffled = random.Random(seed).sample(list(paths), len(paths))  # noqa: S311 - reproducible, not secret
-    kept: list[Path] = []
+def _held(content: Mapping[Path, Content], count: int, seed: int) -> tuple[Path, ...]:
+    """Choose pictures to compare on, among those that can be read; of copies, one."""
+    shuffled = random.Random(seed).sample(list(content), len(content))  # noqa: S311 - reproducible, not secret
+    kept: dict[Content, Path] = {}
     for path in shuffled:
         if len(kept) == count:
             break
@@ -79,21 +83,23 @@ def _held(paths: Sequence[Path], count: int, seed: int) -> tuple[Path, ...]:
             read_picture(path)
         except PictureError:
             continue
-        kept.append(path)
-    return tuple(kept)
+        kept.setdefault(content[path], path)
+    return tuple(kept.values())
 
 
 def was_held_out(calibration: CalibrationSet | None, compared_on: Sequence[Path]) -> bool:
-    """Whether no picture that models are compared on was calibrated with, by name and size.
+    """Whether no picture that models are compared on was calibrated with, by its bytes, whatever it is called.
 
     Of pictures that were calibrated with and cannot be looked at any more, the name alone is known: one of the same
     name may be the same, so that it is not held out either. Warnings tell of both.
     """
     if calibration is None:
         return True
-    used = {(path.name, _bytes_of(path)) for path in calibration.sources}
-    both = [path for path in compared_on if (path.name, _bytes_of(path)) in used]
-    doubtful = [path for path in sorted({*compared_on} - {*both}) if (path.name, None) in used]
+    content = contents((*calibration.sources, *compared_on))
+    used = {content[path] for path in calibration.sources}
+    both = [path for path in compared_on if content[path] in used]
+    gone = {path.name for path in calibration.sources if not os.access(path, os.R_OK)}
+    doubtful = [path for path in sorted({*compared_on} - {*both}) if path.name in gone]
     if both:
         progress.warn(
             f"{len(both)} of the {len(compared_on)} pictures to compare on were calibrated with, as {both[0].name}",
@@ -106,14 +112,6 @@ def was_held_out(calibration: CalibrationSet | None, compared_on: Sequence[Path]
             "start it from the folder that the calibration was started from, or measure on other pictures",
         )
     return not (both or doubtful)
-
-
-def _bytes_of(path: Path) -> int | None:
-    """The size of a file; None where it is not there any more or cannot be looked at."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
 
 
 def refuse_changed_pictures(paths: Sequence[Path], labelled: Labelled | None, digest: str) -> None:

@@ -62,7 +62,7 @@ def test_of_calibration_pictures_that_are_gone_the_names_decide(tmp_path, gone, 
     """A run is verified from another folder, on another machine, or after its pictures were moved."""
     compared_on = [tmp_path / "x.png", tmp_path / "y.png"]
     for path in compared_on:
-        path.touch()
+        path.write_text(path.name)
 
     with progress.recording() as heard:
         found = was_held_out(calibrated_with(Path(gone)), compared_on)
@@ -74,7 +74,7 @@ def test_of_calibration_pictures_that_are_gone_the_names_decide(tmp_path, gone, 
 def test_pictures_that_are_there_are_told_from_those_that_may_have_been_calibrated_with(tmp_path):
     compared_on = [tmp_path / "x.png", tmp_path / "y.png"]
     for path in compared_on:
-        path.touch()
+        path.write_text(path.name)
 
     with progress.recording() as heard:
         assert not was_held_out(calibrated_with(compared_on[0], Path("cal/x.png"), Path("cal/y.png")), compared_on)
@@ -83,6 +83,29 @@ def test_pictures_that_are_there_are_told_from_those_that_may_have_been_calibrat
         "1 of the 2 pictures to compare on were calibrated with, as x.png",
         "whether 1 of the 2 pictures to compare on were calibrated with cannot be told, as y.png",
     ]
+
+
+def test_a_copy_under_another_name_was_calibrated_with_too_and_another_of_the_same_name_was_not(tmp_path):
+    for name, content in [("cal/x.png", b"1" * 200_000), ("renamed.png", b"1" * 200_000), ("x.png", b"2" * 200_000)]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+
+    assert not was_held_out(calibrated_with(tmp_path / "cal/x.png"), [tmp_path / "renamed.png"])
+    assert was_held_out(calibrated_with(tmp_path / "cal/x.png"), [tmp_path / "x.png"])
+
+
+def test_copies_of_a_picture_to_compare_on_are_not_calibrated_with(folder, little_yolo):
+    for path in sorted(folder.glob("*.png")):
+        path.with_name(f"copy-of-{path.name}").write_bytes(path.read_bytes())
+
+    decisions = wanting(folder, little_yolo)
+
+    both = {path.read_bytes() for path in decisions.compared_on} & {
+        path.read_bytes() for path in decisions.calibration.sources
+    }
+    assert decisions.compared_on
+    assert not both
+    assert decisions.held_out
 
 
 def wanting(images, model, **more):

@@ -253,7 +253,9 @@ class Bars:
             self._progress.stop_task(task)
 
     def warned(self, message: str, fix: str) -> None:
-        """Print a warning above the bars."""
+        """Print a warning above the bars, once: pictures are looked for by several steps."""
+        if {"message": message, "fix": fix} in self.warnings:
+            return
         self.warnings.append({"message": message, "fix": fix})
         self._say(f"warning: {message}" + (f"\n  fix: {fix}" if fix else ""), style="yellow")
 

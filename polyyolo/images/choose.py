@@ -17,7 +17,7 @@ from polyyolo.errors import PictureError
 from polyyolo.files import sha256_of
 from polyyolo.images.ahead import ahead
 from polyyolo.images.arrays import Entries, entry_tensor, open_entries
-from polyyolo.images.lint import range_mistake
+from polyyolo.images.lint import Severity, range_mistake
 from polyyolo.images.reading import decode, read_bytes
 from polyyolo.images.sources import find_pictures, is_array
 from polyyolo.records import CalibrationSet, Preprocessing, Skipped
@@ -194,7 +194,10 @@ def _look_at_entry(path: Path, entries: Entries, preprocessing: Preprocessing, i
         return Candidate(path, index, flaw=f"entry {index} holds NaN or infinity")
     if tensor.min() == tensor.max():
         return Candidate(path, index, flaw=f"entry {index} is of one single value")
-    if mistake := range_mistake(tensor, preprocessing):
+    mistake = range_mistake(tensor, preprocessing)
+    if mistake and mistake.severity is Severity.WARNING:
+        return Candidate(path, index, flaw=f"entry {index}: {mistake.message}: {mistake.fix}")
+    if mistake:
         raise PictureError(f"{path}: entry {index}: {mistake.message}", fix=mistake.fix)
     return Candidate(path, index, digest=hashlib.sha256(tensor.tobytes()).hexdigest())
 

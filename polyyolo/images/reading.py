@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from polyyolo.errors import PictureError
 from polyyolo.files import refuse_endless
-from polyyolo.images.headers import declared_size, is_cut_short
+from polyyolo.images.headers import declared_size, is_cut_short, is_turned
 
 Picture = npt.NDArray[np.uint8]
 
@@ -67,6 +67,10 @@ def decode(data: bytes) -> Picture:
         raise PictureError("the file is empty", fix=fix)
     if is_cut_short(data):
         raise PictureError("the JPEG is cut short: its end marker is missing", fix=fix)
+    if is_turned(data):
+        raise PictureError(
+            "an AVIF that is to be turned or mirrored, which OpenCV does not do", fix="convert it to JPEG or PNG"
+        )
     if declared := declared_size(data):
         refuse_absurd(*declared)
     try:

@@ -2,18 +2,22 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
+from polyyolo import progress
 from polyyolo.errors import InputError, PictureError
 from polyyolo.files import real, refuse_endless, refuse_same
+from polyyolo.wording import counted
 
 EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif .gif".split()  # noqa: SIM905 - readable
+    ".jpg .jpeg .jpe .jfif .mpo .png .bmp .dib .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif .gif".split()  # noqa: SIM905 - readable
 )
+UNREAD = frozenset(".heic .heif .jxl .dng .cr2 .cr3 .nef .arw .tga .psd .exr .hdr .j2k .jpf .jpeg2000".split())  # noqa: SIM905
+"""Pictures that are none here: OpenCV does not decode them, or not everywhere."""
 SHEET = "contact-sheet.png"
 """What ``polyyolo inspect data`` draws where no other name is given; in a folder of pictures it is none of them."""
 DRAWN = (
@@ -41,7 +45,11 @@ def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
     Raises:
         PictureError: there is no such source, it names no pictures, or it is of a kind that holds none.
     """
-    return tuple(dict.fromkeys(picture for place in _places(source, split) for picture in _in_place(place)))
+    found: dict[str, Path] = {}
+    for place in _places(source, split):
+        for picture in _in_place(place):
+            found.setdefault(os.path.abspath(picture), picture)  # noqa: PTH100 - links stay what they are
+    return tuple(found.values())
 
 
 def refuse_among(output: Path, source: Path, *, split: str) -> None:
@@ -104,29 +112,54 @@ def _in_place(source: Path) -> tuple[Path, ...]:
 
 
 def _in_folder(folder: Path) -> tuple[Path, ...]:
-    files = sorted(_walk(folder))
+    results: list[Path] = []
+    files = sorted(_walk(folder, results))
     pictures = tuple(filter(is_picture, files))
+    _tell_passed_over(folder, [path for path in files if path.suffix.lower() in UNREAD], results)
     if pictures:
         return pictures
-    kinds = Counter(path.suffix.lower() or "no extension" for path in files)
-    held = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4))
+    held = _kinds(files) or ("results of polyyolo" if results else "")
     raise PictureError(
-        f"no pictures in {folder}: " + (f"it holds {held}" if held else "it is empty"),
+        f"no pictures in {folder}: it " + (f"holds {held}" if held else "is empty"),
         fix="name the folder that holds the .jpg, .png, ... files themselves, or one above it",
     )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _kinds(files: Iterable[Path]) -> str:
+    """Count files by their suffixes, the commonest first."""
+    kinds = Counter(path.suffix.lower() or "no extension" for path in files)
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4))
+
+
+def _tell_passed_over(folder: Path, unread: Sequence[Path], results: Sequence[Path]) -> None:
+    """Tell of what looks like a picture and is none here: a folder may seem to hold fewer than it does."""
+    if unread:
+        progress.warn(
+            f"{counted(len(unread), 'picture')} of {folder} cannot be read and are left out: {_kinds(unread)}",
+            "convert them to JPEG or PNG",
+        )
+    if results:
+        progress.note(f"left out: {min(results)} holds results of polyyolo" + ", and others do" * (len(results) > 1))
+
+
+def _walk(folder: Path, results: list[Path]) -> Iterator[Path]:
     """Yield every file below ``folder`` that is not hidden, no contact sheet, and in no folder of results.
 
-    Links to folders are followed, but none twice.
+    Links to folders are followed, but none twice: a folder comes before links to it, whatever the order on the disk.
+
+    Args:
+        folder: where to begin.
+        results: the folders of results are appended to it.
     """
     seen = set()
     for root, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_closed):
         place = os.path.realpath(root)
         drawn = Path(root) != folder and any(marks.issubset((*names, *folders)) for marks in DRAWN)
+        if drawn:
+            results.append(Path(root))
         skipped = drawn or place in seen
-        folders[:] = [] if skipped else [name for name in folders if not name.startswith(".")]
+        below = [] if skipped else [name for name in folders if not name.startswith(".")]
+        folders[:] = sorted(below, key=lambda name: (os.path.islink(os.path.join(root, name)), name))  # noqa: PTH114, PTH118
         if not skipped:
             yield from (Path(root, name) for name in names if _is_seen(name))
         seen.add(place)
@@ -202,12 +235,15 @@ def split_place(source: Path, data: Mapping[str, Any], entry: str) -> Path:
 
 
 def _first_existing(path: Path, *bases: Path) -> Path:
-    return next((base / path for base in bases if (base / path).exists()), bases[0] / path)
+    return next((base / path for base in bases if os.path.exists(base / path)), bases[0] / path)  # noqa: PTH110
 
 
 def _text(source: Path) -> str:
     try:
         refuse_endless(source)
-        return source.read_text(encoding="utf-8-sig")
+        text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PictureError(f"cannot read {source}: {error}", fix="it must be a UTF-8 text file") from error
+    if "\0" in text:
+        raise PictureError(f"cannot read {source}: it holds NUL bytes", fix="it must be a UTF-8 text file")
+    return text

@@ -68,7 +68,7 @@ def _read(source: Path) -> Mapping[str, Any]:
         if not isinstance(rows, list) or not all(_has(row, fields) for row in rows):
             raise LabelError(
                 f"{source} is no COCO instances JSON: {key!r} must be a list of objects"
-                + (f" with {' and '.join(sorted(fields))}" if fields else ""),
+                + (f" with {' and '.join(sorted(fields))}, an id being a whole number" if fields else ""),
                 fix="give a file with images, annotations and categories",
             )
     for key in ("images", "categories"):
@@ -91,10 +91,14 @@ def _mistakes(annotation: object, images: Mapping[int, str], mapping: Mapping[in
         yield "no object"
         return
     image, category, box, area, crowd = map(annotation.get, ("image_id", "category_id", "bbox", "area", "iscrowd"))
-    if not isinstance(image, int) or image not in images:
-        yield f"image_id {image} is not among the {len(images)} images"
-    if not isinstance(category, int) or category not in mapping:
-        yield f"category_id {category} is not among the {len(mapping)} categories"
+    for name, number, known, what in (
+        ("image_id", image, images, "images"),
+        ("category_id", category, mapping, "categories"),
+    ):
+        if not isinstance(number, int):
+            yield f"{name} {number!r} is no whole number"
+        elif number not in known:
+            yield f"{name} {number} is not among the {len(known)} {what}"
     if not (isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box)) and min(box[2:]) >= 0):
         yield f"bbox {box} is not x, y, width, height in pixels"
     if area is not None and not (_is_finite(area) and area >= 0):

@@ -10,6 +10,7 @@ from polyyolo import progress
 from polyyolo.errors import LabelError, PictureError
 from polyyolo.images.ahead import ahead
 from polyyolo.images.choose import naming, remedy
+from polyyolo.images.copies import Content, contents
 from polyyolo.images.reading import decode, read_bytes
 from polyyolo.records import Skipped
 from polyyolo.verification.coco_labels import read_coco
@@ -45,8 +46,11 @@ def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0, 
         )
     read = read_coco if source.suffix.lower() == ".json" else read_yolo
     labelled = read(source, tuple(names), classes or len(names), images)
+    if not labelled.pictures:
+        raise LabelError(f"{source} names no pictures", fix="give the labels of pictures that are there")
     usable = _sizes(source, labelled.pictures, "labelled pictures")
     _tell_of_sizes(source, labelled, usable)
+    _tell_of_copies(source, tuple(usable))
     kept = [place for place, path in enumerate(labelled.pictures) if path in usable]
     truths = tuple(labelled.truths[place] for place in kept)
     if not any(truths):
@@ -54,7 +58,9 @@ def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0, 
             f"{source} labels nothing: no object is labelled on {counted(len(kept), 'picture')} that can be used",
             fix="give the labels of these pictures, or leave them out: accuracy is not measured then",
         )
-    return evolve(labelled, pictures=tuple(labelled.pictures[place] for place in kept), truths=truths)
+    measured = evolve(labelled, pictures=tuple(labelled.pictures[place] for place in kept), truths=truths)
+    _tell_of_lost(source, measured, usable)
+    return measured
 
 
 def usable_pictures(source: Path, pictures: Sequence[Path], kind: str = "pictures") -> tuple[Path, ...]:
@@ -99,6 +105,43 @@ def _look(path: Path) -> tuple[int, int] | str:
     except PictureError as error:
         return error.message
     return height, width
+
+
+def _tell_of_copies(source: Path, pictures: Sequence[Path]) -> None:
+    """Tell of pictures that are there twice: what is on them counts twice."""
+    first: dict[Content, Path] = {}
+    content = contents(pictures)
+    copies = [path for path in pictures if first.setdefault(content[path], path) is not path]
+    if copies:
+        progress.warn(
+            f"{len(copies)} of the {len(pictures)} labelled pictures of {source} repeat another one's bytes, as "
+            f"{copies[0].name} does {first[content[copies[0]]].name}",
+            "remove the copies: what is on them counts twice",
+        )
+
+
+def _tell_of_lost(source: Path, labelled: Labelled, sizes: Mapping[Path, tuple[int, int]]) -> None:
+    """Tell of boxes in pixels of which hardly anything is in their picture: they count as objects that nobody finds."""
+    if labelled.relative:
+        return
+    objects = [
+        (path, truth) for path, truths in zip(labelled.pictures, labelled.truths, strict=True) for truth in truths
+    ]
+    lost = [path for path, truth in objects if not _is_within(truth.box, sizes[path])]
+    if lost:
+        progress.warn(
+            f"{counted(len(lost), 'box', 'boxes')} of the {len(objects)} of {source} lie outside of their pictures, "
+            f"or have a side below a pixel, that of {lost[0].name} first",
+            "write boxes as x, y, width, height in pixels of these pictures: no model finds what is not there",
+        )
+
+
+def _is_within(box: tuple[float, float, float, float], size: tuple[int, int]) -> bool:
+    """Whether half of a box or more is in a picture of ``size`` (height, width), and has a pixel on each side."""
+    left, top, width, height = box
+    across = min(left + width, size[1]) - max(left, 0)
+    down = min(top + height, size[0]) - max(top, 0)
+    return min(width, height) >= 1 and min(across, down) > 0 and across * down >= width * height / 2
 
 
 def _tell_of_sizes(source: Path, labelled: Labelled, sizes: Mapping[Path, tuple[int, int]]) -> None:

@@ -5,9 +5,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from polyyolo import progress
-from polyyolo.errors import LabelError
+from polyyolo.errors import LabelError, PictureError
 from polyyolo.files import refuse_endless
-from polyyolo.images.sources import find_pictures, is_picture, read_data_yaml
+from polyyolo.images.choose import remedy
+from polyyolo.images.sources import find_pictures, is_picture
+from polyyolo.records import Skipped
+from polyyolo.verification.class_lists import LISTED, list_of_classes, names_in
 from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
 from polyyolo.wording import counted
 
@@ -31,7 +34,8 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
     path, or beside the picture. A picture without one is background, as YOLOv5 has it.
 
     Args:
-        source: a folder with images/ and labels/, a data.yaml (its ``val``), or a list of pictures.
+        source: a folder with images/ and labels/, a data.yaml (its ``val``), or a list of pictures. Classes are matched
+            by name where a data.yaml or classes.txt has the labels' list of them.
         names: the model's class names, or none.
         classes: how many classes the model has; 0 where unknown.
         images: what names the pictures, where ``source`` is a folder of label files alone.
@@ -40,19 +44,24 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
         LabelError: no picture has a label file, or lines are wrong: each is named with file and line.
         PictureError: there are no pictures.
     """
-    own = _yaml_names(source)
     own_pictures = source / "images" if (source / "images").is_dir() else source
     pictures = find_pictures(images or own_pictures, split="val")
-    apart = images is not None and source.is_dir()
-    files = [_label_in(source, picture) if apart else _label_file(picture) for picture in pictures]
+    apart = images if source.is_dir() else None
+    files = [_label_in(source, picture, apart) if apart else _label_file(picture) for picture in pictures]
+    _refuse_shared(pictures, files)
     if not any(file.is_file() for file in files):
+        if not any(picture.exists() for picture in pictures):
+            missing = tuple(Skipped(picture, "No such file or directory") for picture in pictures)
+            raise PictureError(f"none of the {len(pictures)} pictures of {source} is there", fix=remedy(missing))
         raise LabelError(
             f"none of the {len(pictures)} pictures of {source} has a label file: {files[0]} would be the first",
             fix="put YOLO labels into a folder labels beside images, with the names of the pictures",
         )
     _warn_of_missing(source, files)
     _warn_of_strays(pictures, {file.parent for file in files if apart or file.parent.name == "labels"})
-    mapping = to_model_classes(source, own, names, classes) if own else None
+    place = list_of_classes(source)
+    own = names_in(place) if place else {}
+    mapping = to_model_classes(place, own, names, classes, used=_used(files)) if place and own else None
     mistakes: list[str] = []
     truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
     others = any(BEYOND in each for each in mistakes)
@@ -62,18 +71,16 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
     return Labelled(pictures, single, tuple(names or own.values()), relative=True)
 
 
-def _yaml_names(source: Path) -> Mapping[int, str]:
-    """Class names that a data.yaml gives, by index; none for other sources."""
-    if source.suffix.lower() not in {".yaml", ".yml"}:
-        return {}
-    names = read_data_yaml(source).get("names") or []
-    pairs = names if isinstance(names, Mapping) else dict(enumerate(names if isinstance(names, list) else [None]))
-    if not all(str(key).isdecimal() and isinstance(name, str | int | float) for key, name in pairs.items()):
-        raise LabelError(
-            f"the names in {source} are no list or mapping of classes",
-            fix="write names: [person, bicycle], or a line as 0: person for each",
-        )
-    return dict(sorted((int(key), str(name)) for key, name in pairs.items()))
+def _used(files: Sequence[Path]) -> Collection[int]:
+    """Collect the classes that label files have, as far as they can be read; what is wrong in them is told later."""
+    words = {
+        line.split()[0]
+        for file in files
+        if file.is_file()
+        for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        if line.strip()
+    }
+    return {int(word) for word in words if word.isdecimal()}
 
 
 def _label_file(picture: Path) -> Path:
@@ -87,10 +94,31 @@ def _label_file(picture: Path) -> Path:
     return beside if beside.is_file() and not mirrored.is_file() else mirrored
 
 
-def _label_in(folder: Path, picture: Path) -> Path:
-    """Where a picture's labels are in a folder of label files, or in its folder ``labels``."""
-    below = folder / "labels"
-    return (below if below.is_dir() else folder) / f"{picture.stem}.txt"
+def _label_in(folder: Path, picture: Path, images: Path) -> Path:
+    """Where a picture's labels are in a folder of label files, or in its folder ``labels``: in the same folder there.
+
+    One that has no label file so may have one by its name alone.
+    """
+    below = folder / "labels" if (folder / "labels").is_dir() else folder
+    name = f"{picture.stem}.txt"
+    mirrored = below / picture.relative_to(images).with_name(name) if images in picture.parents else below / name
+    return mirrored if mirrored.is_file() else below / name
+
+
+def _refuse_shared(pictures: Sequence[Path], files: Sequence[Path]) -> None:
+    """Refuse a label file that would be that of several pictures.
+
+    Raises:
+        LabelError: as above.
+    """
+    first: dict[Path, Path] = {}
+    for picture, file in zip(pictures, files, strict=True):
+        other = first.setdefault(file, picture)
+        if other != picture and file.is_file():
+            raise LabelError(
+                f"{file} would be the labels of {other} and of {picture}",
+                fix="put the label files into folders as the pictures are, or give the pictures names of their own",
+            )
 
 
 def _warn_of_missing(source: Path, files: Sequence[Path]) -> None:
@@ -112,7 +140,7 @@ def _warn_of_strays(pictures: Sequence[Path], folders: Collection[Path]) -> None
         for path in folder.glob("*")
         if is_picture(path)
     }
-    known = {f"{stem}.txt" for stem in (*beside, "classes")}
+    known = {f"{stem}.txt" for stem in (*beside, Path(LISTED).stem)}
     strays = [
         file
         for folder in sorted(folders)

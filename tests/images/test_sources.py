@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from polyyolo import workspace
+from polyyolo import progress, workspace
 from polyyolo.cli import verify_run
 from polyyolo.detection.result import SUMMARY
 from polyyolo.detection.writers import DETECTIONS
@@ -66,6 +66,43 @@ def test_a_link_to_a_folder_is_followed_and_a_circle_ends(tmp_path):
     assert names(find_pictures(tmp_path / "set"), tmp_path) == ["set/link/1.jpg"]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_folder_comes_before_links_to_it_in_whatever_order_the_disk_has_them(tmp_path, monkeypatch, *, turned):
+    touch(tmp_path, "mid/1.jpg", "first/2.jpg")
+    (tmp_path / "a_link").symlink_to(tmp_path / "mid")
+    walk = os.walk
+
+    def backwards(*words, **more):
+        for root, folders, files in walk(*words, **more):
+            folders.sort(reverse=turned)
+            yield root, folders, files
+
+    monkeypatch.setattr(os, "walk", backwards)
+
+    assert names(find_pictures(tmp_path), tmp_path) == ["first/2.jpg", "mid/1.jpg"]
+
+
+def test_pictures_that_cannot_be_read_and_results_are_not_passed_over_in_silence(tmp_path, monkeypatch):
+    notes = []
+    monkeypatch.setattr(progress, "note", notes.append)
+
+    touch(tmp_path, "1.jpg", "2.mpo", "3.heic", "4.HEIC", "5.jxl", "site/summary.json", "site/pictures/6.jpg")
+
+    with progress.recording() as heard:
+        assert names(find_pictures(tmp_path), tmp_path) == ["1.jpg", "2.mpo"]
+
+    (warning,) = heard.warnings
+    assert warning.message == f"3 pictures of {tmp_path} cannot be read and are left out: 2 .heic, 1 .jxl"
+    assert notes == [f"left out: {tmp_path / 'site'} holds results of polyyolo"]
+
+
+def test_a_folder_of_nothing_but_results_is_not_called_empty(tmp_path):
+    touch(tmp_path, "site/summary.json", "site/pictures/6.jpg")
+
+    with pytest.raises(PictureError, match="it holds results of polyyolo"):
+        find_pictures(tmp_path)
+
+
 def test_a_single_picture_is_a_source(tmp_path):
     touch(tmp_path, "1.jpg")
 
@@ -89,6 +126,7 @@ def test_a_list_is_read_line_by_line_from_its_own_folder_or_the_current_one(tmp_
     touch(tmp_path, "lists/pictures/1.jpg", "here/2.jpg", "3.jpg")
     (tmp_path / "lists/train.txt").write_text(
         f"\ufeffpictures/1.jpg\n\n  # a comment\n2.jpg\r\n{tmp_path}/3.jpg\n./pictures/1.jpg\nabsent.jpg\n"
+        f"{tmp_path}/lists/pictures/../pictures/1.jpg\n"
     )
     monkeypatch.chdir(tmp_path / "here")
 
@@ -100,6 +138,23 @@ def test_a_list_is_read_line_by_line_from_its_own_folder_or_the_current_one(tmp_
         tmp_path / "3.jpg",
         tmp_path / "lists/absent.jpg",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("a.jpg\0b.jpg", "it holds NUL bytes"), ("\xe4".encode("latin-1"), "utf-8")]
+)
+def test_a_list_that_is_no_text_is_refused(tmp_path, text, reason):
+    (tmp_path / "list.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    with pytest.raises(PictureError, match=reason):
+        find_pictures(tmp_path / "list.txt")
+
+
+def test_a_line_longer_than_a_name_may_be_is_a_picture_that_is_not_there(tmp_path):
+    touch(tmp_path, "1.jpg")
+    (tmp_path / "list.txt").write_text(f"1.jpg\n{'x' * 300}\n")
+
+    assert find_pictures(tmp_path / "list.txt")[0] == tmp_path / "1.jpg"
 
 
 def test_an_empty_list_is_refused(tmp_path):

@@ -24,7 +24,7 @@ def folder(tmp_path):
 
 def draw(path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.zeros((20, 40, 3), np.uint8))
+    cv2.imwrite(str(path), np.full((20, 40, 3), ord(path.stem[0]), np.uint8))
 
 
 def write(path, text):
@@ -198,6 +198,42 @@ def test_a_data_yaml_with_other_numbers_for_the_models_classes_is_matched_by_nam
     assert labelled.names == ("person", "cat", "dog", "cow")
 
 
+@pytest.mark.parametrize("place", ["labels/classes.txt", "classes.txt"])
+def test_a_list_of_classes_beside_the_labels_is_matched_by_name(folder, place):
+    """labelImg and Label Studio write it; a class that no label has need not be the model's."""
+    write(folder / place, "cow\ncat\ndog\nunicorn\n\n")
+
+    labelled = read_labelled(folder, ("person", "cat", "dog", "cow"))
+
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[3, 2], [1], []]
+
+
+@pytest.mark.parametrize("place", ["data.yaml", "../data.yaml"])
+def test_a_data_yaml_in_the_folder_or_above_it_tells_the_classes_of_its_labels(folder, place):
+    whole = folder / "valid"
+    whole.mkdir()
+    for name in ("images", "labels"):
+        (folder / name).rename(whole / name)
+    (whole / place).write_text(f"path: {folder}\nval: valid/images\nnames: [cow, cat, dog]\n")
+
+    labelled = read_labelled(whole, ("person", "cat", "dog", "cow"))
+
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[3, 2], [1], []]
+
+
+@pytest.mark.parametrize("text", ["val: elsewhere\nnames: [cow, cat, dog]\n", "val: set/images\n"])
+def test_a_data_yaml_of_other_pictures_or_without_names_tells_nothing(folder, text):
+    (folder / "elsewhere").mkdir()
+    (folder / "set").mkdir()
+    for name in ("images", "labels"):
+        (folder / name).rename(folder / "set" / name)
+    write(folder / "data.yaml", text)
+
+    labelled = read_labelled(folder / "set", ("person", "cat", "dog", "cow"))
+
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[0, 2], [1], []]
+
+
 def test_classes_that_the_model_does_not_know_are_refused(folder):
     write(folder / "data.yaml", "val: images\nnames: [cat, dog, helmet]\n")
 
@@ -366,7 +402,8 @@ def test_a_category_that_nothing_belongs_to_may_be_unknown_to_the_model(folder):
         ({"bbox": [1, 2, None, 4]}, "bbox [1, 2, None, 4] is not x, y, width, height in pixels"),
         ({"bbox": [float("nan"), 2, 3, 4]}, "bbox [nan, 2, 3, 4] is not x, y, width, height in pixels"),
         ({"bbox": [1, 2, 10**400, 4]}, f"bbox [1, 2, {10**400}, 4] is not x, y, width, height in pixels"),
-        ({"image_id": [3]}, "image_id [3] is not among the 2 images"),
+        ({"image_id": [3]}, "image_id [3] is no whole number"),
+        ({"category_id": "1"}, "category_id '1' is no whole number"),
         ({"area": "abc"}, "area 'abc' is not a number of pixels, 0 or more"),
         ({"area": [1]}, "area [1] is not a number of pixels, 0 or more"),
         ({"area": -5}, "area -5 is not a number of pixels, 0 or more"),
@@ -393,6 +430,8 @@ def test_a_wrong_annotation_is_named_by_its_place(folder, change, reason):
         ('{"images": [], "annotations": 5, "categories": []}', "'annotations' must be a list of objects$"),
         ('{"images": [], "annotations": [], "categories": [{"id": "x", "name": "cat"}]}', "'categories' must"),
         (json.dumps(coco([], categories=[(1, "cat"), (1, "dog")])), "has 2 categories with the id 1$"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]}', "names no pictures"),
+        ('{"images": [{"id": "1", "file_name": "a.png"}]}', "with file_name and id, an id being a whole number"),
         (json.dumps(coco([])), "labels nothing: no object is labelled on 2 pictures"),
     ],
 )
@@ -433,6 +472,64 @@ def test_label_files_alone_are_joined_with_pictures_from_elsewhere(folder, tmp_p
     assert [message for message, _ in ear.warnings] == [
         "1 label file has no picture, " + str(folder / "labels/gone.txt first")
     ] * 2
+
+
+def test_label_files_in_folders_are_those_of_the_pictures_in_the_same_folders(folder, tmp_path):
+    pictures = tmp_path / "elsewhere"
+    for number, place in enumerate(("x", "y")):
+        draw(pictures / place / "1.png")
+        write(folder / "labels" / place / "1.txt", f"{number} 0.5 0.5 0.1 0.1\n")
+
+    labelled = read_labelled(folder / "labels", images=pictures)
+
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[0], [1]]
+
+
+def test_labels_that_would_be_those_of_two_pictures_are_refused(folder, tmp_path):
+    pictures = tmp_path / "elsewhere"
+    for place in ("x", "y"):
+        draw(pictures / place / "a.png")
+
+    with pytest.raises(LabelError, match=r"a\.txt would be the labels of .*x/a\.png and of .*y/a\.png"):
+        read_labelled(folder / "labels", images=pictures)
+
+
+def test_a_labelled_picture_that_is_there_twice_is_told(folder, ear):
+    (folder / "images" / "d.png").write_bytes((folder / "images" / "a.png").read_bytes())
+
+    read_labelled(folder)
+
+    (told,) = [message for message, _ in ear.warnings if "repeat another" in message]
+    assert told.startswith("1 of the 4 labelled pictures of ")
+    assert told.endswith("repeat another one's bytes, as d.png does a.png")
+
+
+def test_labels_of_a_list_whose_pictures_are_not_there_are_not_what_is_missing(tmp_path):
+    write(tmp_path / "list.txt", "images\\1.jpg\nimages\\2.jpg\n")
+
+    with pytest.raises(PictureError, match=r"none of the 2 pictures of .* is there") as error:
+        read_labelled(tmp_path / "list.txt")
+
+    assert "correct the paths" in error.value.fix
+
+
+@pytest.mark.parametrize(
+    ("box", "lost"),
+    [
+        ([4, 5, 10, 12], False),
+        ([35, 5, 10, 12], False),  # half of it is inside
+        ([36, 5, 10, 12], True),
+        ([-100, 5, 10, 12], True),
+        ([0.2, 0.3, 0.5, 0.5], True),  # shares, not pixels
+        ([4, 5, 0, 12], True),
+    ],
+)
+def test_boxes_that_are_not_in_their_pictures_are_told(folder, ear, box, lost):
+    write(folder / "labels.json", json.dumps(coco([annotation(bbox=box)])))
+
+    read_labelled(folder / "labels.json")
+
+    assert ["lie outside of their pictures" in message for message, _ in ear.warnings] == [True] * lost
 
 
 def test_a_coco_json_finds_its_pictures_where_the_user_says(folder, tmp_path):
