@@ -144,7 +144,11 @@ def _refuse_foreign(folder: Path, spec: ModelSpec) -> None:
     if not record.exists():
         refuse_foreign(folder, "a comparison", NAMES)
         return
-    earlier = files.read_json(record, Comparison)
+    try:
+        earlier = files.read_json(record, Comparison)
+    except InputError:
+        progress.note(f"{record.name} cannot be read: it is written anew")
+        return
     if earlier.sha256 != spec.sha256:
         raise InputError(
             f"{folder} compares another model, {earlier.model.name}", fix="choose a new or an empty folder with -o"

@@ -45,6 +45,18 @@ class Layers:
     layers: tuple[EngineLayer, ...]
 
 
+@frozen
+class _Made:
+    """An engine as it is known when the run is done, and where it lies until then."""
+
+    engine: Engine
+    path: Path
+
+    def published(self, text: str) -> str:
+        """Name the engine in a text as it will be called."""
+        return text.replace(str(self.path), str(self.engine.path))
+
+
 def measure(space: Workspace, decisions: Decisions, predicted: ModelSpec, engine: Engine) -> Measured:
     """Run an engine that was just built; what cannot be tried here, and what fails, is told in the result.
 
@@ -57,11 +69,11 @@ def measure(space: Workspace, decisions: Decisions, predicted: ModelSpec, engine
     why = _hindrance(decisions.request, engine.plan.toolchain)
     if why:
         return Measured(Absent(why), Absent(why))
-    path = space.path(engine.path.name)
+    made = _Made(engine, space.path(engine.path.name))
     return Measured(
-        benchmark=_speed(space, engine, path),
-        fidelity=_fidelity(space, decisions, predicted, engine, path),
-        layers=_layers(space, engine, path),
+        benchmark=_speed(space, made),
+        fidelity=_fidelity(space, decisions, predicted, made),
+        layers=_layers(space, made),
     )
 
 
@@ -80,36 +92,35 @@ def _hindrance(request: Request, toolchain: Toolchain) -> str:
     return ""
 
 
-def _speed(space: Workspace, engine: Engine, path: Path) -> Benchmark | Absent:
+def _speed(space: Workspace, made: _Made) -> Benchmark | Absent:
     """Measure at what the first profile is best at, as ``polyyolo bench`` does."""
+    engine = made.engine
     asked = benching.Asked(profiles=engine.plan.profile.optimizations)
 
     def make() -> Benchmark:
-        (found,) = benching.bench(path, asked, space.path(LOG))
-        command = tuple(word.replace(str(path), str(engine.path)) for word in found.command)
-        return evolve(found, engine=engine.path, command=command)
+        (found,) = benching.bench(made.path, asked, space.path(LOG))
+        return evolve(found, engine=engine.path, command=tuple(map(made.published, found.command)))
 
     inputs = {"engine": engine.sha256, "asked": asked, "toolchain": engine.plan.toolchain}
-    return _tried(lambda: space.step("measure", inputs, [LOG], make, Benchmark))
+    return _tried(lambda: space.step("measure", inputs, [LOG], make, Benchmark), made)
 
 
-def _fidelity(
-    space: Workspace, decisions: Decisions, predicted: ModelSpec, engine: Engine, path: Path
-) -> Fidelity | Absent:
+def _fidelity(space: Workspace, decisions: Decisions, predicted: ModelSpec, made: _Made) -> Fidelity | Absent:
     """Compare the engine with what ONNX Runtime makes of the same ONNX, on the pictures of the comparison with FP32."""
     pictures = decisions.compared_on
     if not pictures:
         return Absent("there are no pictures to run it on")
-    why = _unloadable(path)
+    why = _unloadable(made.path)
     if why:
-        return Absent(why)
+        return Absent(made.published(why))
 
+    engine = made.engine
     digest = digest_of(pictures, decisions.labelled)
 
     def make() -> Fidelity:
         found = side_by_side(
             predicted,
-            evolve(predicted, path=path, sha256=engine.sha256),
+            evolve(predicted, path=made.path, sha256=engine.sha256),
             decisions.preprocessing,
             pictures=decisions.held,
             labelled=decisions.labelled,
@@ -127,7 +138,7 @@ def _fidelity(
         "held_out": decisions.held_out,
         "toolchain": engine.plan.toolchain,
     }
-    return _tried(lambda: space.step("run the engine", inputs, [], make, Fidelity))
+    return _tried(lambda: space.step("run the engine", inputs, [], make, Fidelity), made)
 
 
 def _unloadable(path: Path) -> str:
@@ -141,24 +152,24 @@ def _unloadable(path: Path) -> str:
     return trouble.message if trouble else ""
 
 
-def _layers(space: Workspace, engine: Engine, path: Path) -> tuple[EngineLayer, ...]:
+def _layers(space: Workspace, made: _Made) -> tuple[EngineLayer, ...]:
     """Read the layers; what keeps them from being read costs nothing else."""
-    inputs = {"engine": engine.sha256, "toolchain": engine.plan.toolchain}
+    inputs = {"engine": made.engine.sha256, "toolchain": made.engine.plan.toolchain}
     try:
         return space.step(
-            "engine layers", inputs, [], lambda: Layers(findings(inspect_engine(path)).layers), Layers
+            "engine layers", inputs, [], lambda: Layers(findings(inspect_engine(made.path)).layers), Layers
         ).layers
     except PolyYoloError as error:
-        progress.warn(f"the engine's layers cannot be read: {error.message}", error.fix)
+        progress.warn(f"the engine's layers cannot be read: {made.published(error.message)}", made.published(error.fix))
         return ()
 
 
-def _tried(work: Callable[[], Found]) -> Found | Absent:
+def _tried(work: Callable[[], Found], made: _Made) -> Found | Absent:
     """Turn what keeps an engine from being measured into a sentence."""
     try:
         return work()
     except NoMeterError as error:
-        return Absent(error.message)
+        return Absent(made.published(error.message))
     except PolyYoloError as error:
         said = error.tail.splitlines()[-1:] if isinstance(error, ToolFailed) else []
-        return Absent(": ".join([DOES_NOT_RUN, error.message, *said]), failed=True)
+        return Absent(made.published(": ".join([DOES_NOT_RUN, error.message, *said])), failed=True)

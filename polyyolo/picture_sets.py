@@ -135,5 +135,5 @@ def digest_of(paths: Sequence[Path], labelled: Labelled | None) -> str:
     except OSError as error:
         raise PictureError(f"{error.filename}, to compare on, cannot be read: {error.strerror}", fix=CHANGED) from error
     if labelled:
-        lines += [repr(truths) for truths in labelled.truths]
+        lines += [repr(truths) for truths in (*labelled.truths, labelled.names, labelled.relative)]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()

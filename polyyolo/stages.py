@@ -1,5 +1,6 @@
 """The steps of a run: each does its work in the workspace, or takes what is still valid from before."""
 
+import os
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -16,7 +17,7 @@ from polyyolo.picture_sets import digest_of, refuse_changed_pictures
 from polyyolo.quantization.cache_exchange import Header, export_cache
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized
-from polyyolo.records import BuildPlan, Engine, Fidelity, ModelSpec
+from polyyolo.records import BuildPlan, Command, Engine, Fidelity, ModelSpec
 from polyyolo.verification.compare import side_by_side
 from polyyolo.verification.inference import refuse_changed
 from polyyolo.verification.shown import draw_shown
@@ -112,7 +113,7 @@ def cast(space: Workspace, decisions: Decisions, spec: ModelSpec) -> ModelSpec:
     output = space.path(HALF)
     made = space.step(
         "cast to FP16",
-        {"model": spec.sha256, "half_io": half_io},
+        {"model": spec.sha256, "head": spec.head, "history": spec.history, "half_io": half_io},
         [HALF],
         lambda: cast_to_half(spec, output, half_io=half_io),
         ModelSpec,
@@ -152,7 +153,7 @@ def build_engine(
     inputs: dict[str, object] = {
         "model": built.sha256,
         "cache": cache,
-        "command": shown.command,
+        "command": _below(decisions.folder, shown.command),
         "toolchain": decisions.toolchain,
     }
     written = [ENGINE, LOG]
@@ -161,6 +162,12 @@ def build_engine(
         written += [CACHE, f"{CACHE}.json"]
     made = space.step("build", inputs, written, make, Built)
     return shown, Engine(shown.engine, made.sha256, made.size_bytes, made.seconds, shown)
+
+
+def _below(folder: Path, command: Command) -> tuple[object, ...]:
+    """Spell a command without the run's folder, which may be called otherwise the next time."""
+    prefix = f"{folder}{os.sep}"
+    return tuple(word.replace(prefix, "") for word in (*command.argv, *command.env, *command.env.values()))
 
 
 def published(spec: ModelSpec, folder: Path) -> ModelSpec:

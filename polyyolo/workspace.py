@@ -19,6 +19,7 @@ from attrs import field, frozen
 from polyyolo import __version__, files, progress
 from polyyolo.errors import InputError
 from polyyolo.folders import refuse_foreign
+from polyyolo.installed import versions
 from polyyolo.wording import counted
 
 Result = TypeVar("Result")
@@ -241,6 +242,24 @@ class Workspace:
         return True
 
 
+def unchanged(folder: Path, name: str) -> Path:
+    """Give a run's file, if it is still what the run wrote.
+
+    Raises:
+        InputError: it is not, or the folder is none of a run.
+    """
+    path = folder / name
+    written = {
+        each: digest
+        for entry in files.read_json(folder / LEDGER, Ledger).steps.values()
+        for each, digest in entry.outputs.items()
+    }
+    if not path.is_file() or written.get(name) != files.sha256_of(path):
+        what = "is gone" if not path.exists() else "was changed since the run"
+        raise InputError(f"{path} {what}", fix=f"run polyyolo engine again into {folder}")
+    return path
+
+
 def _refuse_foreign(folder: Path) -> None:
     """Refuse a folder in which results might take the place of files that no run wrote.
 
@@ -252,7 +271,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _digest(name: str, inputs: Mapping[str, object]) -> str:
-    text = json.dumps([__version__, name, files.plain(inputs)], sort_keys=True)
+    text = json.dumps([__version__, versions(), name, files.plain(inputs)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

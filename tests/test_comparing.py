@@ -240,6 +240,16 @@ def test_a_folder_of_another_model_is_left_alone(asked, rtx, little_dynamic):
         compare(evolve(asked, model=str(little_dynamic)), ["fp32"])
 
 
+def test_a_damaged_record_does_not_lock_its_folder(asked, rtx):
+    rtx()
+    compare(asked, ["fp32"])
+    (asked.output / "comparison.json").write_text("{")
+
+    found = compare(asked, ["fp32"])
+
+    assert files.read_json(asked.output / "comparison.json", Comparison) == found
+
+
 def test_a_folder_of_other_things_is_left_alone(asked):
     asked.output.mkdir()
     (asked.output / "thesis.tex").write_text("years of work")

@@ -197,13 +197,14 @@ def test_a_baseline_that_holds_no_benchmark_is_refused_before_any_work(asked, tm
 def test_an_engine_that_crashes_on_the_gpu_is_a_failed_check_with_its_cause_and_no_traceback(asked, gpu, monkeypatch):
     gpu()
     monkeypatch.setattr(PlayedRunner, "activate", lambda _: (_ for _ in ()).throw(RuntimeError("no context")))
-    monkeypatch.setattr("polyyolo.measuring.benching.bench", lambda *_: (_ for _ in ()).throw(InputError("it is torn")))
+    torn = lambda path, *_: (_ for _ in ()).throw(InputError(f"{path} is torn"))  # noqa: E731
+    monkeypatch.setattr("polyyolo.measuring.benching.bench", torn)
 
     run = pipeline.engine(asked)
 
     checks = checks_of(run)
     assert (checks[SPEED].outcome, checks[ACCURACY].outcome) == (Outcome.FAIL, Outcome.FAIL)
-    assert checks[SPEED].got == "the engine does not run: it is torn"
+    assert checks[SPEED].got == f"the engine does not run: {run.engine.path} is torn", "its place once it is done"
     assert checks[ACCURACY].got.startswith("the engine does not run: TensorRT cannot run")
     assert checks[ACCURACY].got.endswith("no context")
     assert run.benchmarks == ()

@@ -39,6 +39,8 @@ def test_the_digest_of_labelled_pictures_follows_their_labels(little_yolo, littl
 
     digests = [digest_of(found.compared_on, found.labelled) for found in (before, after)]
     assert digests[0] != digests[1]
+    renamed = evolve(before.labelled, names=("this", "that"))
+    assert digest_of(before.compared_on, renamed) != digests[0], "classes are reported by their names"
     assert before.compared_on[0].samefile(after.compared_on[0])
 
 

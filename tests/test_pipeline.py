@@ -203,6 +203,26 @@ def test_a_changed_option_that_is_taken_back_costs_one_run_each(again):
     assert "calibrate" not in pipeline.engine(again).reused
 
 
+def test_what_another_run_called_the_head_is_not_reused(again):
+    asked = evolve(again, keep_float=("stem",))
+    pipeline.engine(evolve(asked, head=HeadKind.NONE))
+
+    run = pipeline.engine(asked)
+
+    assert run.built.head.kind is run.source.head.kind is not HeadKind.NONE
+
+
+def test_a_run_that_was_moved_is_not_built_again(again, builder, tmp_path):
+    builder(GOOD)
+    pipeline.engine(again)
+    moved = again.output.rename(tmp_path / "moved")
+
+    run = pipeline.engine(evolve(again, output=moved))
+
+    assert "build" in run.reused
+    assert run.engine.path == moved / "model.plan"
+
+
 def test_an_engine_is_built_and_described(again, builder):
     builder(GOOD)
 

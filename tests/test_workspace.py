@@ -107,6 +107,13 @@ def test_another_version_of_polyyolo_reuses_nothing(folder, monkeypatch):
     assert run(folder, "one") == [True]
 
 
+def test_another_release_of_what_computes_reuses_nothing(folder, monkeypatch):
+    run(folder, "one")
+    monkeypatch.setattr("polyyolo.workspace.versions", lambda: {"onnxruntime": "999"})
+
+    assert run(folder, "one") == [True]
+
+
 def test_the_seconds_of_a_reused_step_are_those_of_the_work(folder):
     run(folder, "one")
     before = files.read_json(folder / "steps.json", dict)["steps"]["step 0"]["seconds"]

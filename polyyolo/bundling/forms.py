@@ -11,7 +11,6 @@ from polyyolo.calibration.exchange import read_table
 from polyyolo.decisions import CACHE
 from polyyolo.engines.job import Typing
 from polyyolo.errors import InputError
-from polyyolo.files import read_json, sha256_of
 from polyyolo.models.half import Half, read_half
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.cache_exchange import Header, export_cache, fitted
@@ -20,7 +19,7 @@ from polyyolo.quantizing import INT8, TABLE
 from polyyolo.records import ModelSpec, Precision, Route, Run
 from polyyolo.reports.reading import float_of, read_run
 from polyyolo.stages import HALF, PREPARED
-from polyyolo.workspace import LEDGER, Ledger
+from polyyolo.workspace import unchanged
 
 ANY_READER = "10.0"
 """A cache is packed for this release; ``build.sh`` writes the number of the trtexec there into its first line."""
@@ -113,7 +112,7 @@ def gather(folder: Path, run: Run, scratch: Path, *, with_cache: bool) -> Forms:
 
 
 def _form(folder: Path, name: str, run: Run) -> Form:
-    path = _unchanged(folder, name)
+    path = unchanged(folder, name)
     return Form(evolve(read_spec(path, head=run.source.head.kind), head=run.source.head), read_half(path))
 
 
@@ -129,23 +128,9 @@ def _cache(folder: Path, run: Run, plain: ModelSpec, scratch: Path) -> Path:
     made = scratch / CACHE
     if (folder / CACHE).is_file():
         for source, target in ((CACHE, made), (beside(Path(CACHE)).name, beside(made))):
-            shutil.copyfile(_unchanged(folder, source), target)
+            shutil.copyfile(unchanged(folder, source), target)
         return made
-    table = read_table(_unchanged(folder, TABLE))
+    table = read_table(unchanged(folder, TABLE))
     table, placement = fitted(table, plain, run.preprocessing.size, float_of(run))
     export_cache(table, plain, placement, made, Header(ANY_READER))
     return made
-
-
-def _unchanged(folder: Path, name: str) -> Path:
-    """Give a run's file, if it is still what the run wrote."""
-    path = folder / name
-    written = {
-        each: digest
-        for entry in read_json(folder / LEDGER, Ledger).steps.values()
-        for each, digest in entry.outputs.items()
-    }
-    if not path.is_file() or written.get(name) != sha256_of(path):
-        what = "is gone" if not path.exists() else "was changed since the run"
-        raise InputError(f"{path} {what}", fix=f"run polyyolo engine again into {folder}")
-    return path

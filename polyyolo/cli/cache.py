@@ -129,12 +129,13 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
     from polyyolo.quantizing import TABLE
-    from polyyolo.workspace import REPORT
+    from polyyolo.workspace import LEDGER, REPORT, unchanged
 
     path = source / TABLE if source.is_dir() else source
     if source.is_dir() and not path.exists():
         raise InputError(f"{source} has no {TABLE}", fix="name the folder of a run in INT8, or a table")
-    table = read_table(path)
+    is_run = source.is_dir() and (source / LEDGER).is_file()
+    table = read_table(unchanged(source, TABLE) if is_run else path)
     spec = _spec(model) if model else _beside(source)
     of_run = [each for each in path.parent.iterdir() if each.name != CACHE] if (path.parent / REPORT).is_file() else []
     for written in (output, cache_manifest.beside(output)):

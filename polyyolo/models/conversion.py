@@ -88,14 +88,26 @@ def _kept(
     made_from = [*(files.sha256_of(path) for path in sources), _digest_of(package), attrs.asdict(how), names]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     target = cache.folder() / "converted" / key / f"{sources[0].stem}.onnx"
-    if target.is_file():
+    if _is_whole(target):
         progress.note(f"{sources[0].name} was converted before: {target} is used again")
         return target
     with cache.holding(target):
-        if not target.is_file():  # another process may have made it while this one waited
+        if not _is_whole(target):  # another process may have made it while this one waited
             with files.replacing(target, elsewhere=cache.ELSEWHERE) as temporary:
                 convert(temporary)
+            files.write_text(_noted(target), files.sha256_of(target))
     return target
+
+
+def _noted(target: Path) -> Path:
+    """Name the file with the hash that a converted model had when it was made."""
+    return target.with_suffix(".sha256")
+
+
+def _is_whole(target: Path) -> bool:
+    """Whether a converted model is there as it was made: caches are cleaned by hand, and disks fill up."""
+    noted = _noted(target)
+    return target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == files.sha256_of(target)
 
 
 def _digest_of(package: str) -> str:

@@ -1,29 +1,15 @@
 """What it takes to make the same run again: versions, hashes, pictures, command lines, seconds."""
 
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from polyyolo import __version__
 from polyyolo.files import plain, sha256_of
+from polyyolo.installed import COMPUTING, versions
 from polyyolo.records import Run, Toolchain
 
-PACKAGES = (
-    "numpy",
-    "onnx",
-    "onnx-graphsurgeon",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxslim",
-    "opencv-contrib-python",
-    "opencv-contrib-python-headless",
-    "opencv-python",
-    "opencv-python-headless",
-    "polygraphy",
-    "tensorrt",
-    "tensorrt-rtx",
-)
+PACKAGES = (*COMPUTING, "polygraphy", "tensorrt", "tensorrt-rtx")
 
 
 def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
@@ -34,7 +20,7 @@ def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
         ``engine`` and ``seconds``.
     """
     return {
-        "versions": {"polyyolo": __version__, "python": platform.python_version(), **_versions()},
+        "versions": {"polyyolo": __version__, "python": platform.python_version(), **versions(PACKAGES)},
         "toolchain": plain(toolchain),
         "model": {
             "given": str(run.source.path),
@@ -51,11 +37,6 @@ def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
         "engine": {"sha256": run.engine.sha256, "size_bytes": run.engine.size_bytes} if run.engine else None,
         "seconds": dict(run.seconds),
     }
-
-
-def _versions() -> dict[str, str]:
-    installed = {each.name.lower(): each.version for each in metadata.distributions() if each.name}
-    return {package: installed[package] for package in PACKAGES if package in installed}
 
 
 def _pictures(run: Run) -> dict[str, Any] | None:

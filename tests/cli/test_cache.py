@@ -110,6 +110,18 @@ def test_import_warns_of_what_check_warns_of(polyyolo, run, tmp_path):
     assert any("a scale of 0" in warning["message"] for warning in json.loads(done.stdout)["warnings"])
 
 
+def test_a_table_that_was_changed_since_its_run_is_not_exported(polyyolo, run, tmp_path):
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    table = copy / "calibration.json"
+    table.write_text(table.read_text() + " ")
+
+    done = polyyolo("export", copy, "--tensorrt", "8.6", "-o", tmp_path / "yolo.cache")
+
+    assert done.exit_code == 2
+    assert "calibration.json was changed since the run" in done.output
+    assert not (tmp_path / "yolo.cache").exists()
+
+
 @pytest.mark.parametrize("name", ["report.json", "model.int8.onnx", "steps.json", "manifest.json"])
 def test_export_takes_no_file_of_the_run_that_it_reads(polyyolo, run, tmp_path, name):
     copy = Path(shutil.copytree(run, tmp_path / "run"))

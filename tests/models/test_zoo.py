@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 import zipfile
+from pathlib import Path
 
 import onnx
 import onnxruntime
@@ -86,6 +87,15 @@ def test_darknet_is_named_by_either_file_and_converted_once(models, named):
     written = first.stat().st_mtime_ns
     assert locate(str(models / "yolov4-tiny.cfg")) == first
     assert first.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(path.read_bytes()[:-9]), Path.unlink])
+def test_a_converted_model_that_was_damaged_is_made_again(models, harm):
+    target = locate(str(models / "yolov4-tiny.cfg"))
+    whole = target.read_bytes()
+    harm(target)
+
+    assert locate(str(models / "yolov4-tiny.cfg")).read_bytes() == whole
 
 
 def test_darknets_snapshots_find_their_cfg(models, tmp_path):
