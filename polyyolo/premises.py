@@ -11,6 +11,7 @@ from polyyolo.models.half import read_half
 from polyyolo.models.nms_plugin import NMS_PLUGIN, has_nms_plugin
 from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.quantization.corrections.treatment import treatment_of
+from polyyolo.quantization.lint.run import refuse_unbuildable
 from polyyolo.quantization.quantize import refuse_contradiction
 from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
 
@@ -42,6 +43,8 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
     _refuse_lost_weights(request)
     _refuse_calibrator(request, found)
     _refuse_plugin(spec, found)
+    if spec.quantized:
+        refuse_unbuildable(spec)
     if request.labelled is not None:
         _tell_of_labels(spec)
 

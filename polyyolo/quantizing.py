@@ -160,7 +160,7 @@ def _sensitivities(
         work = macs_of(prepared, decisions.preprocessing.size)
         return Measured(sensitivities(trial, prepared, whole, table, work) if trial.pictures else ())
 
-    inputs = {"model": prepared.sha256, "table": table, "head": decisions.spec.head, "placement": whole}
+    inputs = {**_tried_with(decisions, prepared), "table": table, "placement": whole}
     return space.step("sensitivity", inputs, [], make, Measured).sensitivities
 
 
@@ -180,11 +180,18 @@ def _best_method(
         clear = noise[best] < CLEARLY * noise[thresholds.DEFAULT]
         return Chosen(noise, best if clear else thresholds.DEFAULT)
 
-    inputs = {"model": prepared.sha256, "table": table, "head": decisions.spec.head, "placement": placement}
+    inputs = {**_tried_with(decisions, prepared), "table": table, "placement": placement}
     chosen = space.step(CHOICE, inputs, [], make, Chosen)
     told = ", ".join(f"{each} {noise:.2g}" for each, noise in chosen.noise.items())
     progress.note(f"method {chosen.method}: noise against the signal, as power: {told or 'not measured'}")
     return chosen.method
+
+
+def _tried_with(decisions: Decisions, prepared: ModelSpec) -> Mapping[str, object]:
+    """Give what decides on which pictures a trial measures, and what counts there: it takes the first of each batch."""
+    chosen = decisions.calibration
+    batch = chosen.batch if chosen else 0
+    return {"model": prepared.sha256, "head": decisions.spec.head, "batch": batch}
 
 
 def _trial(decisions: Decisions, prepared: ModelSpec) -> Trial:

@@ -212,6 +212,19 @@ def test_what_another_run_called_the_head_is_not_reused(again):
     assert run.built.head.kind is run.source.head.kind is not HeadKind.NONE
 
 
+def test_another_batch_measures_anew_what_the_first_of_each_batch_costs(asked, little_dynamic, tmp_path):
+    one = evolve(asked, model=str(little_dynamic), output=tmp_path / "run")
+    pipeline.engine(one)
+
+    (tmp_path / "fours.toml").write_text(
+        '[[profile]]\n[profile."*"]\nmin = [1, 3, 64, 64]\nopt = [4, 3, 64, 64]\nmax = [8, 3, 64, 64]\n'
+    )
+    run = pipeline.engine(evolve(one, profile=str(tmp_path / "fours.toml")))
+
+    assert run.calibration.batch == 4
+    assert "sensitivity" not in run.reused
+
+
 def test_a_run_that_was_moved_is_not_built_again(again, builder, tmp_path):
     builder(GOOD)
     pipeline.engine(again)

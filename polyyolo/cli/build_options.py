@@ -130,6 +130,10 @@ def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
     from polyyolo.records import Route
 
     spec = read_spec(locate(_model(build)))
+    if spec.quantized:
+        from polyyolo.quantization.lint.run import refuse_unbuildable
+
+        refuse_unbuildable(spec)
     half = read_half(spec.path)
     pictures = build["cache"] if build["cache"] and holds_pictures(build["cache"]) else None
     if build["timing_cache"]:

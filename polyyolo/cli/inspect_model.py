@@ -53,11 +53,15 @@ def _rows(spec: "ModelSpec") -> Iterator[tuple[str, str]]:
     yield "inputs", "\n".join(f"{_tensor(each)}{' (picture)' * (each.name == spec.image)}" for each in spec.inputs)
     yield "outputs", "\n".join(map(_tensor, spec.outputs))
     yield "head", f"{head.kind.value}: {head.why}"
+    if head.doubt:
+        yield "doubt", head.doubt
+    if spec.takes_levels:
+        yield "pixels", "levels from 0 to 255: the model scales them itself"
     yield "classes", f"{head.classes}: {_names(spec.names)}" if head.classes else "none"
     yield "strides", ", ".join(map(str, head.strides)) or "unknown"
     if head.anchors:
         yield "anchors", _anchors(head)
-    yield "quantized", "yes, Q/DQ nodes are in the graph" if spec.quantized else "no"
+    yield "quantized", "yes, Q/DQ nodes or integer operators are in the graph" if spec.quantized else "no"
     for key, value in spec.metadata.items():
         yield f"metadata: {key}", value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}..."
 

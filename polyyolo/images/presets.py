@@ -5,7 +5,7 @@ from typing import Any
 
 from polyyolo.errors import PictureError
 from polyyolo.images.overrides import mistakes_in
-from polyyolo.records import Head, HeadKind, ModelSpec, Preprocessing, TensorSpec
+from polyyolo.records import HeadKind, ModelSpec, Preprocessing, TensorSpec
 
 _YOLOX: Mapping[str, Any] = {"fit": "top-left", "colour": "bgr", "scale": 1.0}
 _ANY_FAMILY: Mapping[str, Any] = {}  # a plain dictionary: Polygraphy pickles a Feeder, and with it what it was made of
@@ -36,12 +36,13 @@ def preprocessing_for(spec: ModelSpec, size: tuple[int, int], **overrides: Any) 
     ]
     if mistakes:
         raise PictureError("; ".join(mistakes), fix="choose a height and width that the model's stride divides")
-    return for_input(spec.image_input, size, preset_of(spec.head), **overrides)
+    return for_input(spec.image_input, size, preset_of(spec), **overrides)
 
 
-def preset_of(head: Head) -> Mapping[str, Any]:
-    """Give what differs from YOLOv5's preprocessing in the family of a head."""
-    return _PRESETS.get(head.kind, _ANY_FAMILY)
+def preset_of(spec: ModelSpec) -> Mapping[str, Any]:
+    """Give what differs from YOLOv5's preprocessing in the family of a model's head, and in a model that scales."""
+    family = _PRESETS.get(spec.head.kind, _ANY_FAMILY)
+    return {**family, "scale": 1.0} if spec.takes_levels else family
 
 
 def for_input(

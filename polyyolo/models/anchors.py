@@ -51,6 +51,7 @@ YOLOV4 = Family(
     },
     {8: 1.2, 16: 1.1, 32: 1.05},
 )
+YOLOV7 = Family("YOLOv7", YOLOV4.anchors)
 YOLOV3_TINY = Family(
     "YOLOv3-tiny",
     {16: ((10, 14), (23, 27), (37, 58)), 32: ((81, 82), (135, 169), (344, 319))},

@@ -81,13 +81,14 @@ def _with_unit(head: Head, size: tuple[int, int], values: Mapping[str, Array]) -
     boxes, chances = (by_box(values[name], count) for name, count in zip(head.outputs, (4, head.classes), strict=True))
     if not _are_chances(chances):
         return None
-    if _end_behind(boxes, max(size)):
+    if end_behind(boxes, max(size)):
         return head
-    are_shares = _end_behind(boxes, 1) and boxes.max() < FAR
+    are_shares = end_behind(boxes, 1) and boxes.max() < FAR
     return evolve(head, picture=size, why=f"{head.why}; boxes are shares of the picture") if are_shares else None
 
 
-def _end_behind(rows: Array, side: int) -> bool:
+def end_behind(rows: Array, side: int) -> bool:
+    """Whether boxes (..., 4) end behind where they begin, and lie on both halves of a picture of so long a side."""
     ordered = bool((rows[..., 2:] - rows[..., :2] >= -SLACK * side).all())
     return ordered and bool(rows.min() < side / 2 < rows.max())
 

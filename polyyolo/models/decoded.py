@@ -1,5 +1,7 @@
 """Heads of one output whose boxes are in pixels: decoded YOLOv5, YOLOv8 and later; and those with NMS inside."""
 
+from attrs import evolve
+
 from polyyolo.models.corners import boxes_and_scores
 from polyyolo.models.metadata import keypoints_in, largest_stride_in, strides_in
 from polyyolo.models.outline import GRIDS, Outline, grid_of
@@ -86,15 +88,18 @@ def decoded_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | N
     anchors in each of 4 cells of stride 32.
     """
     apart = {name for pair in boxes_and_scores(outline) for name in pair}
+    found: list[Head] = []
     for name, shape in outline.shapes.items():
         if len(shape) != 3 or not (asked or (outline.trails[name].decodes and name not in apart)):
             continue
         likely = (HeadKind.V5, HeadKind.V8) if shape[1] >= shape[2] else (HeadKind.V8, HeadKind.V5)
-        for kind in (asked,) if asked else likely:
-            head = _read(outline, name, kind)
-            if head:
-                return head
-    return None
+        heads = (_read(outline, name, kind) for kind in ((asked,) if asked else likely))
+        found += [head for head in heads if head][:1]
+    if len(found) < 2:
+        return next(iter(found), None)
+    first, second = (head.outputs[0] for head in found[:2])
+    doubt = f"{second} may hold the boxes as well as {first}, which is read: polyyolo surgeon drop-outputs drops one"
+    return evolve(found[0], doubt=doubt)
 
 
 def transposed_v8(outline: Outline) -> str | None:

@@ -4,11 +4,12 @@ import onnx
 
 from polyyolo.errors import ModelError
 from polyyolo.models.corners import corners_head
-from polyyolo.models.decoded import best_class_head, decoded_head, end_to_end_head
+from polyyolo.models.decoded import BOX, best_class_head, decoded_head, end_to_end_head
 from polyyolo.models.metadata import head_in
 from polyyolo.models.outline import Outline, outline_of
 from polyyolo.models.raw import not_decodable, raw_head
 from polyyolo.models.raw_v8 import raw_v8_head
+from polyyolo.models.seen_values import contradiction
 from polyyolo.models.yolox import YOLOX, yolox_head
 from polyyolo.records import ANCHORED, Head, HeadKind
 
@@ -21,13 +22,14 @@ ALONE = {
 """Families of one kind, each with what finds it."""
 
 
-def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
+def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None, look: bool = False) -> Head:
     """Tell the head family of ``model``, its classes, strides and anchors.
 
     Args:
         model: complete, as ``load`` gives it; it is run in ONNX Runtime where it does not declare its
             shapes, or where these leave the family open.
         head: the family, where the user knows better.
+        look: whether to run the model, too, where shapes alone tell YOLOv5 or YOLOv8: what comes out may be neither.
 
     Raises:
         ModelError: no picture input, several, or outputs that do not fit the family asked for.
@@ -41,17 +43,20 @@ def recognise(model: onnx.ModelProto, *, head: HeadKind | None = None) -> Head:
     wanted = head or claimed
     found = _as(wanted, outline) if wanted else None
     if found or head is None:
-        return found or _told(outline)
+        return found or _told(outline, look=look)
     raise ModelError(
         f"the outputs {_listed(outline)} do not fit the head {head.value}",
         fix="leave --head out, or take another of: " + ", ".join(kind.value for kind in HeadKind if kind is not head),
     )
 
 
-def _told(outline: Outline) -> Head:
-    """Tell by structure alone."""
+def _told(outline: Outline, *, look: bool) -> Head:
+    """Tell by structure alone, and where that leaves something open by what comes out."""
     families = (end_to_end_head, best_class_head, yolox_head, corners_head, decoded_head, raw_head, raw_v8_head)
-    return next((head for family in families if (head := family(outline))), None) or _none(outline)
+    head = next((head for family in families if (head := family(outline))), None) or _none(outline)
+    quantized = "DequantizeLinear" in outline.ops
+    against = contradiction(outline, head) if look and not quantized and head.kind in BOX else ""
+    return Head(kind=HeadKind.NONE, why=against) if against else head
 
 
 def _as(kind: HeadKind, outline: Outline) -> Head | None:

@@ -96,7 +96,7 @@ def stride_of(rows: int, columns: int, size: tuple[int, int]) -> int | None:
     if rows < 1 or columns < 1 or height % rows or width % columns or height // rows != width // columns:
         return None
     stride = height // rows
-    return stride if stride in (4, 8, 16, 32, 64, 128) else None
+    return stride if stride in (2, 4, 8, 16, 32, 64, 128) else None
 
 
 def _channels(graph: onnx.GraphProto) -> dict[str, int]:

@@ -57,6 +57,7 @@ def raw_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
             f"{len(maps.outputs)} maps of {a_cell} x (5 + {classes}) channels at strides "
             f"{', '.join(map(str, maps.strides))}; {reason}; {origin}"
         ),
+        doubt="" if _in_metadata(outline, maps, a_cell) else f"{origin}: boxes are wrong where it has others",
     )
 
 
@@ -94,11 +95,12 @@ def maps_of(outline: Outline) -> Maps | None:
     """Collect the outputs that are maps over the picture; None unless all of them have the same channels."""
     found = [each for name, shape in outline.shapes.items() if (each := _map(name, shape, outline.size))]
     channels = {(stride_map.channels, stride_map.anchors) for stride_map in found}
-    if len(channels) != 1 or len({each.strides for each in found}) != len(found):
+    strides, listed = tuple(each.strides[0] for each in found), strides_in(outline.metadata)
+    if len(channels) != 1 or (len(set(strides)) != len(found) and strides != listed):
         return None
     return Maps(
         outputs=tuple(each.outputs[0] for each in found),
-        strides=tuple(each.strides[0] for each in found),
+        strides=strides,
         channels=found[0].channels,
         anchors=found[0].anchors,
     )
@@ -141,12 +143,16 @@ def _rule(outline: Outline, maps: Maps) -> tuple[HeadKind, str]:
     darknet's networks start with a 3x3 convolution and are activated by LeakyRelu or Mish. So is YOLOv7-tiny, which has
     YOLOv5's box rule: three maps and no residual connection set it apart. Conv + Sigmoid + Mul is SiLU.
     """
-    leaky = outline.ops.get("LeakyRelu", 0) + outline.ops.get("Mish", 0) + outline.ops.get("Softplus", 0)
+    leaky = _is_leaky(outline)
     yolov7_tiny = len(maps.outputs) == 3 and not outline.residual
     if leaky and outline.stem == (3, 3) and not yolov7_tiny:
         activation = "LeakyRelu" if outline.ops.get("LeakyRelu") else "Mish"
         return HeadKind.DARKNET_RAW, f"{activation} and a 3x3 stem are darknet's"
     return HeadKind.V5_RAW, "the network is not darknet's, so the box rule is YOLOv5's"
+
+
+def _is_leaky(outline: Outline) -> bool:
+    return any(outline.ops.get(kind) for kind in ("LeakyRelu", "Mish", "Softplus"))
 
 
 def _asked_by(outline: Outline, asked: HeadKind) -> str:
@@ -158,7 +164,7 @@ def _anchors(outline: Outline, maps: Maps, kind: HeadKind, a_cell: int) -> tuple
     listed = strides_in(outline.metadata)
     told = _in_order(anchors_in(outline.metadata), listed, maps.strides)
     darknet = kind is HeadKind.DARKNET_RAW
-    if len(told) == len(maps.outputs) and all(len(level) == a_cell for level in told):
+    if _in_metadata(outline, maps, a_cell):
         scales = _in_order(scale_xy_in(outline.metadata), listed, maps.strides) if darknet else ()
         if darknet and len(scales) != len(maps.outputs):
             scales = (1.0,) * len(maps.outputs)
@@ -171,9 +177,15 @@ def _anchors(outline: Outline, maps: Maps, kind: HeadKind, a_cell: int) -> tuple
     return levels, scales, f"no anchors in the file, so {family.name}'s published ones are assumed"
 
 
+def _in_metadata(outline: Outline, maps: Maps, a_cell: int) -> bool:
+    """Whether the metadata has so many anchors for each map."""
+    told = _in_order(anchors_in(outline.metadata), strides_in(outline.metadata), maps.strides)
+    return len(told) == len(maps.outputs) and all(len(level) == a_cell for level in told)
+
+
 def _in_order(levels: tuple[Level, ...], told: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Level, ...]:
     """Take from levels that the metadata lists by ``told`` strides those of the maps, in their order."""
-    if len(levels) != len(told) or not set(strides) <= set(told):
+    if len(levels) != len(told) or told == strides or not set(strides) <= set(told):
         return levels
     return tuple(levels[told.index(stride)] for stride in strides)
 
@@ -184,6 +196,13 @@ def _family(outline: Outline, maps: Maps, *, darknet: bool) -> published.Family 
     if strides == (16, 32):
         grouped = outline.ops.get("Slice") or outline.ops.get("Split")
         return published.YOLOV4_TINY if grouped else published.YOLOV3_TINY
+    if (
+        not darknet
+        and strides == (8, 16, 32)
+        and outline.stem == (3, 3)
+        and not (outline.residual or _is_leaky(outline))
+    ):
+        return published.YOLOV7
     if not darknet:
         return {(8, 16, 32): published.YOLOV5, (8, 16, 32, 64): published.YOLOV5_P6}.get(strides)
     if strides != (8, 16, 32):

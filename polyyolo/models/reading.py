@@ -52,6 +52,7 @@ def load(path: Path) -> onnx.ModelProto:
         )
     for tensor in external_tensors(model):
         _fetch(tensor, path)
+    _put_in_order(model.graph)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, TypeError, UnicodeDecodeError) as error:
@@ -61,6 +62,38 @@ def load(path: Path) -> onnx.ModelProto:
     _make_tensors(model)
     _unlist_constants(model)
     return model
+
+
+def _put_in_order(graph: onnx.GraphProto) -> None:
+    """Let each node come behind those that it reads: ONNX Runtime's converter to FP16 leaves Casts at the end.
+
+    A graph that cannot be put in order is left to the checker, as one that is in order.
+    """
+    open_nodes, made = list(graph.node), {output for node in graph.node for output in node.output}
+    ordered: list[onnx.NodeProto] = []
+    while open_nodes:
+        later = []
+        for node in open_nodes:
+            if made.isdisjoint(_read_by(node)):
+                ordered.append(node)
+                made.difference_update(node.output)
+            else:
+                later.append(node)
+        if len(later) == len(open_nodes):
+            return
+        open_nodes = later
+    if ordered != list(graph.node):
+        copy = onnx.GraphProto(node=ordered)
+        del graph.node[:]
+        graph.node.extend(copy.node)
+
+
+def _read_by(node: onnx.NodeProto) -> set[str]:
+    """Name what a node reads, and what the graphs in it do."""
+    inner = [
+        graph for attribute in node.attribute for each in (attribute.g, *attribute.graphs) for graph in graphs_of(each)
+    ]
+    return {*node.input, *(name for graph in inner for each in graph.node for name in each.input)}
 
 
 def parse(path: Path) -> onnx.ModelProto:

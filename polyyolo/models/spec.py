@@ -5,15 +5,21 @@ from pathlib import Path
 
 import onnx
 
+from polyyolo import progress
+from polyyolo.errors import ModelError
 from polyyolo.models.heads import recognise
 from polyyolo.models.metadata import metadata_of, names_in
+from polyyolo.models.own_scaling import scales_levels
 from polyyolo.models.reading import graphs_of, load, opset_of, sha256_of_model
 from polyyolo.models.tensors import image_of, inputs_of, outputs_of
-from polyyolo.records import HeadKind, ModelSpec
+from polyyolo.records import HeadKind, ModelSpec, TensorSpec
 
 __all__ = ["load", "read_spec"]
 
 QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
+INTEGERS = ("QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantize")
+"""What the names of operators begin with that compute with integers themselves, as ONNX Runtime's QOperator format has
+them."""
 
 
 def read_spec(path: Path, *, head: HeadKind | None = None, history: Sequence[str] = ()) -> ModelSpec:
@@ -31,7 +37,10 @@ def read_spec(path: Path, *, head: HeadKind | None = None, history: Sequence[str
     inputs = inputs_of(model)
     image = image_of(inputs)
     metadata = metadata_of(model)
-    found = recognise(model, head=head)
+    _refuse_channels_last(path, model, image)
+    found = recognise(model, head=head, look=True)
+    if found.doubt and head is None:
+        progress.warn(f"{path.name}: {found.doubt}", "polyyolo inspect model shows how the model is read")
     return ModelSpec(
         path=path,
         sha256=sha256_of_model(path),
@@ -42,9 +51,21 @@ def read_spec(path: Path, *, head: HeadKind | None = None, history: Sequence[str
         head=found,
         names=_names(metadata, found.classes),
         quantized=is_quantized(model),
+        takes_levels=scales_levels(model, image.name),
         metadata=metadata,
         history=tuple(history),
     )
+
+
+def _refuse_channels_last(path: Path, model: onnx.ModelProto, image: TensorSpec) -> None:
+    """Refuse an open input (N, H, W, C): its axes do not tell, but that they are turned before all else."""
+    readers = [node for node in model.graph.node if image.name in node.input]
+    turns = [list(each.ints) for node in readers if node.op_type == "Transpose" for each in node.attribute]
+    if isinstance(image.dims[1], str) and readers and turns == [[0, 3, 1, 2]] * len(readers):
+        raise ModelError(
+            f"{path} takes pictures as (N, H, W, C): {image.name} is turned to (N, C, H, W) first",
+            fix="export it with an input of shape (batch, 3, height, width)",
+        )
 
 
 def _names(metadata: Mapping[str, str], classes: int) -> tuple[str, ...]:
@@ -54,5 +75,6 @@ def _names(metadata: Mapping[str, str], classes: int) -> tuple[str, ...]:
 
 
 def is_quantized(model: onnx.ModelProto) -> bool:
-    """Whether the graph already holds Q/DQ nodes."""
-    return any(node.op_type in QUANTIZING for graph in graphs_of(model.graph) for node in graph.node)
+    """Whether the graph already holds Q/DQ nodes, or computes with integers."""
+    kinds = {node.op_type for graph in graphs_of(model.graph) for node in graph.node}
+    return bool(kinds & QUANTIZING) or any(kind.startswith(INTEGERS) for kind in kinds)

@@ -51,7 +51,7 @@ def pictures(images: str, model: str | None = None, **settings: str) -> Pictures
 def _preset(model: Path, log: PolygraphyLog) -> Mapping[str, Any]:
     """Give the preprocessing of the model's family; a model that only Polygraphy can read has YOLOv5's."""
     try:
-        return preset_of(read_spec(model).head)
+        return preset_of(read_spec(model))
     except ModelError as error:
         log.warned(f"{error.message}; the pictures are fed as YOLOv5's", error.fix)
         return {}

@@ -80,6 +80,7 @@ class Head:
         cells: for YOLOX, (rows, columns) of cells of each stride, at the model's own size; empty elsewhere.
         picture: where boxes are shares of it, its (height, width) in pixels; empty elsewhere.
         why: how it was recognised, in one sentence.
+        doubt: what may be wrong about that; empty where nothing is guessed.
     """
 
     kind: HeadKind
@@ -93,6 +94,7 @@ class Head:
     cells: tuple[tuple[int, int], ...] = ()
     picture: tuple[int, ...] = ()
     why: str = ""
+    doubt: str = ""
 
     @property
     def labels(self) -> range:
@@ -124,7 +126,8 @@ class ModelSpec:
         opset: version of the default operator set.
         image: name of the one (N, C, H, W) input that takes pictures.
         names: class names by index; empty where the model does not tell.
-        quantized: whether the graph already holds QuantizeLinear or DequantizeLinear.
+        quantized: whether the graph already holds QuantizeLinear or DequantizeLinear, or computes with integers.
+        takes_levels: whether it scales pixels by itself, so that it is fed with levels of 0 to 255.
         metadata: what the exporter left in the file.
         history: each pass that changed the model, oldest first.
     """
@@ -138,6 +141,7 @@ class ModelSpec:
     head: Head
     names: tuple[str, ...] = ()
     quantized: bool = False
+    takes_levels: bool = False
     metadata: Mapping[str, str] = field(factory=dict)
     history: tuple[str, ...] = ()
 

@@ -83,7 +83,8 @@ def _accuracies(labelled: Labelled, seen: Sequence[Sighting]) -> dict[str, Any]:
         progress.warn(
             f"the model that is compared with reaches an mAP50-95 of {scored.map50_95:.4f} itself: hardly anything of "
             "the labels",
-            fix="check that they are of these pictures, and of the model's classes in the model's order",
+            fix="check that they are of these pictures, and of the model's classes in the model's order; and how the "
+            "model is read and fed, with polyyolo inspect model and polyyolo inspect data",
         )
     return {
         "reference": scored,

@@ -229,6 +229,7 @@ def _sigmoid(logits: Array) -> Array:
 def _candidates(cells: tuple[Array, Array], *, confidence: float, multi_label: bool) -> Boxes:
     """Make a box of every class above ``confidence``, or of each cell's best class."""
     centred, scores = cells
+    _refuse_no_chances(scores)
     if multi_label:
         row, label = np.divmod(np.flatnonzero(scores > confidence), scores.shape[1])
     else:
@@ -240,6 +241,21 @@ def _candidates(cells: tuple[Array, Array], *, confidence: float, multi_label: b
     return _finite(Boxes(corners, scores[row, label], label.astype(np.int64)))
 
 
+def _refuse_no_chances(scores: Array) -> None:
+    """Refuse what is no chance: it was computed without the sigmoid, or the numbers of a box stand in another order.
+
+    Raises:
+        ModelError: a score is a number above 1, by more than FP16 rounds.
+    """
+    above = scores[np.isfinite(scores) & (scores > 1.01)]
+    if above.size:
+        raise ModelError(
+            f"a score is {above.max():.4g}, where chances from 0 to 1 should be: the outputs are those of another head",
+            fix="look at the model with 'polyyolo inspect model'; name its family with --head if it was mistaken, or "
+            "export it so that it gives chances",
+        )
+
+
 def _finite(boxes: Boxes) -> Boxes:
     """Drop boxes without a place or a score: a model that overflows in float16 gives infinite ones."""
     return boxes.take(np.flatnonzero(np.isfinite(boxes.xyxy).all(axis=1) & np.isfinite(boxes.scores)))
@@ -248,4 +264,5 @@ def _finite(boxes: Boxes) -> Boxes:
 def _numbered(rows: Array, head: Head, confidence: float) -> Boxes:
     """Read rows that begin with x1, y1, x2, y2, score, class; unused ones have score 0, or a class that is none."""
     rows = rows[(rows[:, 4] > confidence) & (rows[:, 5] >= head.labels.start) & (rows[:, 5] < head.labels.stop)]
+    _refuse_no_chances(rows[:, 4])
     return _finite(Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))

@@ -80,6 +80,19 @@ def test_errors_are_shown_by_rule_with_cost_and_fix_and_fail(polyyolo, spoilt):
     assert "18 errors; in INT8" in out
 
 
+@pytest.mark.parametrize("command", ["engine", "plan", "build"])
+def test_what_the_parser_refuses_is_refused_before_anything_is_done(polyyolo, spoilt, tmp_path, command):
+    words = {"engine": ("--toolchain", "none"), "plan": ("--tensorrt", "10.16"), "build": ()}
+
+    out = tmp_path / "out.plan"
+    code, _, err = polyyolo(command, spoilt(_zero_point=np.int8(-3)), *words[command], "-o", out)
+
+    assert code == 2
+    assert "cannot be built: the zero-point is not 0" in err
+    assert "polyyolo inspect qdq tells all" in err
+    assert not out.exists()
+
+
 def test_fix_writes_a_model_that_passes(polyyolo, spoilt, tmp_path):
     mended = tmp_path / "mended.onnx"
 

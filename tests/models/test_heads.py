@@ -374,6 +374,51 @@ def test_raw_maps_with_leaky_relu_and_a_3x3_stem_are_darknets():
     assert "YOLOv3-tiny's published ones are assumed" in head.why
 
 
+def test_silu_without_residuals_behind_a_3x3_stem_is_yolov7_with_its_own_anchors():
+    network = Network()
+    for stride in (8, 16, 32):
+        network.map(stride, 21)
+
+    head = recognise(network.model("map8", "map16", "map32"))
+
+    assert (head.kind, head.anchors[0]) == (HeadKind.V5_RAW, ((12, 16), (19, 36), (40, 28)))
+    assert "YOLOv7's published ones are assumed: boxes are wrong where it has others" in head.doubt
+
+
+@pytest.mark.parametrize("strides", [(4, 2), (8, 8)])
+def test_maps_of_stride_2_and_two_of_one_stride_are_all_read(strides):
+    network = Network()
+    for place, stride in enumerate(strides):
+        network.map(stride, 2 * 6, f"map{place}")
+    anchors = [[[10, 14], [23, 27]], [[81, 82], [135, 169]]]
+    metadata = {"head": "darknet-raw", "strides": json.dumps(strides), "anchors": json.dumps(anchors)}
+
+    head = recognise(network.model("map0", "map1", **metadata))
+
+    assert (head.kind, head.strides, head.doubt) == (HeadKind.DARKNET_RAW, strides, "")
+    assert head.anchors == (((10, 14), (23, 27)), ((81, 82), (135, 169)))
+
+
+def test_two_maps_of_one_stride_of_which_nothing_is_known_are_no_head():
+    network = Network()
+    network.map(8, 12, "a"), network.map(8, 12, "b")
+
+    assert recognise(network.model("a", "b")).kind is HeadKind.NONE
+
+
+def test_another_output_that_fits_as_well_is_named():
+    """As YOLOv9's auxiliary head beside its own."""
+    network = Network()
+    rows = network.rows((8, 16, 32), 21, 7)
+    for name, factor in (("aux", 2), ("main", 3)):
+        network.node("Mul", [rows, network.constant(f"{name}_factor", factor)], name)
+
+    head = recognise(network.model("aux", "main"))
+
+    assert head.outputs == ("aux",)
+    assert head.doubt.startswith("main may hold the boxes as well as aux, which is read")
+
+
 def test_three_leaky_maps_without_residuals_have_yolov5s_rule_as_yolov7_tiny_has():
     network = Network(activation="LeakyRelu")
     for stride in (8, 16, 32):

@@ -33,6 +33,31 @@ def saved(model: onnx.ModelProto, folder: Path, name: str = "m.onnx") -> Path:
     return path
 
 
+def test_nodes_that_stand_in_no_order_are_put_into_one(tmp_path):
+    """As ONNX Runtime's converter to FP16 leaves Casts: it loads them itself."""
+    chain = [
+        onnx.helper.make_node("Relu", [start], [end]) for start, end in (("images", "a"), ("a", "b"), ("b", "out"))
+    ]
+    path = saved(tiny(nodes=chain[::-1]), tmp_path)
+
+    assert [node.output[0] for node in load(path).graph.node] == ["a", "b", "out"]
+
+
+def test_a_graph_that_reads_in_a_circle_is_no_valid_onnx(tmp_path):
+    circle = [onnx.helper.make_node("Add", [start, "images"], [end]) for start, end in (("a", "out"), ("out", "a"))]
+
+    with pytest.raises(ModelError, match="is no valid ONNX"):
+        load(saved(tiny(nodes=circle), tmp_path))
+
+
+def test_open_pictures_with_channels_last_are_refused(tmp_path):
+    turned = [onnx.helper.make_node("Transpose", ["images"], ["out"], perm=[0, 3, 1, 2])]
+    inputs = [("images", onnx.TensorProto.FLOAT, ["n", "h", "w", "c"])]
+
+    with pytest.raises(ModelError, match=r"takes pictures as \(N, H, W, C\)"):
+        read_spec(saved(tiny(inputs, nodes=turned), tmp_path))
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "outputs", "strides"),
     [

@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from polyyolo.errors import ModelError
-from polyyolo.models.spec import load
+from polyyolo.models.spec import is_quantized, load
 from polyyolo.quantization.half import to_half
 from polyyolo.quantization.insertion import insert
 from polyyolo.quantization.lint.run import lint
@@ -232,6 +232,15 @@ def test_halves_before_opset_19_and_mixed_types_are_refused(qdq, findings):
 
     scale.CopyFrom(onnx.numpy_helper.from_array(np.float32(0.1), "t"))
     assert [each.detail for each in findings(half)["opset"]] == ["FLOAT scale for FLOAT16 values"]
+
+
+@pytest.mark.parametrize(
+    ("op", "outputs"), [("DynamicQuantizeLinear", ["u", "s", "z"]), ("ConvInteger", ["u"]), ("QLinearConv", ["u"])]
+)
+def test_a_model_that_computes_with_integers_is_called_quantized(op, outputs):
+    graph = onnx.helper.make_graph([onnx.helper.make_node(op, ["x"], outputs)], "g", [], [])
+
+    assert is_quantized(onnx.helper.make_model(graph))
 
 
 def test_onnx_runtimes_integer_format_is_refused(qdq, findings):

@@ -348,6 +348,21 @@ def test_float16_outputs_are_read_in_float32():
     assert boxes.xyxy.tolist() == [[599, 599, 602, 602]]
 
 
+@pytest.mark.parametrize(
+    ("head", "values"),
+    [
+        (V8, [30, 30, 9, 9, 0.1, 4.5, 0.1]),
+        (END, [3, 0.9, 10, 20, 30, 40]),  # class and score first
+    ],
+    ids=["logits", "class first"],
+)
+def test_a_score_that_is_no_chance_is_refused(head, values):
+    array = np.array([values], np.float32)
+
+    with pytest.raises(ModelError, match="where chances from 0 to 1 should be"):
+        decode({"out": array[..., None] if head is V8 else array[None]}, head)
+
+
 def test_a_model_without_a_head_is_refused():
     with pytest.raises(ModelError, match="no YOLO head was recognised"):
         decode({"out": np.zeros((1, 10))}, Head(HeadKind.NONE))

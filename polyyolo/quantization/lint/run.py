@@ -4,14 +4,20 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from polyyolo.errors import ModelError
+from polyyolo.models.reading import load
+from polyyolo.models.spec import is_quantized
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.lint.rules import Finding, Severity
 from polyyolo.quantization.lint.table import CHECKS, INT8_SHARE
 from polyyolo.quantization.lint.view import View, is_int8, view_of
 from polyyolo.quantization.mend import MENDERS
-from polyyolo.quantization.topology import QUANTIZING, identity
+from polyyolo.quantization.topology import identity
 from polyyolo.quantization.work import macs
 from polyyolo.records import ModelSpec
+
+REFUSED = frozenset({"integer-operator", "zero-point", "type"})
+"""Rules that every TensorRT's parser has, FP8 and INT4 apart."""
+NO_TYPES = ("UINT8", "INT16", "UINT16")
 
 
 def lint(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tuple[Finding, ...]:
@@ -28,12 +34,31 @@ def lint(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tupl
     Raises:
         ModelError: there is no Q/DQ node in the graph.
     """
-    if not any(node.op_type in QUANTIZING for node in model.graph.node):
+    if not is_quantized(model):
         raise ModelError(
             f"{spec.path} has no QuantizeLinear or DequantizeLinear in its graph: nothing is quantized",
             fix="quantize it first, with polyyolo engine, or name the quantized file",
         )
     return findings(model, spec, size)
+
+
+def refuse_unbuildable(spec: ModelSpec) -> None:
+    """Refuse a quantized model of which it is known that TensorRT's parser refuses it.
+
+    Raises:
+        ModelError: it computes with integers itself, or has zero-points other than 0, or unsigned or long integers.
+    """
+    view = view_of(imported(load(spec.path)))
+    for rule, check in CHECKS.items():
+        if rule.name not in REFUSED:
+            continue
+        spots = [spot for spot in check(view) if rule.name != "type" or spot.detail.startswith(NO_TYPES)]
+        if spots:
+            raise ModelError(
+                f"{spec.path} cannot be built: {rule.message} at {spots[0].names[0]}"
+                f"{f' and {len(spots) - 1} more' * (len(spots) > 1)}; {rule.cost}",
+                fix=f"{rule.fix}; polyyolo inspect qdq tells all, and --fix mends what needs no pictures",
+            )
 
 
 def findings(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tuple[Finding, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from polyyolo.models.rounding import HALF_SCALES
+from polyyolo.models.spec import INTEGERS
 from polyyolo.quantization.insertion import channel_axis
 from polyyolo.quantization.lint.pairs import Pair, known, type_name, usable, zero_point_of
 from polyyolo.quantization.lint.rules import Spot
@@ -13,7 +14,6 @@ from polyyolo.quantization.lint.view import View, title
 from polyyolo.quantization.opset import AXIS_OPSET
 from polyyolo.quantization.topology import is_weighted, weight_of
 
-INTEGER_OPERATORS = ("QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantize")
 # Up to operator set 22 a scale has the type of the values.
 MIXED_OPSET = 23
 
@@ -21,7 +21,7 @@ MIXED_OPSET = 23
 def integer_operators(view: View) -> Iterator[Spot]:
     """Nodes that compute with integers themselves, as ONNX Runtime's QOperator format has them."""
     for node in view.graph.nodes:
-        if node.op.startswith(INTEGER_OPERATORS):
+        if node.op.startswith(INTEGERS):
             yield Spot((title(node),), node.op, mendable=False)
 
 

@@ -96,8 +96,11 @@ def _came_quantized(run: Run, check: Check) -> Advice:
 
 
 def _no_head(run: Run, check: Check) -> Advice:
-    what = "No YOLO head was recognised, so that there are no boxes: name its family, as v8, where it has one."
-    return Advice((check.name,), what, again(run, head=HeadKind.V8))
+    what = (
+        f"No YOLO head was recognised, so that there are no boxes ({run.source.head.why}): export the model as that "
+        "says, or name its family with --head where it has one."
+    )
+    return Advice((check.name,), what, shlex.join(("polyyolo", "inspect", "model", str(run.source.path))))
 
 
 def _rounding(run: Run, check: Check) -> Iterator[Advice]:

@@ -1,0 +1,57 @@
+"""What one black picture gives, where the shapes of a decoded head leave open what its numbers are."""
+
+import numpy as np
+
+from polyyolo.models.corners import FAR, SLACK, end_behind
+from polyyolo.models.outline import Outline
+from polyyolo.models.probe import Array
+from polyyolo.records import Head, HeadKind
+
+BOX = 4
+"""Numbers of a box before what may be its objectness."""
+
+
+def contradiction(outline: Outline, head: Head) -> str:
+    """Say why an output is not what its shape lets it be taken for; empty where it is, or the model cannot be run.
+
+    Args:
+        outline: of the model.
+        head: decoded YOLOv5's or YOLOv8's, told by shape.
+    """
+    name = head.outputs[0]
+    values = outline.run().get(name)
+    if values is None or not np.isfinite(values).all():
+        return ""
+    rows = np.asarray(values[0].T if head.kind is HeadKind.V8 else values[0], np.float64)
+    boxes, scores = rows[:, :BOX], rows[:, BOX : rows.shape[1] - head.extras]
+    if scores.min() < -SLACK or scores.max() > 1 + SLACK:
+        return (
+            f"{name} has the shape of {head.kind.value}, but scores from {scores.min():.3g} to {scores.max():.3g}, no "
+            "chances; export it with the sigmoid that makes chances of them"
+        )
+    if boxes.max() < FAR:
+        return (
+            f"{name} has the shape of {head.kind.value}, but boxes in shares of the picture; export it with boxes in "
+            "pixels"
+        )
+    if end_behind(boxes, max(outline.size)):
+        return (
+            f"{name} has the shape of {head.kind.value}, but corners of boxes; export it with centre and size, or with "
+            "corners and scores in outputs of their own"
+        )
+    return _of_turned_rows(outline, head, scores)
+
+
+def _of_turned_rows(outline: Outline, head: Head, scores: Array) -> str:
+    """Say that boxes and features are the other way round: the first score is an objectness where it should be none.
+
+    YOLOv6 has an objectness that is 1 everywhere. Two convolutions on each map, of boxes and of class scores, leave
+    none for another one.
+    """
+    certain = bool((scores[:, 0] > 1 - SLACK).all())
+    name, convs = head.outputs[0], len(outline.trails[head.outputs[0]].convs)
+    if head.kind is HeadKind.V8 and certain and head.classes > 1:
+        return f"{name} is YOLOv6's output with features before boxes; swap its last two axes to have it decoded"
+    if head.kind is HeadKind.V5 and not certain and convs == 2 * len(head.strides) > 0:
+        return f"{name} is YOLOv8's output with boxes before features; swap its last two axes to have it decoded"
+    return ""
