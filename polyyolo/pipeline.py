@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from attrs import evolve, frozen
 
@@ -9,11 +10,13 @@ from polyyolo import measuring, progress, stages
 from polyyolo.benchmarking import keeping
 from polyyolo.decisions import Decisions, decide
 from polyyolo.engines.calibrators import BASES
+from polyyolo.errors import InputError
 from polyyolo.foretelling import foretell
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantizing import Quantized, quantize_model
 from polyyolo.records import Absent, BuildPlan, Engine, Fidelity, Measured, ModelSpec, Request, Run
 from polyyolo.reports import manifest, writing
+from polyyolo.reports.reading import read_run
 from polyyolo.reports.verdict import judge
 from polyyolo.verification.layers import int8_share, layers
 from polyyolo.workspace import Workspace
@@ -53,6 +56,7 @@ def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
     """
     with progress.recording() as told:
         decisions = decide(request)
+        earlier = _earlier(decisions.folder)
         with Workspace.open(decisions.folder, lenders) as space:
             prepared = stages.prepare(space, decisions)
             way = _calibrated_there if request.calibrator else _calibrated_here
@@ -67,7 +71,28 @@ def engine(request: Request, lenders: Sequence[Path] = ()) -> Run:
             writing.remove_stale(run)
             for benchmark in run.benchmarks:
                 keeping.keep(benchmark, run.folder / keeping.FILE)
+    _tell_of_returned(earlier, run)
     return run
+
+
+def _earlier(folder: Path) -> Run | None:
+    """Read what an earlier run in this folder came to; None where there is none that can be read."""
+    try:
+        return read_run(folder)
+    except InputError:
+        return None
+
+
+def _tell_of_returned(earlier: Run | None, run: Run) -> None:
+    """Tell that the report no longer has what came back from another machine, which joined that of an earlier run."""
+    if earlier and earlier.engine and "build" not in earlier.seconds and not run.engine:
+        back = earlier.engine.path.parent.parent
+        progress.warn(
+            f"{run.folder} has no figures of the engine that came back in {back} any more: they were joined to the "
+            "earlier run's report",
+            f"join them again where it is still that model: polyyolo report {quote(str(run.folder))} --from "
+            f"{quote(str(back))}",
+        )
 
 
 def _calibrated_here(space: Workspace, decisions: Decisions, prepared: ModelSpec) -> Made:

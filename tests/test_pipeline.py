@@ -225,6 +225,27 @@ def test_another_batch_measures_anew_what_the_first_of_each_batch_costs(asked, l
     assert "sensitivity" not in run.reused
 
 
+def test_what_came_back_from_another_machine_does_not_leave_the_report_in_silence(
+    again, builder, tmp_path, monkeypatch
+):
+    built = pipeline.engine(again)
+    builder(GOOD)
+    elsewhere = pipeline.engine(evolve(again, output=tmp_path / "elsewhere")).engine
+    joined = evolve(built, engine=evolve(elsewhere, path=tmp_path / "back" / "engine" / "model.plan"))
+    files.write_json(built.folder / "report.json", joined)
+    monkeypatch.undo()
+    heard = Heard()
+
+    with progress.listening(heard):
+        pipeline.engine(again)
+
+    (told,) = [line for line in heard.said if "came back" in line]
+    assert told.startswith(
+        f"{again.output} has no figures of the engine that came back in {tmp_path / 'back'} any more"
+    )
+    assert told.endswith(f"polyyolo report {again.output} --from {tmp_path / 'back'}")
+
+
 def test_a_run_that_was_moved_is_not_built_again(again, builder, tmp_path):
     builder(GOOD)
     pipeline.engine(again)

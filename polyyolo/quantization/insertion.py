@@ -246,7 +246,9 @@ def _quantize_weight(pairs: _Pairs, node: gs.Node, given: Weights | None, read: 
         )
     levels = given.levels if given else None
     if levels is not None:
-        node.inputs[index] = gs.Constant(node.inputs[index].name, dequantized(levels, scales, axis))
+        is_shared = len(weight.outputs) > 1  # each of its nodes has had other inputs, and so other levels
+        name = free_name(f"{weight.name}_of_{identity(node)}", pairs.taken) if is_shared else weight.name
+        node.inputs[index] = gs.Constant(name, dequantized(levels, scales, axis))
     if given and given.bias is not None:
         node.inputs = [*node.inputs[:2], gs.Constant(f"{identity(node)}_corrected_bias", given.bias)]
     if read.middle:

@@ -14,7 +14,7 @@ from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization.gates import by_tanh
 from polyyolo.quantization.grid import SMALLEST_SCALE, half_scale
-from polyyolo.quantization.insertion import insert, weight_scales
+from polyyolo.quantization.insertion import Weights, insert, weight_scales
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of, quantize
 
@@ -402,3 +402,19 @@ def test_no_weight_is_clipped_and_none_is_off_by_more_than_half_a_step(weight, a
 
     assert np.abs(levels).max() <= 127
     assert (np.abs(levels * scales.reshape(shape) - weight) <= scales.reshape(shape) * 0.5001).all()
+
+
+def test_convolutions_that_share_weights_each_have_their_own_once_these_are_treated(fragment, placed, table):
+    """Rounding makes up for what each of them reads, as the heads of RTMDet on each map do."""
+    model = fragment(
+        "a = Conv(x, w)  b = Relu(a)  c = Conv(b, w)  r = Relu(c)  y = Conv(r, last)", w=SQUARE, last=SQUARE
+    )
+    ones, scales = np.ones(SQUARE, np.int8), np.full(8, 0.5, np.float32)
+    treated = {name: Weights(scales, ones * factor) for name, factor in (("a", 3), ("c", 7))}
+
+    made = insert(model, placed(model), table(dict.fromkeys("xbr", 4.0)), treated)
+
+    onnx.checker.check_model(made, full_check=True)
+    held = constants(made)
+    read = {node.output[0]: source_of(made, node.input[1]) for node in made.graph.node if node.op_type == "Conv"}
+    assert [np.unique(held[read[name]]).tolist() for name in "ac"] == [[1.5], [3.5]]
