@@ -296,12 +296,19 @@ def read_json(path: Path, kind: type[Record]) -> Record:
     """
     try:
         refuse_endless(path)
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_constant)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", fix="name another file") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: it is no JSON", fix="write it again, or name another file") from error
     return structure(data, kind)
+
+
+def _constant(name: str) -> float:
+    """Read what JSON has not: infinity is a ratio that records may hold, and no record holds NaN."""
+    if name == "NaN":
+        raise ValueError(name)
+    return float(name)
 
 
 def read_toml(path: Path) -> Mapping[str, Any]:

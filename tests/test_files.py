@@ -251,8 +251,9 @@ def test_json_is_written_to_be_read_by_people(tmp_path):
         ("{}", r"required field missing @ \$\.text"),
         ('{"text": "a", "colour": 1}', r"extra fields found \(colour\)"),
         ('{"text": "a", "dims": 3}', r"@ \$\.dims"),
+        ('{"text": NaN}', "it is no JSON"),
     ],
-    ids=["empty", "torn", "a list", "null", "a key missing", "a key too many", "another type"],
+    ids=["empty", "torn", "a list", "null", "a key missing", "a key too many", "another type", "no number"],
 )
 def test_json_of_something_else_is_told_with_the_place(tmp_path, text, told):
     path = tmp_path / "note.json"

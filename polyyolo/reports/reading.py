@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve
 
-from polyyolo import __version__, files
+from polyyolo import __version__, files, progress
 from polyyolo.errors import InputError
 from polyyolo.quantization.placement import CHOSEN, FloatBudget
 from polyyolo.records import Run
@@ -43,12 +43,18 @@ def float_of(run: Run) -> FloatBudget:
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
-    """Read a run's manifest; nothing where it is lost or damaged, since a report stands without it."""
+    """Read a run's manifest; nothing, with a warning, where it is lost or damaged: a report stands without it."""
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = None
+    if isinstance(found, dict):
+        return found
+    progress.warn(
+        f"{folder / MANIFEST} is lost or damaged: versions, hashes and command lines are not told",
+        "run polyyolo engine again into the same folder: what is still valid is reused",
+    )
+    return {}
 
 
 def _fix(manifest: Mapping[str, Any]) -> str:

@@ -124,9 +124,10 @@ def test_a_torn_record_is_refused_with_what_to_do(polyyolo, run, keep):
 def test_a_damaged_manifest_costs_the_manifest_only(polyyolo, run, content):
     (run / "manifest.json").write_bytes(content)
 
-    code, _, _ = polyyolo("report", run)
+    code, _, err = polyyolo("report", run)
 
     assert code == 0
+    assert f"{run / 'manifest.json'} is lost or damaged" in err
     assert "<summary>Manifest" not in (run / "report.html").read_text("utf-8")
 
 
