@@ -1,8 +1,9 @@
 """Which releases of other packages are installed: what they compute may differ between two of them."""
 
-from collections.abc import Mapping, Sequence
+import importlib.metadata
+import re
+from collections.abc import Mapping
 from functools import cache
-from importlib import metadata
 
 COMPUTING = (
     "numpy",
@@ -16,11 +17,26 @@ COMPUTING = (
     "opencv-python",
     "opencv-python-headless",
 )
-"""Packages that figures of a run come from."""
+"""Packages that figures of a run come from, by their normalised names."""
+
+
+def normal(name: str) -> str:
+    """Spell a distribution's name in the one way that can be compared, after PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def versions() -> Mapping[str, str]:
+    """Read what is installed: normalised name -> version; the first on the path counts, as for an import."""
+    found: dict[str, str] = {}
+    for each in importlib.metadata.distributions():
+        name, version = each.metadata["Name"], each.metadata["Version"]
+        if name and version:  # a package that is half removed has neither
+            found.setdefault(normal(name), version)
+    return found
 
 
 @cache
-def versions(packages: Sequence[str] = COMPUTING) -> Mapping[str, str]:
-    """Give the version of each of these packages that is installed."""
-    installed = {each.name.lower(): each.version for each in metadata.distributions() if each.name}
-    return {package: installed[package] for package in packages if package in installed}
+def computing() -> Mapping[str, str]:
+    """Give the version of each package that figures come from, as far as it is installed."""
+    found = versions()
+    return {package: found[package] for package in COMPUTING if package in found}

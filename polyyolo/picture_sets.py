@@ -51,8 +51,10 @@ def choose_pictures(
         )
         return (chosen if quantizes else None), ()
     found = find_pictures(source)
-    most = 0 if labelled else min(HELD, len(found) // 5)
-    content = contents(found) if most and len(found) - most >= batch else {}
+    content = {} if labelled else contents(found)
+    most = min(HELD, len({*content.values()}) // 5)
+    if len(found) - most < batch:
+        most = 0
     held = _held(content, most, request.seed)
     if not quantizes:
         return None, held

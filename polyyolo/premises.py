@@ -1,5 +1,6 @@
 """What a run needs to make sense, beyond each option for itself."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from polyyolo import progress
@@ -15,7 +16,7 @@ from polyyolo.quantization.lint.run import refuse_unbuildable
 from polyyolo.quantization.quantize import refuse_contradiction
 from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
 
-OF_SCALES = ("method", "weights", "correct", "keep_float", "budget")
+OF_SCALES = ("method", "weights", "correct", "keep_float", "budget", "shift")
 
 
 def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> None:
@@ -94,11 +95,17 @@ def _tell_of_unused(request: Request, spec: ModelSpec) -> None:
     """Tell of options that are about scales, where none are made."""
     if request.precision is Precision.INT8 and not spec.quantized:
         return
-    usual = Request(request.model)
-    unused = [f"--{name.replace('_', '-')}" for name in OF_SCALES if getattr(request, name) != getattr(usual, name)]
+    unused = _changed(request, OF_SCALES)
     if unused:
         why = "the model came quantized" if spec.quantized else f"--precision {request.precision.value} has no scales"
         progress.note(f"{', '.join(unused)}: without effect, since {why}")
+
+
+def _changed(request: Request, names: Iterable[str]) -> list[str]:
+    """Spell the options among these that are not as by default."""
+    usual = Request(request.model)
+    changed = [name for name in names if getattr(request, name) != getattr(usual, name)]
+    return [f"--{'no-' * (getattr(request, name) is False)}{name.replace('_', '-')}" for name in changed]
 
 
 def _refuse_lost_weights(request: Request) -> None:
@@ -129,12 +136,7 @@ def _refuse_calibrator(request: Request, found: Toolchain) -> None:
         raise ToolchainError(
             f"--calibrator {request.calibrator} is an INT8 calibrator of TensorRT 8.5 to 10, on a GPU: {here}", fix=ours
         )
-    usual = Request(request.model)
-    lost = [
-        f"--{name.replace('_', '-')}"
-        for name in ("method", "keep_float", "budget")
-        if getattr(request, name) != getattr(usual, name)
-    ]
+    lost = _changed(request, ("method", "keep_float", "budget", "shift"))
     if lost:
         raise InputError(
             f"with --calibrator TensorRT chooses the range of every tensor: {', '.join(lost)} would be lost",

@@ -110,6 +110,19 @@ def test_copies_of_a_picture_to_compare_on_are_not_calibrated_with(folder, littl
     assert decisions.held_out
 
 
+@pytest.mark.parametrize("contents", [1, 4])
+def test_few_contents_under_many_names_leave_none_to_compare_on(little_yolo, tmp_path, contents):
+    generator = np.random.default_rng(0)
+    drawn = [generator.integers(0, 255, (16, 16, 3), np.uint8) for _ in range(contents)]
+    for number in range(20):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), drawn[number % contents])
+
+    decisions = wanting(tmp_path, little_yolo)
+
+    assert decisions.compared_on == ()
+    assert decisions.calibration.pictures == 20
+
+
 def wanting(images, model, **more):
     return decide(Request(model=str(model), images=images, toolchain="none", **more))
 

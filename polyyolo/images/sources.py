@@ -48,7 +48,7 @@ def find_pictures(source: Path, *, split: str = "train") -> tuple[Path, ...]:
     found: dict[str, Path] = {}
     for place in _places(source, split):
         for picture in _in_place(place):
-            found.setdefault(os.path.abspath(picture), picture)  # noqa: PTH100 - links stay what they are
+            found.setdefault(os.path.join(os.path.realpath(picture.parent), picture.name), picture)  # noqa: PTH118
     return tuple(found.values())
 
 
@@ -115,7 +115,9 @@ def _in_folder(folder: Path) -> tuple[Path, ...]:
     results: list[Path] = []
     files = sorted(_walk(folder, results))
     pictures = tuple(filter(is_picture, files))
-    _tell_passed_over(folder, [path for path in files if path.suffix.lower() in UNREAD], results)
+    read = {path.with_suffix("") for path in pictures}
+    unread = [path for path in files if path.suffix.lower() in UNREAD and path.with_suffix("") not in read]
+    _tell_passed_over(folder, unread, results)
     if pictures:
         return pictures
     held = _kinds(files) or ("results of polyyolo" if results else "")
@@ -135,7 +137,8 @@ def _tell_passed_over(folder: Path, unread: Sequence[Path], results: Sequence[Pa
     """Tell of what looks like a picture and is none here: a folder may seem to hold fewer than it does."""
     if unread:
         progress.warn(
-            f"{counted(len(unread), 'picture')} of {folder} cannot be read and are left out: {_kinds(unread)}",
+            f"{counted(len(unread), 'picture is', 'pictures are')} of a kind that cannot be read in {folder}: "
+            f"{_kinds(unread)}",
             "convert them to JPEG or PNG",
         )
     if results:

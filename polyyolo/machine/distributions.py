@@ -1,10 +1,11 @@
 """What pip put here, as its metadata tells: versions, modules, and what each distribution asks of others."""
 
 import importlib.metadata
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
+
+from polyyolo.installed import normal, versions
 
 DISTRIBUTION = "polyyolo"
 MODULES = {
@@ -62,21 +63,6 @@ class Installed:
 def module_of(name: str) -> str:
     """Tell what a distribution, by its normalised name, is imported as."""
     return MODULES.get(name, name.replace("-", "_"))
-
-
-def normal(name: str) -> str:
-    """Spell a distribution's name in the one way that can be compared, after PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def versions() -> Mapping[str, str]:
-    """Read what is installed: normalised name -> version; the first on the path counts, as for an import."""
-    found: dict[str, str] = {}
-    for each in importlib.metadata.distributions():
-        name, version = each.metadata["Name"], each.metadata["Version"]
-        if name and version:  # a package that is half removed has neither
-            found.setdefault(normal(name), version)
-    return found
 
 
 def installed() -> Installed:

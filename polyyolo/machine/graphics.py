@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from polyyolo.engines.gpu import PATIENCE_S, Gpu, first_gpu
+from polyyolo.installed import versions
 from polyyolo.machine.asking import ask
-from polyyolo.machine.distributions import versions
 from polyyolo.machine.finding import Finding, State
 
 AREA = "gpu"

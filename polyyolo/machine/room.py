@@ -13,7 +13,7 @@ GIB = 1 << 30
 ENOUGH_DISK = 1 * GIB
 """Enough for one run of a small model: the ONNX of each step, histograms and the engine, twice while it is written."""
 ENOUGH_MEMORY = 2 * GIB
-"""Calibrating YOLOv5s takes two thirds of a GiB, in docs/benchmarks; TensorRT builds beside it."""
+"""A whole run of YOLOv5s takes a GiB, in docs/benchmarks; TensorRT builds beside it."""
 
 
 def look_at_runs() -> Iterator[Finding]:

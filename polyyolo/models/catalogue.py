@@ -21,8 +21,6 @@ class Entry:
 
     Attributes:
         input: (height, width) in pixels that it was trained with.
-        head: the family of its outputs, a ``HeadKind``.
-        preprocessing: "letterbox": aspect ratio kept, padded with grey 114, RGB, 0 to 1.
         licence: of the weights; told when they are fetched.
         files: a checkpoint, or darknet's .cfg and .weights.
         classes: how many; 80 are COCO's.
@@ -31,8 +29,6 @@ class Entry:
     name: str
     family: str
     input: tuple[int, int]
-    head: str
-    preprocessing: str
     licence: str
     files: tuple[Remote, ...]
     classes: int = 80

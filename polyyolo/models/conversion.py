@@ -107,7 +107,11 @@ def _noted(target: Path) -> Path:
 def _is_whole(target: Path) -> bool:
     """Whether a converted model is there as it was made: caches are cleaned by hand, and disks fill up."""
     noted = _noted(target)
-    return target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == files.sha256_of(target)
+    return (
+        target.is_file()
+        and noted.is_file()
+        and noted.read_text(encoding="utf-8", errors="replace") == files.sha256_of(target)
+    )
 
 
 def _digest_of(package: str) -> str:

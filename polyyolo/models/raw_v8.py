@@ -9,6 +9,7 @@ from polyyolo.records import Head, HeadKind
 
 SIDES = 4
 USUAL_BINS = 16
+USUAL = frozenset({1, USUAL_BINS})
 
 
 def raw_v8_head(outline: Outline, *, asked: bool = False) -> Head | None:
@@ -32,6 +33,11 @@ def raw_v8_head(outline: Outline, *, asked: bool = False) -> Head | None:
         why=(
             f"{len(maps.outputs)} maps of {SIDES} x {bins} + {classes} channels at strides "
             f"{', '.join(map(str, maps.strides))}, {origin}"
+        ),
+        doubt=(
+            ""
+            if outline.names or bins in USUAL
+            else f"nothing but {SIDES} x {bins} channels that come first tells boxes from class scores in its maps"
         ),
     )
 

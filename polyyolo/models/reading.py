@@ -1,6 +1,8 @@
 """ONNX files from disk: read whole, checked, hashed together with the weights that lie in other files."""
 
 import hashlib
+import heapq
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,20 +71,25 @@ def _put_in_order(graph: onnx.GraphProto) -> None:
 
     A graph that cannot be put in order is left to the checker, as one that is in order.
     """
-    open_nodes, made = list(graph.node), {output for node in graph.node for output in node.output}
+    makers = {output: place for place, node in enumerate(graph.node) for output in node.output if output}
+    awaited = [{makers[name] for name in _read_by(node) & makers.keys()} for node in graph.node]
+    if all(max(places, default=-1) < place for place, places in enumerate(awaited)):
+        return
+    readers: defaultdict[int, list[int]] = defaultdict(list)
+    for place, places in enumerate(awaited):
+        for maker in places:
+            readers[maker].append(place)
+    left = [len(places) for places in awaited]
+    ready = [place for place, count in enumerate(left) if not count]
     ordered: list[onnx.NodeProto] = []
-    while open_nodes:
-        later = []
-        for node in open_nodes:
-            if made.isdisjoint(_read_by(node)):
-                ordered.append(node)
-                made.difference_update(node.output)
-            else:
-                later.append(node)
-        if len(later) == len(open_nodes):
-            return
-        open_nodes = later
-    if ordered != list(graph.node):
+    while ready:
+        place = heapq.heappop(ready)
+        ordered.append(graph.node[place])
+        for reader in readers[place]:
+            left[reader] -= 1
+            if not left[reader]:
+                heapq.heappush(ready, reader)
+    if len(ordered) == len(graph.node):
         copy = onnx.GraphProto(node=ordered)
         del graph.node[:]
         graph.node.extend(copy.node)

@@ -27,7 +27,8 @@ def contradiction(outline: Outline, head: Head) -> str:
     if scores.min() < -SLACK or scores.max() > 1 + SLACK:
         return (
             f"{name} has the shape of {head.kind.value}, but scores from {scores.min():.3g} to {scores.max():.3g}, no "
-            "chances; export it with the sigmoid that makes chances of them"
+            "chances; export it with the sigmoid that makes chances of them, or with class names in the metadata where "
+            "masks, keypoints or an angle stand behind the scores"
         )
     if boxes.max() < FAR:
         return (
@@ -45,13 +46,14 @@ def contradiction(outline: Outline, head: Head) -> str:
 def _of_turned_rows(outline: Outline, head: Head, scores: Array) -> str:
     """Say that boxes and features are the other way round: the first score is an objectness where it should be none.
 
-    YOLOv6 has an objectness that is 1 everywhere. Two convolutions on each map, of boxes and of class scores, leave
-    none for another one.
+    YOLOv6 has an objectness that is 1 everywhere. A convolution that gives all but four numbers of a row, and no more,
+    gives class scores alone.
     """
     certain = bool((scores[:, 0] > 1 - SLACK).all())
-    name, convs = head.outputs[0], len(outline.trails[head.outputs[0]].convs)
+    name = head.outputs[0]
+    widths = {outline.channels.get(conv.output[0], 0) for conv in outline.trails[name].convs}
     if head.kind is HeadKind.V8 and certain and head.classes > 1:
         return f"{name} is YOLOv6's output with features before boxes; swap its last two axes to have it decoded"
-    if head.kind is HeadKind.V5 and not certain and convs == 2 * len(head.strides) > 0:
+    if head.kind is HeadKind.V5 and not certain and scores.shape[1] in widths:
         return f"{name} is YOLOv8's output with boxes before features; swap its last two axes to have it decoded"
     return ""

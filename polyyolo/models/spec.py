@@ -17,6 +17,8 @@ from polyyolo.records import HeadKind, ModelSpec, TensorSpec
 __all__ = ["load", "read_spec"]
 
 QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
+MOST_RUN = 4
+"""A model of a larger fixed batch is told by shapes alone: to run it takes seconds."""
 INTEGERS = ("QLinear", "QGemm", "ConvInteger", "MatMulInteger", "DynamicQuantize")
 """What the names of operators begin with that compute with integers themselves, as ONNX Runtime's QOperator format has
 them."""
@@ -38,9 +40,10 @@ def read_spec(path: Path, *, head: HeadKind | None = None, history: Sequence[str
     image = image_of(inputs)
     metadata = metadata_of(model)
     _refuse_channels_last(path, model, image)
-    found = recognise(model, head=head, look=True)
+    batch = image.dims[0]
+    found = recognise(model, head=head, look=isinstance(batch, str) or batch <= MOST_RUN)
     if found.doubt and head is None:
-        progress.warn(f"{path.name}: {found.doubt}", "polyyolo inspect model shows how the model is read")
+        progress.warn(found.doubt, "polyyolo inspect model shows how the model is read")
     return ModelSpec(
         path=path,
         sha256=sha256_of_model(path),

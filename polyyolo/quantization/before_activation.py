@@ -171,7 +171,7 @@ def _gains_before_leaky_relu(conv: gs.Node | None) -> bool:
 
 
 def _is_alone_on_picture(conv: gs.Node | None) -> bool:
-    """Whether a node is a convolution of the picture with a kernel into which TensorRT fuses no function in INT8."""
+    """Whether a node is a convolution for which TensorRT has an INT8 kernel for pictures without a function."""
     weight = _kernel(conv)
     if conv is None or weight is None or not is_conv_on_picture(conv):
         return False

@@ -80,7 +80,7 @@ class Shown:
 
 @frozen
 class Fidelity:
-    """What a quantized model keeps of its FP32 original, on the same pictures, run in ONNX Runtime.
+    """What a model keeps of another, on the same pictures: INT8 of FP32 in ONNX Runtime, an engine of its ONNX.
 
     Attributes:
         pictures: how many were compared, none of them used in calibration where that could be had.

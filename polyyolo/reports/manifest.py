@@ -20,7 +20,7 @@ def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
         ``engine`` and ``seconds``.
     """
     return {
-        "versions": {"polyyolo": __version__, "python": platform.python_version(), **versions(PACKAGES)},
+        "versions": {"polyyolo": __version__, "python": platform.python_version(), **_versions()},
         "toolchain": plain(toolchain),
         "model": {
             "given": str(run.source.path),
@@ -37,6 +37,11 @@ def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
         "engine": {"sha256": run.engine.sha256, "size_bytes": run.engine.size_bytes} if run.engine else None,
         "seconds": dict(run.seconds),
     }
+
+
+def _versions() -> dict[str, str]:
+    found = versions()
+    return {package: found[package] for package in PACKAGES if package in found}
 
 
 def _pictures(run: Run) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from polyyolo.verification.boxes import Array, Boxes
 
 EVERYTHING = -1.0
 """Below every score, 0 included."""
+NO_CHANCE = 25.0
 _ANY = -1
 """Stands for as many values as there are."""
 _ROWS = (HeadKind.V5, HeadKind.YOLOX, HeadKind.YOLOX_RAW)
@@ -242,12 +243,14 @@ def _candidates(cells: tuple[Array, Array], *, confidence: float, multi_label: b
 
 
 def _refuse_no_chances(scores: Array) -> None:
-    """Refuse what is no chance: it was computed without the sigmoid, or the numbers of a box stand in another order.
+    """Refuse what cannot be a chance: the numbers of a box stand in another order.
+
+    What INT8 makes of scores that share a scale with boxes may be a few times 1: a bad model is no other head.
 
     Raises:
-        ModelError: a score is a number above 1, by more than FP16 rounds.
+        ModelError: a score is a number like a pixel's.
     """
-    above = scores[np.isfinite(scores) & (scores > 1.01)]
+    above = scores[np.isfinite(scores) & (scores > NO_CHANCE)]
     if above.size:
         raise ModelError(
             f"a score is {above.max():.4g}, where chances from 0 to 1 should be: the outputs are those of another head",

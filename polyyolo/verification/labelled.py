@@ -21,6 +21,10 @@ from polyyolo.wording import counted
 __all__ = ["Labelled", "Truth", "read_labelled"]
 
 
+FEW = 0.01
+"""Share of boxes that may be wrong in any set of labels."""
+
+
 def read_labelled(source: Path, names: Sequence[str] = (), *, classes: int = 0, images: Path | None = None) -> Labelled:
     """Read what is in which pictures; everything is checked now, so that nothing breaks in the middle of a measurement.
 
@@ -128,7 +132,7 @@ def _tell_of_lost(source: Path, labelled: Labelled, sizes: Mapping[Path, tuple[i
         (path, truth) for path, truths in zip(labelled.pictures, labelled.truths, strict=True) for truth in truths
     ]
     lost = [path for path, truth in objects if not _is_within(truth.box, sizes[path])]
-    if lost:
+    if len(lost) > FEW * len(objects):
         progress.warn(
             f"{counted(len(lost), 'box', 'boxes')} of the {len(objects)} of {source} lie outside of their pictures, "
             f"or have a side below a pixel, that of {lost[0].name} first",

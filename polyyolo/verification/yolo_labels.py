@@ -10,8 +10,8 @@ from polyyolo.files import refuse_endless
 from polyyolo.images.choose import remedy
 from polyyolo.images.sources import find_pictures, is_picture
 from polyyolo.records import Skipped
-from polyyolo.verification.class_lists import LISTED, list_of_classes, names_in
-from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
+from polyyolo.verification.class_lists import LISTED, classes_of
+from polyyolo.verification.truth import Labelled, Truth, complain
 from polyyolo.wording import counted
 
 SLACK = 0.001
@@ -48,7 +48,8 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
     pictures = find_pictures(images or own_pictures, split="val")
     apart = images if source.is_dir() else None
     files = [_label_in(source, picture, apart) if apart else _label_file(picture) for picture in pictures]
-    _refuse_shared(pictures, files)
+    if apart:
+        _refuse_shared(pictures, files)
     if not any(file.is_file() for file in files):
         if not any(picture.exists() for picture in pictures):
             missing = tuple(Skipped(picture, "No such file or directory") for picture in pictures)
@@ -59,9 +60,7 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
         )
     _warn_of_missing(source, files)
     _warn_of_strays(pictures, {file.parent for file in files if apart or file.parent.name == "labels"})
-    place = list_of_classes(source)
-    own = names_in(place) if place else {}
-    mapping = to_model_classes(place, own, names, classes, used=_used(files)) if place and own else None
+    own, mapping = classes_of(source, names, classes, _used(files))
     mistakes: list[str] = []
     truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
     others = any(BEYOND in each for each in mistakes)

@@ -92,8 +92,30 @@ def test_pictures_that_cannot_be_read_and_results_are_not_passed_over_in_silence
         assert names(find_pictures(tmp_path), tmp_path) == ["1.jpg", "2.mpo"]
 
     (warning,) = heard.warnings
-    assert warning.message == f"3 pictures of {tmp_path} cannot be read and are left out: 2 .heic, 1 .jxl"
+    assert warning.message == f"3 pictures are of a kind that cannot be read in {tmp_path}: 2 .heic, 1 .jxl"
     assert notes == [f"left out: {tmp_path / 'site'} holds results of polyyolo"]
+
+
+def test_a_raw_photograph_beside_its_jpeg_is_not_missed(tmp_path):
+    touch(tmp_path, "1.jpg", "1.cr2", "2.CR2")
+
+    with progress.recording() as heard:
+        find_pictures(tmp_path)
+
+    assert [warning.message for warning in heard.warnings] == [
+        f"1 picture is of a kind that cannot be read in {tmp_path}: 1 .cr2"
+    ]
+
+
+def test_two_names_of_one_picture_in_a_list_are_one_and_a_link_is_followed_first(tmp_path):
+    touch(tmp_path, "b.jpg", "far/away/b.jpg", "far/b.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "far/away")
+    (tmp_path / "list.txt").write_text("link/../b.jpg\nb.jpg\n./b.jpg\n")
+
+    assert [path.resolve() for path in find_pictures(tmp_path / "list.txt")] == [
+        (tmp_path / "far/b.jpg").resolve(),
+        (tmp_path / "b.jpg").resolve(),
+    ]
 
 
 def test_a_folder_of_nothing_but_results_is_not_called_empty(tmp_path):

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyyolo.machine.distributions import Wanted, installed, normal, requirements, versions
+from polyyolo.installed import normal, versions
+from polyyolo.machine.distributions import Wanted, installed, requirements
 
 
 @given(st.lists(st.text("abcXYZ019", min_size=1), min_size=1), st.sampled_from("-_."))

@@ -475,6 +475,7 @@ def test_joined_box_and_class_maps_are_yolov8s_whatever_else_their_channels_allo
 
     assert (head.kind, head.classes, head.bins) == (HeadKind.V8_RAW, classes, bins)
     assert (head.strides, head.outputs) == ((8, 16, 32), ("out8", "out16", "out32"))
+    assert bool(head.doubt) is (bins == 17), "16 is usual, and 1 no distribution"
 
 
 def test_maps_with_class_scores_before_boxes_are_not_yolov8s():

@@ -351,10 +351,10 @@ def test_float16_outputs_are_read_in_float32():
 @pytest.mark.parametrize(
     ("head", "values"),
     [
-        (V8, [30, 30, 9, 9, 0.1, 4.5, 0.1]),
+        (V8, [0.1, 0.9, 9, 9, 30, 60, 50]),
         (END, [3, 0.9, 10, 20, 30, 40]),  # class and score first
     ],
-    ids=["logits", "class first"],
+    ids=["boxes last", "class first"],
 )
 def test_a_score_that_is_no_chance_is_refused(head, values):
     array = np.array([values], np.float32)

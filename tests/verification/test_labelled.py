@@ -208,6 +208,40 @@ def test_a_list_of_classes_beside_the_labels_is_matched_by_name(folder, place):
     assert [[truth.label for truth in truths] for truths in labelled.truths] == [[3, 2], [1], []]
 
 
+@pytest.mark.parametrize(
+    ("place", "content", "told"),
+    [
+        ("labels/classes.txt", b"cow\ncat\n", "names 2 classes, and labels have class 2"),
+        ("labels/classes.txt", b"\xff\xfe", "cannot read"),
+        ("data.yaml", b"val: images\nnames: coco.names\n", "are no list or mapping of classes"),
+        ("data.yaml", b"val: [", ""),
+        ("data.yaml", b"- a list\n", ""),
+    ],
+)
+def test_a_list_of_classes_that_was_only_found_stops_nothing(folder, ear, place, content, told):
+    (folder / place).write_bytes(content)
+
+    labelled = read_labelled(folder, ("person", "cat", "dog", "cow"))
+
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[0, 2], [1], []]
+    assert [told in message for message, _ in ear.warnings] == [True] * bool(told)
+
+
+@pytest.mark.parametrize("given", ["valid", "valid/images", "valid/labels", "list.txt"])
+def test_a_data_yaml_is_found_from_wherever_its_labels_are_named(folder, given):
+    for name in ("images", "labels"):
+        (folder / "valid").mkdir(exist_ok=True)
+        (folder / name).rename(folder / "valid" / name)
+    write(folder / "list.txt", "".join(f"valid/images/{name}.png\n" for name in "abc"))
+    places = "list.txt" if given == "list.txt" else "valid/images"
+    write(folder / "data.yaml", f"path: {folder}\nval: {places}\nnames: [cow, cat, dog]\n")
+    images = folder / "valid/images" if given == "valid/labels" else None
+
+    labelled = read_labelled(folder / given, ("person", "cat", "dog", "cow"), images=images)
+
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[3, 2], [1], []]
+
+
 @pytest.mark.parametrize("place", ["data.yaml", "../data.yaml"])
 def test_a_data_yaml_in_the_folder_or_above_it_tells_the_classes_of_its_labels(folder, place):
     whole = folder / "valid"

@@ -17,7 +17,6 @@ from polyyolo.errors import InputError
 from polyyolo.quantization.grid import Scales, half_scale
 
 DEFAULT = "max"
-PERCENTILE = "percentile-"
 SHARES = np.linspace(0.3, 1.0, 71)
 """Of a channel's largest magnitude: the clips that ``mse`` tries."""
 
