@@ -301,7 +301,10 @@ def read_json(path: Path, kind: type[Record]) -> Record:
         raise InputError(f"cannot read {path}: {error.strerror}", fix="name another file") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: it is no JSON", fix="write it again, or name another file") from error
-    return structure(data, kind)
+    try:
+        return structure(data, kind)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", fix=error.fix) from error
 
 
 def _constant(name: str) -> float:

@@ -182,6 +182,7 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
     from polyyolo.images.presets import preprocessing_for
     from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
+    from polyyolo.workspace import LEDGER
 
     suffix = output.suffix.lower()
     if suffix not in {TABLE_SUFFIX, cache_exchange.ONNX}:
@@ -195,7 +196,8 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
         )
     spec = _spec(model)
     of_cache = () if source.suffix.lower() == cache_exchange.ONNX else (cache_manifest.beside(source),)
-    refuse_same(output, source, *files_of(spec.path), *of_cache)
+    of_run = (output,) if output.exists() and (output.parent / LEDGER).is_file() else ()
+    refuse_same(output, source, *files_of(spec.path), *of_cache, *of_run)
     size = _size(spec, options["size"])
     with bars(quiet=as_json) as shown:
         found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))

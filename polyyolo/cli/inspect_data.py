@@ -39,11 +39,13 @@ def data(context: click.Context, /, source: Path, output: Path | None, **options
     """
     from polyyolo.files import plain
     from polyyolo.images.preview import contact_sheet
-    from polyyolo.images.sources import SHEET, refuse_among
+    from polyyolo.images.sources import SHEET, is_picture, refuse_among
     from polyyolo.images.survey import survey
 
     sheet = output or Path(SHEET)
     refuse_among(sheet, source, split=options["split"])
+    if not is_picture(sheet):
+        raise click.UsageError(f"{sheet} is no name of a picture: end it in .png")
     with bars(quiet=options["quiet"] or options["as_json"]) as shown:
         tensor, chosen = _chosen(source, options)
         found = survey(chosen, tensor)

@@ -64,6 +64,8 @@ def get(name: str, output: Path | None, **options: Any) -> None:  # noqa: ANN401
     from polyyolo.models.conversion import Conversion
     from polyyolo.models.zoo import fetched
 
+    if options["dynamic"] and (options["size"] or options["batch"] > 1):
+        raise click.UsageError("--dynamic leaves batch, height and width open: leave it out, or --size and --batch")
     how = Conversion(**{key: options[key] for key in ("head", "dynamic", "size", "batch", "opset")})
     entry = find_or_refuse(name)
     with bars(quiet=options["quiet"] or options["as_json"]) as shown:

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from polyyolo.records import ModelSpec
 
 Command = Callable[..., Any]
+LARGEST = 16384
+"""Pixels of a side; a picture of so many squared is 3 GiB in FP32."""
 
 
 def size_option(told: str, *, least: int = 1) -> Callable[[Command], Command]:
     """Make --size H W, with what its help says and the smallest side."""
-    return click.option("--size", nargs=2, type=click.IntRange(min=least), metavar="H W", help=told)
+    return click.option("--size", nargs=2, type=click.IntRange(least, LARGEST), metavar="H W", help=told)
 
 
 def refuse_size(spec: "ModelSpec", size: tuple[int, int] | None) -> None:

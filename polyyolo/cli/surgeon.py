@@ -24,6 +24,9 @@ PLAIN = {
 """Passes without options, and what their help says."""
 
 
+LARGEST = 1 << 16
+
+
 def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> Mapping[str, str]:
     """Read ``name=value`` options, split at the first equals sign; a name that is there twice is a mistake."""
     read: dict[str, str] = {}
@@ -43,7 +46,7 @@ def batch_size(_: click.Context, __: click.Parameter, text: str | None) -> int |
         return text
     if not text.isdecimal():
         raise click.BadParameter(f"{text!r} is neither a number nor {DYNAMIC}")
-    return int(text)
+    return _within(text)
 
 
 def height_and_width(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | str | None:
@@ -53,7 +56,14 @@ def height_and_width(_: click.Context, __: click.Parameter, text: str | None) ->
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isdecimal() for side in sides):
         raise click.BadParameter(f"{text!r} is no size such as 640, 384x640 or {DYNAMIC}")
-    return int(sides[0]), int(sides[-1])
+    return _within(sides[0]), _within(sides[-1])
+
+
+def _within(text: str) -> int:
+    """Read a number that a model's axis may have."""
+    if int(text) > LARGEST:
+        raise click.BadParameter(f"{text} is more than {LARGEST}")
+    return int(text)
 
 
 @click.group()

@@ -1,6 +1,6 @@
 """What every pass of polyyolo surgeon has in common: read, run, write, and say what happened."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,6 +55,7 @@ def operate(  # noqa: PLR0913 - what the command line has
         count: how many of them.
     """
     from polyyolo.files import refuse_same
+    from polyyolo.images.sources import find_pictures
     from polyyolo.models.reading import files_of
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
@@ -64,27 +65,26 @@ def operate(  # noqa: PLR0913 - what the command line has
         path = locate(source)
         refuse_same(output, *files_of(path))
         before = read_spec(path)
+        pictures = find_pictures(images)[:count] if images else ()
         after = apply(before, [Step(name, options)], output, elsewhere="for OUTPUT")
         fidelity = None
         if name == "leakyrelu-to-relu" and after.history:
             warn(FINE_TUNE, fix="fine-tune the model with ReLU before it is used")
-            fidelity = _measure(before, after, images, count) if images else None
+            fidelity = _measure(before, after, pictures) if pictures else None
     if as_json:
         print_json(_plain(after, fidelity, shown.notes, shown.warnings))
     else:
         click.echo("\n".join(_lines(after, fidelity)))
 
 
-def _measure(before: "ModelSpec", after: "ModelSpec", images: Path, count: int) -> "Fidelity":
+def _measure(before: "ModelSpec", after: "ModelSpec", pictures: Sequence[Path]) -> "Fidelity":
     from polyyolo.images.presets import preprocessing_for
-    from polyyolo.images.sources import find_pictures
     from polyyolo.verification.compare import side_by_side
 
     height, width = (
         dim if isinstance(dim, int) else usual
         for dim, usual in zip(before.image_input.dims[2:], USUAL_SIZE, strict=True)
     )
-    pictures = find_pictures(images)[:count]
     return side_by_side(before, after, preprocessing_for(before, (height, width)), pictures=pictures).fidelity
 
 

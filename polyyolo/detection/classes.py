@@ -36,6 +36,6 @@ def _number(text: str, index: dict[str, int], spec: ModelSpec) -> int:
     known = f"the model has {len(spec.names)}, as {', '.join(spec.names[:5])}" if spec.names else "the model has none"
     numbers = f"a number from 0 to {spec.head.labels.stop - 1}"
     raise InputError(
-        f"the model has no class {text!r}" + (f"; did you mean {alike}?" if near else ""),
+        f"{spec.path.name} has no class {text!r}" + (f"; did you mean {alike}?" if near else ""),
         fix=f"give names to --classes ({known}), or {numbers}",
     )

@@ -123,11 +123,13 @@ class Results:
         return whole, self.folder
 
     def _remove_earlier(self) -> None:
-        """Remove what the earlier detection wrote, and the folders that are empty without it."""
-        for name in self._earlier.written if self._earlier else ():
+        """Remove what the earlier detection wrote, and its folders where nothing else is in them."""
+        written = [PurePath(name) for name in (self._earlier.written if self._earlier else ())]
+        for name in written:
             (self.folder / name).unlink(missing_ok=True)
-        for place in sorted(self.folder.rglob("*"), reverse=True):
-            if place.is_dir() and self.partial not in (place, *place.parents) and not any(place.iterdir()):
+        above = {place for name in written for place in name.parents if place.name}
+        for place in sorted((self.folder / each for each in above), reverse=True):
+            if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
                 place.rmdir()
 
     def _refuse_blocked(self, names: list[Path]) -> None:

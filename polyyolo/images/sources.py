@@ -188,7 +188,7 @@ def _in_data_yaml(source: Path, split: str) -> tuple[Path, ...]:
     data = read_data_yaml(source)
     entries = data.get(split)
     if not entries:
-        keys = ", ".join(map(str, data)) or "no keys"
+        keys = ", ".join(str(key) for key, value in data.items() if value) or "no keys"
         raise PictureError(
             f"{source} has no {split!r} (it has {keys})", fix=f"add a line '{split}: folder/of/images' to it"
         )

@@ -27,8 +27,10 @@ def run(
         entries: keys to add or replace.
 
     Raises:
-        InputError: a key to keep that is not there.
+        InputError: a key to keep that is not there, or nothing to keep it from.
     """
+    if keep and not strip:
+        raise InputError("nothing is removed that keys could be kept from", fix="add --strip, or leave --keep out")
     before = metadata_of(model)
     for key in keep:
         if key not in before:

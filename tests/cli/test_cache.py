@@ -134,6 +134,18 @@ def test_export_takes_no_file_of_the_run_that_it_reads(polyyolo, run, tmp_path, 
     assert not (copy / f"{name}.json").exists()
 
 
+def test_an_import_takes_the_place_of_no_file_of_a_run(polyyolo, run, tmp_path):
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    before = (copy / "calibration.json").read_bytes()
+
+    done = polyyolo(
+        "import", copy / "calibration.cache", "--model", copy / "model.onnx", "-o", copy / "calibration.json"
+    )
+
+    assert (done.exit_code, (copy / "calibration.json").read_bytes()) == (2, before)
+    assert "which would be lost" in done.output
+
+
 @pytest.mark.parametrize("place", [".", "/", ""])
 def test_a_folder_in_the_place_of_a_cache_is_refused(polyyolo, run, place):
     for words in (

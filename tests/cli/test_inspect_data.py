@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -89,6 +90,28 @@ def test_beside_the_pictures_of_a_list_there_is_room_for_the_sheet(folder, monke
     (folder / "list.txt").write_text("0.png\n1.png\n")
 
     assert [inspect("list.txt", "-o", "sheet.png", "--quiet").exit_code for _ in range(2)] == [0, 0]
+
+
+def test_a_sheet_is_drawn_over_nothing_but_a_picture(folder, tmp_path):
+    (tmp_path / "model.onnx").write_text("precious")
+
+    done = inspect(folder, "-o", tmp_path / "model.onnx")
+
+    assert done.exit_code == 2
+    assert "is no name of a picture: end it in .png" in done.output
+    assert (tmp_path / "model.onnx").read_text() == "precious"
+
+
+@pytest.mark.parametrize("imgsz", ["96", "[96, 160]"])
+def test_an_open_model_is_fed_at_the_size_that_it_was_exported_for(folder, little_open, tmp_path, imgsz):
+    model = onnx.load(little_open)
+    onnx.helper.set_model_props(model, {"imgsz": imgsz})
+    onnx.save(model, tmp_path / "m.onnx")
+
+    done = inspect(folder, "--model", tmp_path / "m.onnx", "-o", tmp_path / "sheet.png", "--json", "--quiet")
+
+    wanted = [96, 96] if imgsz == "96" else [96, 160]
+    assert json.loads(done.stdout)["preprocessing"]["size"] == wanted
 
 
 def test_json_is_for_scripts(folder, tmp_path):

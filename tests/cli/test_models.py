@@ -76,6 +76,7 @@ def test_get_as_json_tells_the_licence():
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (("get", "yolov8n", "--dynamic", "--batch", "2"), 2, "--dynamic leaves batch, height and width open"),
         (("get", "yolov9"), 2, "error: the catalogue has no model 'yolov9'"),
         (("get", "yolov8n"), 3, "error: yolov8n.pt cannot be fetched"),
         (("get", "yolov8n", "--size", 5, 5), 2, "5 is not in the range"),

@@ -32,6 +32,18 @@ def test_results_are_replaced_as_a_whole(detect, little_pictures, tmp_path):
     assert not (tmp_path / "out" / "labels").exists()
 
 
+def test_empty_folders_and_links_that_no_detection_made_stay(detect, little_pictures, tmp_path):
+    detect(little_pictures)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / ".git" / "refs").mkdir(parents=True)
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "elsewhere")
+
+    assert detect(little_pictures)[0] == 0
+
+    assert (tmp_path / "out" / ".git" / "refs").is_dir()
+    assert (tmp_path / "out" / "link").is_symlink()
+
+
 def test_a_folder_with_other_things_is_refused(detect, little_pictures, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("mine")
