@@ -79,7 +79,7 @@ def _earlier(folder: Path) -> Run | None:
     """Read what an earlier run in this folder came to; None where there is none that can be read."""
     try:
         return read_run(folder)
-    except InputError:
+    except (InputError, OSError):  # what is wrong with the folder itself is told where it is opened
         return None
 
 
