@@ -22,9 +22,8 @@ PLAIN = {
     "read-whole": "Read tensors whole that are split and joined again. Numbers change by FP32's rounding.",
 }
 """Passes without options, and what their help says."""
-
-
 LARGEST = 1 << 16
+"""Of an axis."""
 
 
 def pairs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> Mapping[str, str]:

@@ -77,10 +77,12 @@ def _of_pnm(data: bytes) -> tuple[int, int] | None:
 
 def _of_boxes(data: bytes) -> tuple[int, int] | None:
     """Read the largest size that an AVIF or JPEG 2000 declares for one of its parts."""
+    kind = data[4:8]
+    if kind not in {b"ftyp", b"jP  "}:
+        return None
     ends = [found.end() for found in re.finditer(b"ispe....|ihdr", data[:BOXES], re.DOTALL)]
-    sizes = [struct.unpack_from(">II", data, end) for end in ends] if data[4:8] in {b"ftyp", b"jP  "} else []
-    width_first = data[4:8] == b"ftyp"
-    return max((size[::-1] if width_first else size for size in sizes), key=math.prod, default=None)
+    sizes = [struct.unpack_from(">II", data, end) for end in ends]
+    return max((size[::-1] if kind == b"ftyp" else size for size in sizes), key=math.prod, default=None)
 
 
 _SIZES = {

@@ -13,6 +13,7 @@ from polyyolo.verification.boxes import Array, Boxes
 EVERYTHING = -1.0
 """Below every score, 0 included."""
 NO_CHANCE = 25.0
+"""Larger scores are pixels or class numbers: what INT8 makes of scores beside boxes of 1,280 pixels is 10 at most."""
 _ANY = -1
 """Stands for as many values as there are."""
 _ROWS = (HeadKind.V5, HeadKind.YOLOX, HeadKind.YOLOX_RAW)
