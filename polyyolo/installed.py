@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 COMPUTING = (
@@ -36,7 +36,7 @@ def versions() -> Mapping[str, str]:
 
 
 @cache
-def computing() -> Mapping[str, str]:
-    """Give the version of each package that figures come from, as far as it is installed."""
+def versions_of(packages: Sequence[str] = COMPUTING) -> Mapping[str, str]:
+    """Give the version of each of these packages that is installed."""
     found = versions()
-    return {package: found[package] for package in COMPUTING if package in found}
+    return {package: found[package] for package in packages if package in found}

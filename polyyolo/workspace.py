@@ -19,7 +19,7 @@ from attrs import field, frozen
 from polyyolo import __version__, files, progress
 from polyyolo.errors import InputError
 from polyyolo.folders import refuse_foreign
-from polyyolo.installed import computing
+from polyyolo.installed import versions_of
 from polyyolo.wording import counted
 
 Result = TypeVar("Result")
@@ -271,7 +271,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _digest(name: str, inputs: Mapping[str, object]) -> str:
-    text = json.dumps([__version__, computing(), name, files.plain(inputs)], sort_keys=True)
+    text = json.dumps([__version__, versions_of(), name, files.plain(inputs)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

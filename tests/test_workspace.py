@@ -11,7 +11,7 @@ from attrs import frozen
 
 from polyyolo import files, progress
 from polyyolo.errors import InputError, ToolchainError
-from polyyolo.installed import computing
+from polyyolo.installed import versions_of
 from polyyolo.workspace import Workspace
 
 
@@ -110,14 +110,14 @@ def test_another_version_of_polyyolo_reuses_nothing(folder, monkeypatch):
 
 def test_another_release_of_what_computes_reuses_nothing(folder, monkeypatch):
     run(folder, "one")
-    monkeypatch.setattr("polyyolo.workspace.computing", lambda: {"onnxruntime": "999"})
+    monkeypatch.setattr("polyyolo.workspace.versions_of", lambda: {"onnxruntime": "999"})
 
     assert run(folder, "one") == [True]
 
 
 def test_releases_are_told_whatever_underscores_their_names_have():
     """Its metadata calls it onnx_graphsurgeon."""
-    assert {"numpy", "onnx", "onnx-graphsurgeon", "onnxruntime"} <= set(computing())
+    assert {"numpy", "onnx", "onnx-graphsurgeon", "onnxruntime"} <= set(versions_of())
 
 
 def test_the_seconds_of_a_reused_step_are_those_of_the_work(folder):

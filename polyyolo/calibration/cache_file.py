@@ -15,6 +15,7 @@ from attrs import frozen
 from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import InputError, TableError
 from polyyolo.files import refuse_endless, replacing
+from polyyolo.records import PLAN_MAGIC, ToolchainKind
 
 ENTROPY_2 = "EntropyCalibration2"
 ALGORITHMS = (ENTROPY_2, "MinMaxCalibration", "EntropyCalibration", "LegacyCalibration")
@@ -24,12 +25,8 @@ ANEW = "export or calibrate it again"
 
 _HEADER = re.compile(r"TRT-(\d{4,6})-(\w+)", re.ASCII)
 _ENTRY = re.compile(r"(?P<name>.+): ?(?P<bits>[0-9a-fA-F]{1,8})\s*")
-_BINARY = {
-    b"ftrt": "a TensorRT engine",
-    b"ptrt": "a TensorRT engine",
-    b"vtrt": "a TensorRT for RTX engine",
-    b"PK\x03\x04": "a ZIP or .npz archive",
-}
+_ENGINES = {ToolchainKind.TENSORRT: "a TensorRT engine", ToolchainKind.RTX: "a TensorRT for RTX engine"}
+_BINARY = {**{magic: _ENGINES[kind] for magic, kind in PLAN_MAGIC.items()}, b"PK\x03\x04": "a ZIP or .npz archive"}
 
 
 @frozen

@@ -65,7 +65,7 @@ def read_table(path: Path) -> CalibrationTable:
     try:
         table = read_json(path, CalibrationTable)
     except InputError as error:
-        reason = error.message.removeprefix(f"cannot read {path}: ")
+        reason = error.message.removeprefix("cannot read ").removeprefix(f"{path}: ")
         raise TableError(f"{path} is no calibration table: {reason}", fix="calibrate or import again") from error
     for name in table.ranges:
         if not 0 <= table.amax(name) < math.inf:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFailed
-from polyyolo.progress import listening
+from polyyolo.progress import listening, without_repeats
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -253,9 +253,7 @@ class Bars:
             self._progress.stop_task(task)
 
     def warned(self, message: str, fix: str) -> None:
-        """Print a warning above the bars, once: pictures are looked for by several steps."""
-        if {"message": message, "fix": fix} in self.warnings:
-            return
+        """Print a warning above the bars."""
         self.warnings.append({"message": message, "fix": fix})
         self._say(f"warning: {message}" + (f"\n  fix: {fix}" if fix else ""), style="yellow")
 
@@ -273,8 +271,8 @@ class Bars:
 
 @contextmanager
 def bars(*, quiet: bool = False) -> Iterator[Bars]:
-    """Show the progress, warnings and notes of everything inside the block."""
-    with Bars(quiet=quiet) as drawn, listening(drawn):
+    """Show the progress, notes and each warning of everything inside the block."""
+    with Bars(quiet=quiet) as drawn, listening(drawn), without_repeats():
         yield drawn
 
 

@@ -17,6 +17,7 @@ from polyyolo.errors import PictureError
 from polyyolo.files import sha256_of
 from polyyolo.images.ahead import ahead
 from polyyolo.images.arrays import Entries, entry_tensor, open_entries
+from polyyolo.images.copies import repeats
 from polyyolo.images.lint import Severity, range_mistake
 from polyyolo.images.reading import decode, read_bytes
 from polyyolo.images.sources import find_pictures, is_array
@@ -226,11 +227,9 @@ def _tell_few(chosen: CalibrationSet) -> None:
 
 
 def _tell_repeated(chosen: CalibrationSet, usable: list[Candidate]) -> None:
-    first: dict[str, Candidate] = {}
-    repeated = [each for each in usable if first.setdefault(each.digest, each) is not each]
+    repeated = list(repeats(usable, key=lambda each: each.digest))
     if repeated:
-        one = repeated[0]
-        twin = first[one.digest]
+        one, twin = repeated[0]
         progress.warn(
             f"{len(repeated)} of the {chosen.pictures} pictures repeat another one's bytes, "
             f"as {_name(one, chosen)} does {_name(twin, chosen)}",

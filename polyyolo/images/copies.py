@@ -2,8 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from polyyolo.files import sha256_of
 
@@ -11,6 +12,15 @@ GLIMPSE = 1 << 16
 """Bytes that are looked at before a whole file is: uncompressed frames are all of one size."""
 
 Content = tuple[Hashable, ...]
+Item = TypeVar("Item")
+
+
+def repeats(items: Iterable[Item], key: Callable[[Item], Hashable]) -> Iterator[tuple[Item, Item]]:
+    """Yield each item whose key an earlier one has, with the first that has it."""
+    first: dict[Hashable, Item] = {}
+    for item in items:
+        if first.setdefault(key(item), item) is not item:
+            yield item, first[key(item)]
 
 
 def contents(paths: Iterable[Path]) -> Mapping[Path, Content]:

@@ -114,6 +114,11 @@ def transposed_v8(outline: Outline) -> str | None:
     return None
 
 
+def turned_axes(name: str, family: str, order: str) -> str:
+    """Say that an output is a family's but for the order of its axes."""
+    return f"{name} is {family}'s output with {order}; swap its last two axes to have it decoded"
+
+
 def _read(outline: Outline, name: str, kind: HeadKind) -> Head | None:
     """Read ``name`` as a decoded head of ``kind``; None where its shape does not allow it.
 

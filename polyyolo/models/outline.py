@@ -9,6 +9,7 @@ from attrs import frozen
 
 from polyyolo.models.metadata import metadata_of, names_in
 from polyyolo.models.probe import Array, probe, values_of
+from polyyolo.models.reading import constants_of
 from polyyolo.models.tensors import outputs_of
 from polyyolo.models.trail import Trail, producers_of, trail_to
 
@@ -101,13 +102,10 @@ def stride_of(rows: int, columns: int, size: tuple[int, int]) -> int | None:
 
 def _channels(graph: onnx.GraphProto) -> dict[str, int]:
     """Count the channels of each Conv by its weights' first axis, which may be quantized or cast on their way."""
-    shapes = {tensor.name: tensor.dims for tensor in graph.initializer}
+    shapes = {name: tensor.dims for name, tensor in constants_of(graph).items()}
     found: dict[str, int] = {}
     for node in graph.node:
-        if node.op_type == "Constant":
-            for value in (each.t for each in node.attribute if each.name == "value"):
-                shapes[node.output[0]] = value.dims
-        elif node.op_type in {"QuantizeLinear", "DequantizeLinear", "Cast"} and node.input[0] in shapes:
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear", "Cast"} and node.input[0] in shapes:
             shapes[node.output[0]] = shapes[node.input[0]]
         elif node.op_type == "Conv" and shapes.get(node.input[1]):
             found[node.output[0]] = shapes[node.input[1]][0]

@@ -6,13 +6,14 @@ from attrs import frozen
 
 from polyyolo.models import anchors as published
 from polyyolo.models.corners import boxes_and_scores
-from polyyolo.models.decoded import transposed_v8
+from polyyolo.models.decoded import transposed_v8, turned_axes
 from polyyolo.models.metadata import Anchors, anchors_in, head_in, scale_xy_in, strides_in
 from polyyolo.models.outline import Outline, stride_of
 from polyyolo.records import Head, HeadKind
 
 Level = TypeVar("Level")
 MOST_ANCHORS = 9
+TOLD = "anchors from the metadata"
 MOVES = frozenset({"Reshape", "Transpose", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"})
 
 
@@ -57,7 +58,7 @@ def raw_head(outline: Outline, *, asked: HeadKind | None = None) -> Head | None:
             f"{len(maps.outputs)} maps of {a_cell} x (5 + {classes}) channels at strides "
             f"{', '.join(map(str, maps.strides))}; {reason}; {origin}"
         ),
-        doubt="" if _in_metadata(outline, maps, a_cell) else f"{origin}: boxes are wrong where it has others",
+        doubt="" if origin == TOLD else f"{origin}: boxes are wrong where it has others",
     )
 
 
@@ -66,7 +67,7 @@ def not_decodable(outline: Outline) -> str:
     maps = maps_of(outline)
     swapped = transposed_v8(outline)
     if swapped:
-        return f"{swapped} is YOLOv8's output with boxes before features; swap its last two axes to have it decoded"
+        return turned_axes(swapped, "YOLOv8", "boxes before features")
     if maps is None:
         return _apart(outline)
     if not _untouched(outline, maps):
@@ -164,23 +165,17 @@ def _anchors(outline: Outline, maps: Maps, kind: HeadKind, a_cell: int) -> tuple
     listed = strides_in(outline.metadata)
     told = _in_order(anchors_in(outline.metadata), listed, maps.strides)
     darknet = kind is HeadKind.DARKNET_RAW
-    if _in_metadata(outline, maps, a_cell):
+    if len(told) == len(maps.outputs) and all(len(level) == a_cell for level in told):
         scales = _in_order(scale_xy_in(outline.metadata), listed, maps.strides) if darknet else ()
         if darknet and len(scales) != len(maps.outputs):
             scales = (1.0,) * len(maps.outputs)
-        return told, scales, "anchors from the metadata"
+        return told, scales, TOLD
     family = _family(outline, maps, darknet=darknet)
     if family is None or a_cell != 3:
         return (), (), ""
     levels = tuple(family.anchors[stride] for stride in maps.strides)
     scales = tuple(family.scale_xy.get(stride, 1.0) for stride in maps.strides) if darknet else ()
     return levels, scales, f"no anchors in the file, so {family.name}'s published ones are assumed"
-
-
-def _in_metadata(outline: Outline, maps: Maps, a_cell: int) -> bool:
-    """Whether the metadata has so many anchors for each map."""
-    told = _in_order(anchors_in(outline.metadata), strides_in(outline.metadata), maps.strides)
-    return len(told) == len(maps.outputs) and all(len(level) == a_cell for level in told)
 
 
 def _in_order(levels: tuple[Level, ...], told: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Level, ...]:

@@ -169,6 +169,18 @@ def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                     yield from graphs_of(inner)
 
 
+def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Give the weights of a graph, and what its Constant nodes hold, by name."""
+    held = {
+        node.output[0]: each.t
+        for node in graph.node
+        if node.op_type == "Constant"
+        for each in node.attribute
+        if each.name == "value"
+    }
+    return {**{tensor.name: tensor for tensor in graph.initializer}, **held}
+
+
 def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Yield the tensors whose values lie in another file."""
     for graph in graphs_of(model.graph):

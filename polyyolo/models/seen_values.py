@@ -3,6 +3,7 @@
 import numpy as np
 
 from polyyolo.models.corners import FAR, SLACK, end_behind
+from polyyolo.models.decoded import turned_axes
 from polyyolo.models.outline import Outline
 from polyyolo.models.probe import Array
 from polyyolo.records import Head, HeadKind
@@ -53,7 +54,7 @@ def _of_turned_rows(outline: Outline, head: Head, scores: Array) -> str:
     name = head.outputs[0]
     widths = {outline.channels.get(conv.output[0], 0) for conv in outline.trails[name].convs}
     if head.kind is HeadKind.V8 and certain and head.classes > 1:
-        return f"{name} is YOLOv6's output with features before boxes; swap its last two axes to have it decoded"
+        return turned_axes(name, "YOLOv6", "features before boxes")
     if head.kind is HeadKind.V5 and not certain and scores.shape[1] in widths:
-        return f"{name} is YOLOv8's output with boxes before features; swap its last two axes to have it decoded"
+        return turned_axes(name, "YOLOv8", "boxes before features")
     return ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from polyyolo import __version__
 from polyyolo.files import plain, sha256_of
-from polyyolo.installed import COMPUTING, versions
+from polyyolo.installed import COMPUTING, versions_of
 from polyyolo.records import Run, Toolchain
 
 PACKAGES = (*COMPUTING, "polygraphy", "tensorrt", "tensorrt-rtx")
@@ -20,7 +20,7 @@ def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
         ``engine`` and ``seconds``.
     """
     return {
-        "versions": {"polyyolo": __version__, "python": platform.python_version(), **_versions()},
+        "versions": {"polyyolo": __version__, "python": platform.python_version(), **versions_of(PACKAGES)},
         "toolchain": plain(toolchain),
         "model": {
             "given": str(run.source.path),
@@ -37,11 +37,6 @@ def of(run: Run, toolchain: Toolchain) -> dict[str, Any]:
         "engine": {"sha256": run.engine.sha256, "size_bytes": run.engine.size_bytes} if run.engine else None,
         "seconds": dict(run.seconds),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = versions()
-    return {package: found[package] for package in PACKAGES if package in found}
 
 
 def _pictures(run: Run) -> dict[str, Any] | None:

@@ -32,8 +32,7 @@ def read_run(folder: Path) -> Run:
     try:
         run = files.read_json(folder / REPORT, Run)
     except InputError as error:
-        message = error.message if str(folder) in error.message else f"{folder / REPORT}: {error.message}"
-        raise InputError(message, fix=_fix(read_manifest(folder))) from error
+        raise InputError(error.message, fix=_fix(read_manifest(folder))) from error
     return evolve(run, folder=folder)
 
 

@@ -4,11 +4,13 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from polyyolo import progress
 from polyyolo.errors import LabelError
+from polyyolo.images.copies import repeats
 from polyyolo.verification.truth import Labelled, Truth, complain, to_model_classes
 from polyyolo.wording import counted
 
@@ -158,13 +160,11 @@ def _refuse_twins(source: Path, pictures: Sequence[Path], ids: Sequence[int]) ->
     Raises:
         LabelError: as above.
     """
-    first: dict[Path, int] = {}
-    for path, image in zip(pictures, ids, strict=True):
-        if first.setdefault(path, image) != image:
-            raise LabelError(
-                f"{source} has {path} twice, as the images {first[path]} and {image}",
-                fix="give each picture one id; files that were joined may have had the same names",
-            )
+    for (path, image), (_, other) in repeats(zip(pictures, ids, strict=True), key=itemgetter(0)):
+        raise LabelError(
+            f"{source} has {path} twice, as the images {other} and {image}",
+            fix="give each picture one id; files that were joined may have had the same names",
+        )
 
 
 def _folders(source: Path) -> Iterator[Path]:

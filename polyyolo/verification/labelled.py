@@ -10,7 +10,7 @@ from polyyolo import progress
 from polyyolo.errors import LabelError, PictureError
 from polyyolo.images.ahead import ahead
 from polyyolo.images.choose import naming, remedy
-from polyyolo.images.copies import Content, contents
+from polyyolo.images.copies import contents, repeats
 from polyyolo.images.reading import decode, read_bytes
 from polyyolo.records import Skipped
 from polyyolo.verification.coco_labels import read_coco
@@ -113,13 +113,12 @@ def _look(path: Path) -> tuple[int, int] | str:
 
 def _tell_of_copies(source: Path, pictures: Sequence[Path]) -> None:
     """Tell of pictures that are there twice: what is on them counts twice."""
-    first: dict[Content, Path] = {}
-    content = contents(pictures)
-    copies = [path for path in pictures if first.setdefault(content[path], path) is not path]
+    copies = list(repeats(pictures, key=contents(pictures).__getitem__))
     if copies:
+        one, twin = copies[0]
         progress.warn(
             f"{len(copies)} of the {len(pictures)} labelled pictures of {source} repeat another one's bytes, as "
-            f"{copies[0].name} does {first[content[copies[0]]].name}",
+            f"{one.name} does {twin.name}",
             "remove the copies: what is on them counts twice",
         )
 

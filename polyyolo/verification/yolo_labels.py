@@ -1,13 +1,17 @@
 """Labels in YOLO's form: a text file a picture, a line an object, everything a share of the picture's size."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
+
+from attrs import frozen
 
 from polyyolo import progress
 from polyyolo.errors import LabelError, PictureError
 from polyyolo.files import refuse_endless
 from polyyolo.images.choose import remedy
+from polyyolo.images.copies import repeats
 from polyyolo.images.sources import find_pictures, is_picture
 from polyyolo.records import Skipped
 from polyyolo.verification.class_lists import LISTED, classes_of
@@ -23,6 +27,16 @@ OTHERS = (
 )
 MANY = 0.5
 """Share of pictures without labels from which on these may have been forgotten; COCO has 1% of background."""
+
+
+@frozen
+class Line:
+    """A line of a label file, by its number of a class; or what is wrong with it."""
+
+    place: str = ""
+    label: int = 0
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    mistake: str = ""
 
 
 def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | None = None) -> Labelled:
@@ -60,26 +74,16 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
         )
     _warn_of_missing(source, files)
     _warn_of_strays(pictures, {file.parent for file in files if apart or file.parent.name == "labels"})
-    own, mapping = classes_of(source, names, classes, _used(files))
+    read = [tuple(_lines(file)) for file in files]
+    used = {line.label for lines in read for line in lines if not line.mistake}
+    own, mapping = classes_of(source, names, classes, used)
     mistakes: list[str] = []
-    truths = tuple(tuple(_objects(file, mapping, classes, mistakes)) for file in files)
+    truths = tuple(tuple(_objects(lines, mapping, classes, mistakes)) for lines in read)
     others = any(BEYOND in each for each in mistakes)
     complain(mistakes, f"{FIX}; {OTHERS}" if others else FIX)
     single = tuple(tuple(dict.fromkeys(objects)) for objects in truths)
     _warn_of_repeats(source, [file for file, all_, each in zip(files, truths, single, strict=True) if all_ != each])
     return Labelled(pictures, single, tuple(names or own.values()), relative=True)
-
-
-def _used(files: Sequence[Path]) -> Collection[int]:
-    """Collect the classes that label files have, as far as they can be read; what is wrong in them is told later."""
-    words = {
-        line.split()[0]
-        for file in files
-        if file.is_file()
-        for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        if line.strip()
-    }
-    return {int(word) for word in words if word.isdecimal()}
 
 
 def _label_file(picture: Path) -> Path:
@@ -110,10 +114,8 @@ def _refuse_shared(pictures: Sequence[Path], files: Sequence[Path]) -> None:
     Raises:
         LabelError: as above.
     """
-    first: dict[Path, Path] = {}
-    for picture, file in zip(pictures, files, strict=True):
-        other = first.setdefault(file, picture)
-        if other != picture and file.is_file():
+    for (picture, file), (other, _) in repeats(zip(pictures, files, strict=True), key=itemgetter(1)):
+        if file.is_file():
             raise LabelError(
                 f"{file} would be the labels of {other} and of {picture}",
                 fix="put the label files into folders as the pictures are, or give the pictures names of their own",
@@ -163,24 +165,38 @@ def _warn_of_repeats(source: Path, files: Sequence[Path]) -> None:
         )
 
 
-def _objects(file: Path, mapping: Mapping[int, int] | None, classes: int, mistakes: list[str]) -> Iterator[Truth]:
-    """Read one label file; what is wrong with a line is appended to ``mistakes``."""
+def _lines(file: Path) -> Iterator[Line]:
+    """Read one label file; of one that cannot be read, a line tells why."""
     if not file.exists():
         return
     try:
         refuse_endless(file)
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        mistakes.append(f"cannot read {file}: {error}")
+        yield Line(mistake=f"cannot read {file}: {error}")
         return
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        place = f"{file}:{number}"
         try:
-            label, box = _object(line)
-            yield Truth(_known(label, mapping, classes), box)
+            yield Line(place, *_object(line))
         except ValueError as error:
-            mistakes.append(f"{file}:{number}: {error}")
+            yield Line(mistake=f"{place}: {error}")
+
+
+def _objects(
+    lines: Iterable[Line], mapping: Mapping[int, int] | None, classes: int, mistakes: list[str]
+) -> Iterator[Truth]:
+    """Give the objects of one label file; what is wrong with a line is appended to ``mistakes``."""
+    for line in lines:
+        if line.mistake:
+            mistakes.append(line.mistake)
+            continue
+        try:
+            yield Truth(_known(line.label, mapping, classes), line.box)
+        except ValueError as error:
+            mistakes.append(f"{line.place}: {error}")
 
 
 def _known(label: int, mapping: Mapping[int, int] | None, classes: int) -> int:

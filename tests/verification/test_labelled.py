@@ -208,6 +208,16 @@ def test_a_list_of_classes_beside_the_labels_is_matched_by_name(folder, place):
     assert [[truth.label for truth in truths] for truths in labelled.truths] == [[3, 2], [1], []]
 
 
+def test_a_class_written_with_a_point_counts_among_those_that_labels_have(folder, ear):
+    write(folder / "labels" / "a.txt", "2.0 0.5 0.5 0.2 0.4\n")
+    write(folder / "classes.txt", "cow\ncat\n")
+
+    labelled = read_labelled(folder, ("person", "cat", "dog", "cow"))
+
+    assert [[truth.label for truth in truths] for truths in labelled.truths] == [[2], [1], []]
+    assert "names 2 classes, and labels have class 2" in ear.warnings[0][0]
+
+
 @pytest.mark.parametrize(
     ("place", "content", "told"),
     [
