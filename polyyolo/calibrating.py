@@ -17,13 +17,9 @@ from polyyolo.quantization.cache_exchange import Header, export_cache
 from polyyolo.quantization.cache_tensors import float_layers, to_measure, typed_graph
 from polyyolo.quantization.placement import FloatBudget, Placement
 from polyyolo.quantization.quantize import placement_of
-from polyyolo.records import CalibrationSet, ModelSpec, Profile
+from polyyolo.records import USUAL, CalibrationSet, ModelSpec, Profile
 from polyyolo.verification.gauge import look_of
 
-COUNT = 128
-"""Pictures, as ``polyyolo engine`` takes by default."""
-STEM = 0.10
-"""Share of the work nearest the image that stays in float."""
 LISTS = (".txt", ".yaml", ".yml")
 HEADER = b"TRT-"
 
@@ -41,8 +37,8 @@ def kept_in_float(spec: ModelSpec, profile: Profile) -> tuple[str, ...]:
     Raises:
         ModelError: nothing in the model could run in INT8, or it takes more than a picture.
     """
-    opt = profile.optimizations[0][spec.image].opt
-    return float_layers(typed_graph(spec), _placement(spec, (opt[2], opt[3])))
+    _, size = profile.usual(spec.image)
+    return float_layers(typed_graph(spec), _placement(spec, size))
 
 
 def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, cache: Path) -> CacheManifest:
@@ -59,10 +55,9 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
         PictureError: pictures that cannot be used, or an .npy that does not fit the model.
         ModelError: nothing in the model could run in INT8, or it takes more than a picture.
     """
-    opt = profile.optimizations[0][spec.image].opt
-    size = (opt[2], opt[3])
+    batch, size = profile.usual(spec.image)
     graph, placement = typed_graph(spec), _placement(spec, size)
-    chosen = choose(source, preprocessing_for(spec, size), count=COUNT, batch=opt[0])
+    chosen = choose(source, preprocessing_for(spec, size), count=USUAL.count, batch=batch)
     known = _still_valid(cache, spec, chosen, tensorrt)
     if known and known.float_layers == float_layers(graph, placement):
         progress.note(f"{cache} was made of this model and these pictures: it is used as it is")
@@ -86,7 +81,7 @@ def write_cache(spec: ModelSpec, source: Path, profile: Profile, tensorrt: str, 
 
 def _placement(spec: ModelSpec, size: tuple[int, int]) -> Placement:
     refuse_more_inputs(spec)
-    placement = placement_of(spec, size, FloatBudget(STEM))
+    placement = placement_of(spec, size, FloatBudget(USUAL.budget))
     if not placement.nodes:
         raise ModelError(f"{spec.path} has nothing that could run in INT8", fix="build it with --precision fp16")
     return placement

@@ -14,7 +14,7 @@ from polyyolo.images import samples
 from polyyolo.models import zoo
 from polyyolo.models.spec import read_spec
 from polyyolo.premises import OF_SCALES
-from polyyolo.records import ModelSpec, Precision, Request, Run
+from polyyolo.records import USUAL, ModelSpec, Precision, Request, Run
 from polyyolo.records.comparison import Compared, Comparison
 from polyyolo.reports import comparison as report
 from polyyolo.variants.figures import against_reference, gather
@@ -74,9 +74,8 @@ def _done(asked: Request, variant: Variant, folder: Path) -> Done:
 
 def _asked_of(variant: Variant, asked: Request) -> Request:
     """Ask what is about scales of INT8 alone: elsewhere it would be told to have no effect."""
-    usual = Request(asked.model)
     scaled = variant.precision is Precision.INT8
-    return asked if scaled else evolve(asked, **{name: getattr(usual, name) for name in OF_SCALES})
+    return asked if scaled else evolve(asked, **{name: getattr(USUAL, name) for name in OF_SCALES})
 
 
 def _gathered(empty: Comparison, done: Sequence[Done]) -> Comparison:

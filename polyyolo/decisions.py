@@ -139,16 +139,16 @@ def decide(request: Request) -> Decisions:
     premises.check(request, spec, folder, found)
     profile = profiles.load(request.profile, spec) if request.profile else profiles.default(spec)
     baseline = baseline_in(request.baseline) if request.baseline else ()
-    opt = profile.optimizations[0][spec.image].opt
-    preprocessing = preprocessing_for(spec, (opt[2], opt[3]), **request.overrides)
-    at = profile.optimizations[-1][spec.image].opt if request.calibrator else opt  # TensorRT calibrates at the last
-    calibrated = evolve(preprocessing, size=(at[2], at[3]))
-    feed = _feed(request, calibrated, folder / CACHE, request.count, at[0])
+    _, size = profile.usual(spec.image)
+    preprocessing = preprocessing_for(spec, size, **request.overrides)
+    batch, calibrated_at = profile.usual(spec.image, -1 if request.calibrator else 0)
+    calibrated = evolve(preprocessing, size=calibrated_at)
+    feed = _feed(request, calibrated, folder / CACHE, request.count, batch)
     _refuse_build(request, spec, profile, found, folder, feed=feed)
     labelled = (
         read_labelled(request.labelled, spec.names, classes=spec.head.classes) if request.labelled is not None else None
     )
-    calibration, held = choose_pictures(request, spec, calibrated, at[0], labelled=labelled is not None)
+    calibration, held = choose_pictures(request, spec, calibrated, batch, labelled=labelled is not None)
     compared_on = labelled.pictures if labelled else held
     return Decisions(
         request=request,
@@ -216,7 +216,7 @@ def _feed(request: Request, preprocessing: Preprocessing, cache: Path, count: in
         preprocessing=preprocessing,
         count=count,
         batch=batch,
-        count_file=cache.with_name(f"{cache.name}.count.json"),
+        cache=cache,
         seed=request.seed,
     )
 

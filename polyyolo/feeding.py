@@ -4,7 +4,6 @@ from pathlib import Path
 
 from attrs import frozen
 
-from polyyolo.calibrating import COUNT
 from polyyolo.calibration import cache_manifest
 from polyyolo.calibration.cache_manifest import CacheManifest
 from polyyolo.calibration.feed_count import require_complete
@@ -12,7 +11,7 @@ from polyyolo.engines.calibrators import BASES, Feed
 from polyyolo.files import remove, sha256_of
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
-from polyyolo.records import CalibrationSet, ModelSpec, Profile
+from polyyolo.records import USUAL, CalibrationSet, ModelSpec, Profile
 
 
 @frozen
@@ -31,20 +30,20 @@ def calibration_for(spec: ModelSpec, source: Path, profile: Profile, calibrator:
         source: pictures, as for ``polyyolo.calibrating``.
         profile: of whose last optimisation profile TensorRT calibrates at the usual shape.
         calibrator: one of ``BASES``.
-        cache: file that TensorRT will write; the count of batches lies beside it meanwhile.
+        cache: file that TensorRT will write.
 
     Raises:
         PictureError: pictures that cannot be used, or an .npy that does not fit the model.
     """
-    batch, _, height, width = profile.optimizations[-1][spec.image].opt
-    chosen = choose(source, preprocessing_for(spec, (height, width)), count=COUNT, batch=batch)
+    batch, size = profile.usual(spec.image, -1)
+    chosen = choose(source, preprocessing_for(spec, size), count=USUAL.count, batch=batch)
     feed = Feed(
         calibrator=calibrator,
         images=source,
         preprocessing=chosen.preprocessing,
-        count=COUNT,
+        count=USUAL.count,
         batch=batch,
-        count_file=cache.with_name(f"{cache.name}.count.json"),
+        cache=cache,
     )
     return Calibration(feed, chosen)
 

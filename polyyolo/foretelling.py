@@ -23,7 +23,7 @@ def foretell(space: Workspace, decisions: Decisions, prepared: ModelSpec) -> Qua
     """
     cache, output = space.path(CACHE), space.path(INT8)
     imported = import_scales(cache, prepared, decisions.preprocessing)
-    budget = FloatBudget(stem=0)
+    budget = FloatBudget()
     table, placement = fitted(imported.table, prepared, decisions.preprocessing.size, budget)
     progress.note(
         f"{decisions.folder / INT8} has the scales that TensorRT chose, and its head in float; the engine loses what "

@@ -134,7 +134,7 @@ def _gathered(
         layers=layers(
             built,
             decisions.preprocessing.size,
-            quantized.budget if quantized else FloatBudget(stem=0),
+            quantized.budget if quantized else FloatBudget(),
             planned=decisions.calibrates,
         ),
         sensitivities=quantized.sensitivities if quantized else (),

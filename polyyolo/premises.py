@@ -14,7 +14,7 @@ from polyyolo.models.tensors import refuse_more_inputs
 from polyyolo.quantization.corrections.treatment import treatment_of
 from polyyolo.quantization.lint.run import refuse_unbuildable
 from polyyolo.quantization.quantize import refuse_contradiction
-from polyyolo.records import HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
+from polyyolo.records import USUAL, HeadKind, Limits, ModelSpec, Precision, Request, Route, Toolchain, ToolchainKind
 
 OF_SCALES = ("method", "weights", "correct", "keep_float", "budget", "shift")
 
@@ -103,8 +103,7 @@ def _tell_of_unused(request: Request, spec: ModelSpec) -> None:
 
 def _changed(request: Request, names: Iterable[str]) -> list[str]:
     """Spell the options among these that are not as by default."""
-    usual = Request(request.model)
-    changed = [name for name in names if getattr(request, name) != getattr(usual, name)]
+    changed = [name for name in names if getattr(request, name) != getattr(USUAL, name)]
     return [f"--{'no-' * (getattr(request, name) is False)}{name.replace('_', '-')}" for name in changed]
 
 

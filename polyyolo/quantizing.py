@@ -74,7 +74,7 @@ def quantize_model(space: Workspace, decisions: Decisions, prepared: ModelSpec) 
         InputError: a node is to be kept in float that is not there.
     """
     size = decisions.preprocessing.size
-    widest = FloatBudget(stem=0, names=known_nodes(prepared, decisions.named_float))
+    widest = FloatBudget(names=known_nodes(prepared, decisions.named_float))
     whole = _placed(decisions, prepared, widest)
     table = _calibrate(space, decisions, prepared, whole)
     share = decisions.request.budget

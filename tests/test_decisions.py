@@ -151,7 +151,7 @@ def test_an_array_calibrates_and_leaves_nothing_to_compare_on(asked, tmp_path):
 def quantized(little_yolo, tmp_path_factory):
     """The little YOLO as somebody else quantized it."""
     spec = read_spec(little_yolo)
-    placement = placement_of(spec, (64, 64), FloatBudget())
+    placement = placement_of(spec, (64, 64), FloatBudget(0.10))
     table = CalibrationTable(
         model_sha256=spec.sha256,
         set_sha256="",

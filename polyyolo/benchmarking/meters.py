@@ -10,9 +10,9 @@ from polyyolo.engines.bindings import PACKAGES, foreign, version_here
 from polyyolo.engines.engine_file import EngineFile
 from polyyolo.engines.programs import Program, find_trtexec
 from polyyolo.engines.trtexec_timing import Dialect
-from polyyolo.engines.versions import release
 from polyyolo.errors import InputError, ToolchainError
-from polyyolo.records import Toolchain, ToolchainKind
+from polyyolo.records import ToolchainKind
+from polyyolo.releases import release_of
 
 PROGRAMS = ("auto", "trtexec", "python")
 RTX_PROGRAM = "tensorrt_rtx"
@@ -49,7 +49,7 @@ def choose(engine: EngineFile, plan: Path, program: str, log: Path) -> Meter:
         raise next(filter(None, troubles.values()))
     if fitting[0] == "python":
         return EventMeter(engine)
-    dialect = Dialect(rtx=True) if engine.kind is ToolchainKind.RTX else Dialect(_release(found.version))
+    dialect = Dialect(rtx=True) if engine.kind is ToolchainKind.RTX else Dialect(release_of(found.version))
     return TrtexecMeter(engine, plan, found.path or Path(), found.version, dialect, log)
 
 
@@ -59,10 +59,6 @@ def _program(kind: ToolchainKind) -> Program:
         return find_trtexec()
     path = shutil.which(RTX_PROGRAM)
     return Program(Path(path)) if path else Program(missing=f"{RTX_PROGRAM} is not on PATH")
-
-
-def _release(version: str) -> tuple[int, int]:
-    return release(Toolchain(ToolchainKind.TENSORRT, version))
 
 
 def _nothing_measures(engine: EngineFile, program: str, found: Program) -> NoMeterError:

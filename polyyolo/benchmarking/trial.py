@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from polyyolo.benchmarking.shapes import UNBOUNDED, Shapes, points, read
 from polyyolo.errors import InputError
+from polyyolo.models.own_size import USUAL_SIZE
 from polyyolo.records import ShapeRange
 
 AXES = ("batch", "channels", "height", "width")
-USUAL_SIZE = 640
 
 
 def trial(made_up: Shapes, batches: Sequence[int], asked: Sequence[str]) -> Shapes:
@@ -66,7 +66,7 @@ def _refuse_untold(name: str, shape: tuple[int, ...], batches: Sequence[int]) ->
     if axes == [0] and batches:
         return
     labels = [AXES[axis] if is_image else f"axis {axis}" for axis in axes]
-    usual = "x".join(str(USUAL_SIZE if axis in axes and axis else size) for axis, size in enumerate(shape))
+    usual = "x".join(str(max(USUAL_SIZE) if axis in axes and axis else size) for axis, size in enumerate(shape))
     raise InputError(
         f"the engine's input {name} has open {' and '.join(labels)}, and nothing here tells which it takes",
         fix="name a batch that it takes with --batch"

@@ -13,7 +13,7 @@ from polyyolo.bundling.contents import RESULTS, TIMES, Bundle
 from polyyolo.bundling.measuring import SPEED
 from polyyolo.engines.failures import PASSED
 from polyyolo.engines.trtexec_results import read_times
-from polyyolo.engines.versions import number_in_banner
+from polyyolo.engines.versions import version_in_banner
 from polyyolo.errors import InputError
 from polyyolo.files import refuse_endless
 from polyyolo.records import Benchmark, Engine
@@ -35,7 +35,7 @@ def read_benchmark(folder: Path, bundle: Bundle, engine: Engine) -> Benchmark:
     read = evolve(
         of_times(times, log),
         shapes=bundle.shapes,
-        measured_by=f"trtexec {number_in_banner(log)}",
+        measured_by=f"trtexec {version_in_banner(log)}",
         command=_command(log),
     )
     conditions = _conditions(results / READINGS)
@@ -49,7 +49,7 @@ def _log(path: Path) -> str:
         log = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", fix=WHOLE) from error
-    if not number_in_banner(log) or PASSED not in log:
+    if not version_in_banner(log) or PASSED not in log:
         raise InputError(f"{path} is no whole log of trtexec", fix=WHOLE)
     return log
 

@@ -25,7 +25,6 @@ from polyyolo.engines.plan import BuildOptions, Program, make_plan, shell_line, 
 from polyyolo.engines.programs import TRTEXEC_FOLDERS
 from polyyolo.engines.toolchain import named
 from polyyolo.engines.trtexec_timing import Dialect
-from polyyolo.engines.versions import release
 from polyyolo.errors import PolyYoloError
 from polyyolo.records import BuildPlan, Profile, Route, Toolchain, ToolchainKind
 
@@ -173,7 +172,7 @@ def _form(forms: Forms, route: Route, generation: Generation) -> Form:
 
 
 def _measuring(forms: Forms, route: Route, generation: Generation) -> Measuring:
-    return Measuring(_form(forms, route, generation).spec, ENGINE, Dialect(release(generation.toolchain)))
+    return Measuring(_form(forms, route, generation).spec, ENGINE, Dialect(generation.toolchain.release))
 
 
 def _run(arguments: tuple[str, ...]) -> Iterator[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from attrs import frozen
 
-from polyyolo.engines.versions import number_in_banner
 from polyyolo.errors import InputError
 from polyyolo.records import Route
+from polyyolo.releases import spelled
 
 LARGEST = 2**63 - 1
 """Bytes of a file, at most: that is what file systems count in."""
@@ -57,7 +57,7 @@ def read_build(path: Path) -> BuildNotes:
     missing = [name for name in ("number", "route", "seconds", "bytes", "sha256") if name not in notes]
     if missing:
         raise InputError(f"{path} does not tell {', '.join(missing)}", fix=AGAIN)
-    release = number_in_banner(f"[TensorRT v{notes['number']}]")
+    release = spelled(int(notes["number"])) if notes["number"].isdecimal() else ""
     try:
         route, seconds, size = Route(notes["route"]), float(notes["seconds"]), int(notes["bytes"])
     except ValueError as error:

@@ -16,10 +16,10 @@ from polyyolo.calibration.thresholds import LEVELS
 from polyyolo.errors import InputError, TableError
 from polyyolo.files import refuse_endless, replacing
 from polyyolo.records import PLAN_MAGIC, ToolchainKind
+from polyyolo.releases import OLDEST, WITHOUT_CALIBRATORS, number_of, release_of, spelled
 
 ENTROPY_2 = "EntropyCalibration2"
 ALGORITHMS = (ENTROPY_2, "MinMaxCalibration", "EntropyCalibration", "LegacyCalibration")
-OLDEST, FIRST_WITHOUT = (8, 5), 11
 LARGEST = float(np.finfo(np.float32).max)
 ANEW = "export or calibrate it again"
 
@@ -46,17 +46,11 @@ class Cache:
     @property
     def release(self) -> tuple[int, int]:
         """Major and minor of the TensorRT that wrote it."""
-        return release_of(self.version)
+        return release_of(spelled(self.version))
 
     def amax(self, tensor: str) -> float:
         """Largest magnitude of ``tensor`` that INT8 represents."""
         return self.scales[tensor] * LEVELS
-
-
-def release_of(version: int) -> tuple[int, int]:
-    """Give major and minor of a header's number: of four digits below TensorRT 10, of six from there on."""
-    major = version // 10000 if version >= 100000 else version // 1000
-    return major, version // 100 % (100 if major >= 10 else 10)
 
 
 def version_of(tensorrt: str) -> int:
@@ -65,17 +59,15 @@ def version_of(tensorrt: str) -> int:
     Raises:
         InputError: no version, or one without calibration caches.
     """
-    if not re.fullmatch(r"\d+(\.\d+){0,3}", tensorrt):
-        raise InputError(f"{tensorrt!r} is no version of TensorRT", fix="give it as 8.6 or 10.16")
-    major, minor, patch, *_ = (*map(int, tensorrt.split(".")), 0, 0)
-    if major >= FIRST_WITHOUT:
+    number, release = number_of(tensorrt), release_of(tensorrt)
+    if release >= WITHOUT_CALIBRATORS:
         raise InputError(
             f"TensorRT {tensorrt} has no INT8 calibrator (removed in 11.0) and reads no calibration cache",
             fix="put the scales into the model: polyyolo cache import CACHE --model MODEL -o model.int8.onnx",
         )
-    if (major, minor) < OLDEST or minor > 99 or patch > 99 or (major < 10 and minor > 9):
+    if number is None or release < OLDEST:
         raise InputError(f"TensorRT {tensorrt} is none that polyyolo knows", fix="give a version from 8.5 to 10.16")
-    return major * (10000 if major >= 10 else 1000) + minor * 100 + patch
+    return number
 
 
 def write(cache: Cache, path: Path) -> None:

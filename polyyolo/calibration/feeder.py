@@ -18,6 +18,7 @@ from polyyolo.images.lint import Severity, lint
 from polyyolo.images.presets import for_input
 from polyyolo.images.sources import is_array
 from polyyolo.images.stream import Batch, batches
+from polyyolo.models.own_size import USUAL_SIZE
 from polyyolo.records import CalibrationSet, Preprocessing, TensorSpec
 
 Feed = dict[str, Batch]
@@ -136,7 +137,7 @@ class Feeder:
         """Choose and decode the pictures before the model is known; only an .npy tells its size by itself."""
         options = self.options
         dims: tuple[int | str, ...] = ("channels", "height", "width")
-        size = options.size or (640, 640)
+        size = options.size or USUAL_SIZE
         if is_array(options.source):
             dims = entry_shape(options.source)
             size = dims[1], dims[2]

@@ -10,7 +10,7 @@ from polyyolo.cli.cache_text import difference_lines, fitness_lines, scale_table
 from polyyolo.cli.console import bars, print_json, printable
 from polyyolo.cli.ranges import Finite
 from polyyolo.cli.size import size_option
-from polyyolo.records import Toolchain, ToolchainKind
+from polyyolo.records import USUAL, Toolchain, ToolchainKind
 
 if TYPE_CHECKING:
     from polyyolo.quantization.cache_exchange import Imported
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 UNFIT = 1
-USUAL = 640
-SHARE = 0.10
 TABLE_SUFFIX = ".json"
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -33,7 +31,7 @@ keep_option = click.option(
 budget_option = click.option(
     "--budget",
     type=Finite(0, 1),
-    help=f"share of the work that may be in float with stem, the head's with it  [{SHARE}]",
+    help=f"share of the work that may be in float with stem, the head's with it  [{USUAL.budget}]",
 )
 
 
@@ -126,6 +124,7 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     from polyyolo.decisions import CACHE
     from polyyolo.errors import InputError
     from polyyolo.files import refuse_same
+    from polyyolo.models.own_size import own_size
     from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
     from polyyolo.quantizing import TABLE
@@ -143,7 +142,7 @@ def export(source: Path, output: Path, model: str | None, *, as_json: bool, **op
     with bars(quiet=as_json) as shown:
         kept = None if options["keep_float"] else _of_run(source)
         budget = _budget(options, spec, kept)
-        table, placement = cache_exchange.fitted(table, spec, _size(spec, options["size"]), budget)
+        table, placement = cache_exchange.fitted(table, spec, options["size"] or own_size(spec), budget)
         header = cache_exchange.Header(options["tensorrt"], options["algorithm"])
         manifest = cache_exchange.export_cache(table, spec, placement, output, header)
     scales = len(cache_file.read(output).scales)
@@ -180,6 +179,7 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
     from polyyolo.errors import InputError
     from polyyolo.files import refuse_same, write_json
     from polyyolo.images.presets import preprocessing_for
+    from polyyolo.models.own_size import own_size
     from polyyolo.models.reading import files_of
     from polyyolo.quantization import cache_exchange
     from polyyolo.workspace import LEDGER
@@ -198,7 +198,7 @@ def import_(source: Path, model: str, output: Path, *, as_json: bool, **options:
     of_cache = () if source.suffix.lower() == cache_exchange.ONNX else (cache_manifest.beside(source),)
     of_run = (output,) if output.exists() and (output.parent / LEDGER).is_file() else ()
     refuse_same(output, source, *files_of(spec.path), *of_cache, *of_run)
-    size = _size(spec, options["size"])
+    size = options["size"] or own_size(spec)
     with bars(quiet=as_json) as shown:
         found = cache_exchange.import_scales(source, spec, preprocessing_for(spec, size))
         if suffix == TABLE_SUFFIX:
@@ -250,11 +250,6 @@ def _beside(source: Path) -> "ModelSpec":
     return _spec(str(path))
 
 
-def _size(spec: "ModelSpec", asked: tuple[int, int] | None) -> tuple[int, int]:
-    height, width = (dim if isinstance(dim, int) else USUAL for dim in spec.image_input.dims[2:])
-    return asked or (height, width)
-
-
 def _of_run(run: Path) -> "FloatBudget | None":
     """Say what a run kept in float; nothing where it is no run, or has no report."""
     from polyyolo.reports.reading import float_of, read_run
@@ -268,7 +263,7 @@ def _of_source(found: "Imported", spec: "ModelSpec") -> "FloatBudget | None":
     from polyyolo.quantization.placement import FloatBudget
     from polyyolo.quantization.quantize import known_nodes
 
-    return None if found.in_float is None else FloatBudget(0.0, known_nodes(spec, found.in_float))
+    return None if found.in_float is None else FloatBudget(names=known_nodes(spec, found.in_float))
 
 
 def _budget(options: dict[str, Any], spec: "ModelSpec", kept: "FloatBudget | None") -> "FloatBudget":
@@ -285,4 +280,4 @@ def _budget(options: dict[str, Any], spec: "ModelSpec", kept: "FloatBudget | Non
         raise InputError("--budget is for --keep-float stem", fix="add --keep-float stem, or leave --budget out")
     if kept:
         return kept
-    return budget_of(spec, asked or ("stem",), SHARE if share is None else share)
+    return budget_of(spec, asked or ("stem",), USUAL.budget if share is None else share)

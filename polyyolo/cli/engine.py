@@ -6,16 +6,15 @@ import click
 
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.head_option import head_option
+from polyyolo.cli.limit_options import limit_options, taken_out
 from polyyolo.cli.picture_options import PATH, images_option, labelled_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.quantizing_options import quantizing_options
-from polyyolo.cli.ranges import Finite
 from polyyolo.cli.toolchain_option import prepares_option
-from polyyolo.records import Limits, Outcome, Precision, Request, Route
+from polyyolo.records import USUAL, Outcome, Precision, Request, Route
 
 EXIT = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNPROVEN: 0}
 UNPROVEN = 5
-LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 
 
 @click.command()
@@ -26,14 +25,14 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 @click.option(
     "--precision",
     type=click.Choice([each.value for each in Precision]),
-    default="int8",
+    default=USUAL.precision.value,
     show_default=True,
     help="what the engine computes in",
 )
 @click.option(
     "--route",
     type=click.Choice([each.value for each in Route]),
-    default="qdq",
+    default=USUAL.route.value,
     show_default=True,
     help="how scales reach TensorRT: as Q/DQ nodes in the ONNX, or as a calibration cache (up to TensorRT 10)",
 )
@@ -43,7 +42,7 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 @quantizing_options
 @click.option(
     "--weights",
-    default="max",
+    default=USUAL.weights,
     show_default=True,
     metavar="max|mse|entropy|percentile-P",
     help="where each output channel of weights is clipped",
@@ -52,7 +51,7 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     "--correct",
     type=click.Choice(["none", "rounding", "bias"]),
     multiple=True,
-    default=("none",),
+    default=USUAL.correct,
     show_default=True,
     help="what makes up for the rounding of weights; may be repeated",
 )
@@ -63,7 +62,7 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
 )
 @click.option(
     "--shift/--no-shift",
-    default=True,
+    default=USUAL.shift,
     show_default=True,
     help="let INT8 begin at the lowest value of SiLU and the like where nothing needs it around 0",
 )
@@ -75,11 +74,7 @@ LIMITS = ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")
     metavar="8.9",
     help="a GPU to build for, with TensorRT for RTX; may be repeated",
 )
-@click.option("--max-drop", type=Finite(0), default=0.5, show_default=True, help="points of mAP50-95 that may be lost")
-@click.option("--min-agreement", type=Finite(0, 1), default=0.9, show_default=True, help="F1 of boxes at IoU 0.9")
-@click.option("--max-latency-ms", type=Finite(0, min_open=True), help="median of the GPU's work for a query")
-@click.option("--min-speedup", type=Finite(0, min_open=True), help="how many times faster than the baseline")
-@click.option("--baseline", type=PATH, metavar="FILE", help="what polyyolo bench wrote of the engine to be faster than")
+@limit_options
 @click.option("--no-measure", "measure", flag_value=False, default=True, help="do not run the engine on this GPU")
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
 @click.option("-o", "--output", type=PATH, help="the run's folder  [runs/MODEL-PRECISION]")
@@ -102,7 +97,6 @@ def engine(*, prove: bool, as_json: bool, quiet: bool, **options: Any) -> None: 
 
 
 def _request(**options: Any) -> Request:  # noqa: ANN401 - click's options
-    limits = Limits(**{field: options.pop(field) for field in LIMITS})
     options["precision"] = Precision(options["precision"])
     options["route"] = Route(options["route"])
-    return Request(limits=limits, **options)
+    return Request(limits=taken_out(options), **options)

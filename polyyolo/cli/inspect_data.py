@@ -9,13 +9,14 @@ import click
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.preprocessing import preprocessing_options
 from polyyolo.cli.size import size_option
+from polyyolo.models.own_size import USUAL_SIZE, own_size
+from polyyolo.records import USUAL
 from polyyolo.wording import counted
 
 if TYPE_CHECKING:
     from polyyolo.images.survey import Survey
     from polyyolo.records import CalibrationSet, Preprocessing, TensorSpec
 
-USUAL = (640, 640)
 FAILED = 1
 
 
@@ -24,8 +25,8 @@ FAILED = 1
 @click.option("--model", help="a model's path or name, whose input is asked for size, type and batch")
 @size_option("height and width  [640 640]")
 @click.option("--batch", type=click.IntRange(min=1), help="pictures a batch  [the model's, else 1]")
-@click.option("--count", default=128, show_default=True, type=click.IntRange(min=1), help="pictures to choose")
-@click.option("--seed", default=0, show_default=True, help="of the choice")
+@click.option("--count", default=USUAL.count, show_default=True, type=click.IntRange(min=1), help="pictures to choose")
+@click.option("--seed", default=USUAL.seed, show_default=True, help="of the choice")
 @click.option("--split", default="train", show_default=True, help="key of a data.yaml to read")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="PNG to draw  [contact-sheet.png]")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -78,16 +79,15 @@ def _input(source: Path, options: Mapping[str, Any]) -> "tuple[TensorSpec, Prepr
     from polyyolo.records import TensorSpec
 
     channels, *stored = entry_shape(source) if is_array(source) else ("channels",)
-    usual = options["size"] or tuple(stored) or USUAL
+    usual = options["size"] or tuple(stored) or USUAL_SIZE
     if options["model"]:
-        from polyyolo.engines.profiles import own_shape
         from polyyolo.verification.subject import read_subject
 
         subject = read_subject(options["model"])
         tensor = subject.spec.image_input
         height, width = (
             own if isinstance(own, int) else given
-            for own, given in zip(tensor.dims[2:], stored or own_shape(subject.spec)[2:], strict=True)
+            for own, given in zip(tensor.dims[2:], stored or own_size(subject.spec), strict=True)
         )
         size = options["size"] or (None if subject.run else (height, width))
         return tensor, subject.preprocessing(size, **options["overrides"])

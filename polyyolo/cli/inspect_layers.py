@@ -10,7 +10,7 @@ from polyyolo.cli.inspect_layers_engine import Asked, is_engine, show
 from polyyolo.cli.ranges import Finite
 from polyyolo.cli.size import refuse_size, size_option
 from polyyolo.errors import InputError
-from polyyolo.records import Layer, Precision
+from polyyolo.records import USUAL, Layer, Precision
 
 PATH = click.Path(path_type=Path)
 OF_MODELS = ("size", "keep_float", "budget")
@@ -28,7 +28,7 @@ OF_ENGINES = ("profile", "log", "against", "against_profile", "plot")
     metavar="stem|none|NODE",
     help="model: as polyyolo engine has it; what costs the most cannot be told without pictures",
 )
-@click.option("--budget", type=Finite(0, 1), default=0.10, show_default=True, help="model: of stem")
+@click.option("--budget", type=Finite(0, 1), default=USUAL.budget, show_default=True, help="model: of stem")
 @click.option("--profile", type=PATH, help="engine: times of its layers, from trtexec --exportProfile")
 @click.option("--log", type=PATH, help="engine: log of its build, which tells of tensors without a scale")
 @click.option("--against", type=PATH, metavar="ENGINE|layers.json", help="engine: tell what is different in this one")
@@ -66,8 +66,8 @@ def _list(  # noqa: PLR0913 - one parameter an option
     every: bool,
     as_json: bool,
 ) -> None:
-    from polyyolo.engines.profiles import default
     from polyyolo.files import plain
+    from polyyolo.models.own_size import own_size
     from polyyolo.models.spec import read_spec
     from polyyolo.models.zoo import locate
     from polyyolo.quantization.quantize import budget_of
@@ -75,8 +75,7 @@ def _list(  # noqa: PLR0913 - one parameter an option
 
     spec = read_spec(locate(model))
     refuse_size(spec, size)
-    opt = default(spec).optimizations[0][spec.image].opt
-    shape = size or (opt[2], opt[3])
+    shape = size or own_size(spec)
     floats = budget_of(spec, keep_float, 0.0 if spec.quantized else budget)
     listed = listing.layers(spec, shape, floats, planned=True)
     share = listing.int8_share(listed)

@@ -32,6 +32,7 @@ def qdq(  # noqa: PLR0913 - one parameter an option
     Exits with 1 when there are errors; after --fix, when there are errors left.
     """
     from polyyolo.files import refuse_same
+    from polyyolo.models.own_size import own_size
     from polyyolo.models.reading import files_of
     from polyyolo.models.spec import load, read_spec
     from polyyolo.models.zoo import locate
@@ -45,7 +46,7 @@ def qdq(  # noqa: PLR0913 - one parameter an option
             refuse_same(output, *files_of(path))
         spec = read_spec(path)
         refuse_size(spec, size)
-        shape = size or _size_of(spec)
+        shape = size or own_size(spec)
         found = lint(load(spec.path), spec, shape)
     left, notes = (found, ()) if output is None else _fixed(spec, output, shape)
     if as_json:
@@ -55,13 +56,6 @@ def qdq(  # noqa: PLR0913 - one parameter an option
         _print_after(output, left, notes)
     if any(finding.rule.severity in (("error", "warning") if strict else ("error",)) for finding in left):
         raise click.exceptions.Exit(1)
-
-
-def _size_of(spec: "ModelSpec") -> tuple[int, int]:
-    from polyyolo.engines.profiles import default
-
-    opt = default(spec).optimizations[0][spec.image].opt
-    return opt[2], opt[3]
 
 
 def _fixed(spec: "ModelSpec", output: Path, size: tuple[int, int]) -> "tuple[tuple[Finding, ...], tuple[str, ...]]":

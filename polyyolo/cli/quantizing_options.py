@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from polyyolo.cli.ranges import Finite
+from polyyolo.records import USUAL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -16,14 +17,14 @@ def quantizing_options(command: Command) -> Command:
         click.option(
             "--budget",
             type=Finite(0, 1),
-            default=0.10,
+            default=USUAL.budget,
             show_default=True,
             help="share of the work that may be in float with auto or stem, the head's with it",
         ),
         click.option(
             "--keep-float",
             multiple=True,
-            default=("auto",),
+            default=USUAL.keep_float,
             show_default=True,
             metavar="auto|stem|none|NODE",
             help="what stays in float besides the head: what costs the most, what is nearest the image, or by name; "
@@ -31,15 +32,15 @@ def quantizing_options(command: Command) -> Command:
         ),
         click.option(
             "--method",
-            default="mse-seen",
+            default=USUAL.method,
             show_default=True,
             help="mse-seen, mse, max, entropy, percentile-P, or auto: what measures best",
         ),
-        click.option("--seed", type=int, default=0, show_default=True, help="of the choice of pictures"),
+        click.option("--seed", type=int, default=USUAL.seed, show_default=True, help="of the choice of pictures"),
         click.option(
             "--count",
             type=click.IntRange(1),
-            default=128,
+            default=USUAL.count,
             show_default=True,
             help="pictures to calibrate with, at most",
         ),

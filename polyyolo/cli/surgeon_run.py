@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-USUAL_SIZE = (640, 640)
 FINE_TUNE = "weights that were trained with LeakyReLU lose accuracy with ReLU"
 
 
@@ -79,13 +78,10 @@ def operate(  # noqa: PLR0913 - what the command line has
 
 def _measure(before: "ModelSpec", after: "ModelSpec", pictures: Sequence[Path]) -> "Fidelity":
     from polyyolo.images.presets import preprocessing_for
+    from polyyolo.models.own_size import own_size
     from polyyolo.verification.compare import side_by_side
 
-    height, width = (
-        dim if isinstance(dim, int) else usual
-        for dim, usual in zip(before.image_input.dims[2:], USUAL_SIZE, strict=True)
-    )
-    return side_by_side(before, after, preprocessing_for(before, (height, width)), pictures=pictures).fidelity
+    return side_by_side(before, after, preprocessing_for(before, own_size(before)), pictures=pictures).fidelity
 
 
 def _plain(

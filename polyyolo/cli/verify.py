@@ -8,13 +8,12 @@ import click
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.engine import EXIT, UNPROVEN
 from polyyolo.cli.head_option import head_option
+from polyyolo.cli.limit_options import limit_options, taken_out
 from polyyolo.cli.preprocessing import preprocessing_options
-from polyyolo.cli.ranges import Finite
 from polyyolo.cli.size import size_option
-from polyyolo.records import Limits, Outcome
+from polyyolo.records import Outcome
 
 PATH = click.Path(path_type=Path)
-USUAL = Limits()
 
 
 @click.command()
@@ -25,20 +24,8 @@ USUAL = Limits()
 @click.option("--images", type=PATH, help="pictures without labels; with --labelled, where its pictures are")
 @click.option("--against", metavar="MODEL", help="the FP32 model that it was made from, or another to compare with")
 @click.option("--model", "onnx", metavar="ONNX", help="for an engine: what it was built from  [its run's report]")
-@click.option(
-    "--max-drop", type=Finite(0), default=USUAL.max_drop, show_default=True, help="points of mAP50-95 to lose"
-)
-@click.option(
-    "--min-agreement",
-    type=Finite(0, 1),
-    default=USUAL.min_agreement,
-    show_default=True,
-    help="F1 of boxes at IoU 0.9",
-)
-@click.option("--max-latency-ms", type=Finite(0, min_open=True), help="median of the GPU's work for a query")
-@click.option("--min-speedup", type=Finite(0, min_open=True), help="how many times faster than the baseline")
+@limit_options
 @click.option("--benchmark", type=PATH, metavar="FILE", help="what polyyolo bench wrote  [what lies beside the engine]")
-@click.option("--baseline", type=PATH, metavar="FILE", help="likewise, of the engine that it should be faster than")
 @head_option("the heads' family  [by structure]")
 @size_option("height and width  [the model's own]")
 @click.option("--prove", is_flag=True, help=f"exit with {UNPROVEN} unless every check was made and passed")
@@ -68,9 +55,8 @@ def verify(*, prove: bool, as_json: bool, quiet: bool, **options: Any) -> None: 
 def _asked(**options: Any) -> Any:  # noqa: ANN401 - click's options; a record that is imported late
     from polyyolo.cli.verify_run import Asked
 
-    limits = Limits(*(options.pop(name) for name in ("max_drop", "min_agreement", "max_latency_ms", "min_speedup")))
     folder = options.pop("output") or Path("runs", "verify", _name(Path(options["model"])))
-    return Asked(limits=limits, folder=folder, **options)
+    return Asked(limits=taken_out(options), folder=folder, **options)
 
 
 def _name(model: Path) -> str:

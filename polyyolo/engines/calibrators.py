@@ -29,7 +29,7 @@ class Feed:
         images: where the pictures are; an .npy too.
         count: how many, chosen with ``seed``.
         batch: pictures a batch: that of the last profile's usual shape.
-        count_file: where the number of batches goes, promised and taken.
+        cache: that TensorRT writes.
     """
 
     calibrator: str
@@ -37,8 +37,13 @@ class Feed:
     preprocessing: Preprocessing
     count: int
     batch: int
-    count_file: Path
+    cache: Path
     seed: int = 0
+
+    @property
+    def count_file(self) -> Path:
+        """Where the number of batches goes, promised and taken, until the cache has its manifest."""
+        return self.cache.with_name(f"{self.cache.name}.count.json")
 
 
 def words(feed: Feed, cache: str) -> tuple[str, ...]:

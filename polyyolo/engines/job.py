@@ -8,6 +8,10 @@ from attrs import frozen
 from polyyolo.engines.calibrators import Feed
 from polyyolo.models.half import Half
 from polyyolo.records import ModelSpec, Precision, Profile, Route, Toolchain, ToolchainKind
+from polyyolo.releases import WITHOUT_CALIBRATORS
+
+STRONG_SINCE = (10, 0)
+"""First TensorRT that can be strongly typed; 10 can be both, later ones cannot be weakly typed."""
 
 
 class Typing(str, Enum):
@@ -89,8 +93,11 @@ class Job:
     @property
     def typing(self) -> Typing:
         """How this engine is typed. TensorRT 10 takes both: an ONNX without FP16 gets its speed from weak typing."""
-        half, major = self.options.half, self.toolchain.major
-        weak_is_left = self.toolchain.kind is ToolchainKind.TENSORRT and major == 10
+        half = self.options.half
+        weak_is_left = (
+            self.toolchain.kind is ToolchainKind.TENSORRT
+            and STRONG_SINCE <= self.toolchain.release < WITHOUT_CALIBRATORS
+        )
         if weak_is_left and (self.options.precision is Precision.FP32 or (half is not None and not half.anywhere)):
             return Typing.WEAK
         return typing_for(self.toolchain, self.options.route)
@@ -123,5 +130,5 @@ def typing_for(toolchain: Toolchain, route: Route = Route.QDQ) -> Typing:
     """
     if route is Route.CALIBRATED:
         return Typing.WEAK
-    old = toolchain.kind is ToolchainKind.TENSORRT and toolchain.major < 10
+    old = toolchain.kind is ToolchainKind.TENSORRT and toolchain.release < STRONG_SINCE
     return Typing.WEAK if old else Typing.STRONG

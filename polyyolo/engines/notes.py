@@ -6,7 +6,6 @@ from polyyolo.engines.job import Job, Program, Typing
 from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.engines.refusals import name_of, rtx_supports
 from polyyolo.engines.trtexec import unspeakable
-from polyyolo.engines.versions import release
 from polyyolo.records import Precision, ToolchainKind
 
 PARSER_OPSETS = (((9, 0), 17), ((10, 0), 19), ((10, 2), 20))
@@ -19,7 +18,7 @@ def notes(job: Job) -> Iterator[str]:
     yield from _gpus(job)
     if not dynamic_inputs(job.spec):
         yield "the model has fixed shapes, so that no shapes are passed"
-    newest = next((opset for below, opset in PARSER_OPSETS if release(job.toolchain) < below), None)
+    newest = next((opset for below, opset in PARSER_OPSETS if job.toolchain.release < below), None)
     if job.toolchain.kind is ToolchainKind.TENSORRT and newest is not None and job.spec.opset > newest:
         yield (
             f"the model is of opset {job.spec.opset}, the parser of {name_of(job.toolchain)} documents up to {newest}: "

@@ -11,7 +11,6 @@ A profile file holds one ``[[profile]]`` table for each TensorRT optimisation pr
 
 import difflib
 import importlib.resources
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ from polyyolo.engines.profile_file import Draft, Optimizations, optimizations_of
 from polyyolo.engines.profile_fit import fitted, ranges
 from polyyolo.errors import ProfileError
 from polyyolo.files import read_toml
+from polyyolo.models.own_size import own_shape
 from polyyolo.records import ModelSpec, Profile, ShapeRange, TensorSpec
-
-USUAL_SHAPE = (1, 3, 640, 640)
 
 
 def ready() -> tuple[str, ...]:
@@ -78,14 +76,6 @@ def default(spec: ModelSpec) -> Profile:
     return resolve(Profile(f"default-{told}", ({image.name: ShapeRange(shape, shape, shape)},)), spec)
 
 
-def own_shape(spec: ModelSpec) -> tuple[int, ...]:
-    """Give the (N, C, H, W) that a model takes by itself: what it fixes, else ``imgsz``, else one picture of 640."""
-    usual = _exported_shape(spec.metadata)
-    return tuple(
-        dim if isinstance(dim, int) else guess for dim, guess in zip(spec.image_input.dims, usual, strict=True)
-    )
-
-
 def dynamic_inputs(spec: ModelSpec) -> tuple[TensorSpec, ...]:
     """Give the inputs whose shapes a builder must be told; trtexec refuses to be told the others."""
     return tuple(tensor for tensor in spec.inputs if tensor.is_dynamic)
@@ -112,9 +102,3 @@ def _checked(drafts: Optimizations, spec: ModelSpec | None, mistakes: Mistakes) 
     optimizations = ranges(drafts, mistakes)
     mistakes.refuse()
     return Profile(mistakes.profile, optimizations)
-
-
-def _exported_shape(metadata: Mapping[str, str]) -> tuple[int, ...]:
-    """Read ``imgsz`` as Ultralytics writes it, "[height, width]", into (1, 3, height, width)."""
-    sizes = tuple(int(digits) for digits in re.findall(r"\d+", metadata.get("imgsz", "")))
-    return USUAL_SHAPE[:2] + (sizes if len(sizes) == 2 else sizes * 2 if len(sizes) == 1 else USUAL_SHAPE[2:])

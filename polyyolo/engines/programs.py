@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from polyyolo.engines.versions import number_in_banner
+from polyyolo.engines.versions import version_in_banner
 
 TRTEXEC_FOLDERS = (
     "/usr/src/tensorrt/bin",  # NVIDIA's deb and rpm packages, JetPack and containers
@@ -71,7 +71,7 @@ def find_trtexec() -> Program:
         return Program(missing=f"{path} gave no answer within {BANNER_PATIENCE_S:.0f} s")
     except OSError as error:
         return Program(missing=f"{path} does not start: {error.strerror}")
-    version = number_in_banner(said.stdout + said.stderr)
+    version = version_in_banner(said.stdout + said.stderr)
     if not version:
         tail = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["nothing"]
         return Program(missing=f"{path} did not tell its version; it said: {tail[0][:SAID]}")

@@ -7,7 +7,7 @@ from polyyolo.engines import passthrough
 from polyyolo.engines.job import Job, Program, Typing
 from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.engines.trtexec import SEVERAL_PROFILES, unspeakable
-from polyyolo.engines.versions import refuse_too_old, release
+from polyyolo.engines.versions import refuse_too_old
 from polyyolo.errors import InputError, ModelError, ProfileError, ToolchainError
 from polyyolo.files import refuse_same, refuse_special
 from polyyolo.records import Precision, Toolchain, ToolchainKind
@@ -67,7 +67,7 @@ def _program(job: Job) -> None:
             f"trtexec cannot be told the shapes of an input called {lost[0]!r}: it splits at commas and apostrophes",
             fix="use --program polygraphy, or rename it: polyyolo surgeon rename MODEL NEW --input OLD=NEW",
         )
-    if trtexec and len(job.profile.optimizations) > 1 and release(toolchain) < SEVERAL_PROFILES:
+    if trtexec and len(job.profile.optimizations) > 1 and toolchain.release < SEVERAL_PROFILES:
         if not dynamic_inputs(job.spec):
             return
         raise ProfileError(
@@ -150,7 +150,7 @@ def _half(job: Job) -> None:
             f"{name_of(job.toolchain)} takes types from the ONNX, and {job.spec.path} is FP32 throughout",
             fix=f"polyyolo engine {quote(str(job.spec.path))} --precision fp16 casts it first; or use --precision fp32",
         )
-    if half.scales and job.toolchain.kind is ToolchainKind.TENSORRT and release(job.toolchain) < HALF_SCALES_SINCE:
+    if half.scales and job.toolchain.kind is ToolchainKind.TENSORRT and job.toolchain.release < HALF_SCALES_SINCE:
         raise ModelError(
             f"{job.spec.path} has Q/DQ scales in FP16, which {name_of(job.toolchain)} reads as FP32",
             fix="take the model from before its cast to FP16, model.int8.onnx of a run, or TensorRT 9 or newer",

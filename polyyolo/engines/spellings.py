@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from attrs import field, frozen
 
 from polyyolo import progress
-from polyyolo.engines.profiles import own_shape
 from polyyolo.engines.trtexec_shapes import read_shapes
 from polyyolo.errors import InputError, ProfileError
+from polyyolo.models.own_size import own_shape
 from polyyolo.records import ModelSpec, Precision, Profile, ShapeRange
 
 IDLE = {

@@ -6,9 +6,10 @@ from attrs import evolve
 
 from polyyolo.engines.gpu import Gpu, first_gpu
 from polyyolo.engines.programs import find_polygraphy, find_trtexec, version_of
-from polyyolo.engines.versions import OLDEST, checked, refuse_too_old, release
+from polyyolo.engines.versions import refuse_too_old
 from polyyolo.errors import InputError, ToolchainError
 from polyyolo.records import Toolchain, ToolchainKind
+from polyyolo.releases import OLDEST, checked, release_of
 
 TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
 RTX_PACKAGES = ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12")
@@ -75,7 +76,7 @@ def _tensorrt(gpu: Gpu) -> Toolchain:
     if not python:
         missing.append("the Python package tensorrt is not installed")
     drives_python = bool(polygraphy.version and python)
-    if program.version and drives_python and program.version.split(".")[:2] != python.split(".")[:2]:
+    if program.version and drives_python and release_of(program.version) != release_of(python):
         missing.append(f"trtexec {program.version} is used; Polygraphy would build with TensorRT {python}")
         drives_python = False
     able = bool(gpu.name and (program.version or drives_python))
@@ -89,7 +90,7 @@ def _tensorrt(gpu: Gpu) -> Toolchain:
         compute_capability=gpu.compute_capability,
         missing=tuple(missing),
     )
-    if found.tensorrt and release(found) < OLDEST:
+    if found.tensorrt and found.release < OLDEST:
         return Toolchain(ToolchainKind.NONE, missing=(*missing, f"TensorRT {found.tensorrt} is older than 8.5"))
     return found
 

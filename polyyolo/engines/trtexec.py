@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from polyyolo.engines.job import Job
 from polyyolo.engines.profiles import dynamic_inputs
 from polyyolo.engines.trtexec_shapes import SEPARATORS, spelled
-from polyyolo.engines.versions import release
 from polyyolo.records import Command
 
 SEVERAL_PROFILES = (9, 0)
@@ -38,7 +37,7 @@ def command(job: Job) -> Command:
         argv.append(f"--memPoolSize=workspace:{options.workspace_mib}")
     if VERBOSITY not in options.extra_options:
         argv.append(f"{VERBOSITY}=detailed")
-    argv.append("--skipInference" if release(job.toolchain) >= SKIP_INFERENCE else "--buildOnly")
+    argv.append("--skipInference" if job.toolchain.release >= SKIP_INFERENCE else "--buildOnly")
     return Command((*argv, *options.extra))
 
 

@@ -12,6 +12,7 @@ from polyyolo.machine.asking import ask
 from polyyolo.machine.finding import Finding, State
 from polyyolo.machine.imports import flaws
 from polyyolo.records import Toolchain, ToolchainKind
+from polyyolo.releases import release_of
 
 AREA = "builders"
 LAST_WHOLE_WHEEL, FOR_PYTHON = "8.6.0", (3, 10)
@@ -112,8 +113,8 @@ def _disagreement() -> Iterator[Finding]:
     trtexec, package = find_trtexec().version, version_of(*TENSORRT_PACKAGES)
     if not (trtexec and package):
         return
-    release = ".".join(trtexec.split(".")[:2])
-    if package.split(".")[:2] == trtexec.split(".")[:2]:
+    release = ".".join(map(str, release_of(trtexec)))
+    if release_of(package) == release_of(trtexec):
         yield Finding(AREA, "trtexec and TensorRT", State.FOUND, f"agree: {release}")
         return
     told = f"trtexec is {trtexec}, the Python package is {package}: engines of one do not load in the other"

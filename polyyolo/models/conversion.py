@@ -11,6 +11,7 @@ import attrs
 from polyyolo import files, progress
 from polyyolo.errors import ModelError
 from polyyolo.fetching import cache
+from polyyolo.models.own_size import USUAL_SIZE
 
 SNAPSHOT = re.compile(r"_(best|last|final|\d+)$")  # what darknet's training appends to the name of the cfg
 
@@ -130,7 +131,7 @@ def _checkpoint(source: Path, output: Path, how: Conversion) -> Path:
         output,
         head=how.head or "decoded",
         dynamic=how.dynamic,
-        size=how.size or (640, 640),
+        size=how.size or USUAL_SIZE,
         batch=how.batch,
         opset=how.opset,
     )

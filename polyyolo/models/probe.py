@@ -8,6 +8,7 @@ import onnx
 from attrs import frozen
 from numpy.typing import NDArray
 
+from polyyolo.models.own_size import USUAL_SIZE
 from polyyolo.models.tensors import image_of, inputs_of, outputs_of
 from polyyolo.records import TensorSpec
 
@@ -15,7 +16,6 @@ Array = NDArray[Any]
 
 # Height and width differ, so that an axis is known by its length; both are multiples of 64, the largest stride in use.
 OPEN_SIZE = (256, 320)
-SECOND_TRY = (640, 640)
 MOST_ELEMENTS = 1 << 26
 
 
@@ -42,7 +42,7 @@ def probe(model: onnx.ModelProto) -> Probe:
     declared = _declared(model)
     if not image.is_dynamic and len(declared) == len(model.graph.output):
         return Probe(size=_size(image, OPEN_SIZE), shapes=declared)
-    for size in (OPEN_SIZE, SECOND_TRY):
+    for size in (OPEN_SIZE, USUAL_SIZE):
         values = values_of(model, size)
         if values:
             shapes = {name: value.shape for name, value in values.items()}

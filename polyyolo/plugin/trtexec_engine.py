@@ -11,7 +11,6 @@ from polyyolo.engines.engine_file import read_engine_file, strip
 from polyyolo.engines.plan import BuildOptions, Program, make_plan
 from polyyolo.engines.programs import find_trtexec
 from polyyolo.engines.toolchain import named
-from polyyolo.engines.versions import release
 from polyyolo.errors import ToolchainError
 from polyyolo.models.half import read_half
 from polyyolo.models.spec import read_spec
@@ -107,5 +106,5 @@ def _options(spec: ModelSpec, asked: Build, toolchain: Toolchain) -> BuildOption
         timing_cache=Path(asked.timing_cache) if asked.timing_cache else None,
         half=read_half(spec.path),
         beside_int8=in_float,
-        extra=(*(() if asked.tf32 else ("--noTF32",)), *words(asked.options, release(toolchain))),
+        extra=(*(() if asked.tf32 else ("--noTF32",)), *words(asked.options, toolchain.release)),
     )

@@ -13,7 +13,6 @@ from polyyolo.engines.trtexec_inference import load_flags, once_flags
 from polyyolo.engines.trtexec_outputs import BYTES_SINCE, read_bytes, read_outputs
 from polyyolo.engines.trtexec_results import read_times
 from polyyolo.engines.trtexec_timing import Dialect
-from polyyolo.engines.versions import release
 from polyyolo.errors import InputError
 from polyyolo.records import Command, Toolchain
 from polyyolo.verification.boxes import Array
@@ -55,7 +54,7 @@ class Session:
     @property
     def exact(self) -> bool:
         """Whether outputs come as they are; with six digits two classes whose scores are near 1 become equal."""
-        return release(self.toolchain) >= BYTES_SINCE
+        return self.toolchain.release >= BYTES_SINCE
 
     def infer(self, feed: Mapping[str, Array]) -> Inferred:
         """Load the engine, run it once, and read what it gave.
@@ -107,6 +106,6 @@ class Session:
         for name, path in raw.items():
             np.ascontiguousarray(feed[name]).tofile(self.folder / path)
         loaded = load_flags(self.engine, {name: array.shape for name, array in feed.items()})
-        once = once_flags(Dialect(release(self.toolchain)), raw, None if self.exact else self._outputs)
+        once = once_flags(Dialect(self.toolchain.release), raw, None if self.exact else self._outputs)
         program = str(self.toolchain.trtexec or "trtexec")
         return Command((program, *loaded, *once, f"--exportTimes={self._times}"))

@@ -101,7 +101,7 @@ def fitted(
     graph = typed_graph(spec)
     unknown = [identity(node) for node in graph.nodes if is_weighted(node) and data_of(node).name not in table.ranges]
     chosen = [name for name, why in placement_of(spec, size, budget).in_float.items() if why in CHOSEN]
-    placement = placement_of(spec, size, FloatBudget(stem=0.0, names=(*chosen, *unknown)))
+    placement = placement_of(spec, size, FloatBudget(names=(*chosen, *unknown)))
     filled = dict(table.ranges)
     for group in placement.groups:
         amax = max(table.amax(name) for name in group if name in table.ranges)

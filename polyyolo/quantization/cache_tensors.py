@@ -33,7 +33,7 @@ _UNNAMED = "node_of_"
 
 def all_int8(graph: gs.Graph) -> Placement:
     """Place a graph with nothing but its head and decode in float: what a foreign cache is held against."""
-    return place(graph, {}, FloatBudget(stem=0.0))
+    return place(graph, {}, FloatBudget())
 
 
 def typed_graph(spec: ModelSpec) -> gs.Graph:

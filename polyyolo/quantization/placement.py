@@ -95,7 +95,7 @@ class FloatBudget:
         head: whether the head's output convolutions are, besides; where TensorRT chooses, it runs them in INT8.
     """
 
-    stem: float = 0.10
+    stem: float = 0.0
     names: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
     head: bool = True

@@ -21,7 +21,7 @@ from polyyolo.records.measured import Absent, Measured
 from polyyolo.records.model import ANCHORED, NUMBERED, RAW, Head, HeadKind, ModelSpec, TensorSpec, cells_at
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
 from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Shown, Verdict
-from polyyolo.records.run import Limits, Request, Run
+from polyyolo.records.run import USUAL, Limits, Request, Run
 from polyyolo.records.verification import Verification
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "NUMBERED",
     "PLAN_MAGIC",
     "RAW",
+    "USUAL",
     "Absent",
     "Accuracy",
     "Agreement",

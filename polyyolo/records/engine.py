@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from polyyolo.errors import ProfileError
 from polyyolo.records.model import ModelSpec
+from polyyolo.releases import WITHOUT_CALIBRATORS, release_of
 
 
 class Precision(str, Enum):
@@ -66,6 +67,14 @@ class Profile:
     name: str
     optimizations: tuple[Mapping[str, ShapeRange], ...]
 
+    def usual(self, image: str, place: int = 0) -> tuple[int, tuple[int, int]]:
+        """Give the batch and the (height, width) that an optimisation profile is best at, as pictures' input has it.
+
+        TensorRT's own calibrators run at the last one, ``place`` -1.
+        """
+        batch, _, height, width = self.optimizations[place][image].opt
+        return batch, (height, width)
+
 
 class ToolchainKind(str, Enum):
     """What turns an ONNX into an engine."""
@@ -105,14 +114,14 @@ class Toolchain:
     polygraphy_path: Path | None = None
 
     @property
-    def major(self) -> int:
-        """Major version of TensorRT; 0 for none."""
-        return int(self.tensorrt.split(".")[0]) if self.tensorrt else 0
+    def release(self) -> tuple[int, int]:
+        """Major and minor of its TensorRT; zeros for none."""
+        return release_of(self.tensorrt)
 
     @property
     def has_calibrator(self) -> bool:
         """Whether it takes scales from a calibration cache; where nothing builds, whatever does elsewhere may."""
-        return self.kind is not ToolchainKind.RTX and self.major < 11
+        return self.kind is not ToolchainKind.RTX and self.release < WITHOUT_CALIBRATORS
 
 
 @frozen

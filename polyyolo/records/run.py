@@ -90,6 +90,10 @@ class Request:
     baseline: Path | None = None
 
 
+USUAL = Request(model="")
+"""What is asked for where an option is left out, on every verb that has it."""
+
+
 @frozen
 class Run:
     """What a run came to.

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from polyyolo.files import file_word
-from polyyolo.records import Request
+from polyyolo.records import USUAL, Request
 
 SPELT = {"output": "-o", "compute_capabilities": "--compute-capability"}
 """Options that are not called as their field of ``Request`` is."""
@@ -35,14 +35,13 @@ def preprocessing_words(overrides: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _options(asked: Request) -> Iterator[str]:
-    usual = Request(asked.model)
     for name in (field.name for field in attrs.fields(Request)):
         value = getattr(asked, name)
         if name == "limits":
-            yield from _changed(value, usual.limits)
+            yield from _changed(value, USUAL.limits)
         elif name == "overrides":
             yield from preprocessing_words(value)
-        elif name not in UNSPELT and value != getattr(usual, name):
+        elif name not in UNSPELT and value != getattr(USUAL, name):
             yield from _repeated(name, value)
 
 

@@ -38,7 +38,7 @@ def read_run(folder: Path) -> Run:
 
 def float_of(run: Run) -> FloatBudget:
     """Say what a run kept in float of its own choice, by name: what no INT8 can have stays in float anyway."""
-    return FloatBudget(0.0, tuple(layer.name for layer in run.layers if layer.reason in CHOSEN))
+    return FloatBudget(names=tuple(layer.name for layer in run.layers if layer.reason in CHOSEN))
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 from attrs import evolve, frozen
 
 from polyyolo import progress
-from polyyolo.engines.profiles import own_shape
 from polyyolo.errors import InputError, ModelError
 from polyyolo.files import read_json, sha256_of
 from polyyolo.images.presets import preprocessing_for
+from polyyolo.models.own_size import own_size
 from polyyolo.models.spec import read_spec
 from polyyolo.models.zoo import locate
 from polyyolo.records import HeadKind, ModelSpec, Preprocessing, Run
@@ -72,10 +72,10 @@ class Subject:
         return preprocessing_for(self.spec, size or (used.size if used else self._own_size()), **{**kept, **given})
 
     def _own_size(self) -> tuple[int, int]:
-        _, _, height, width = own_shape(self.spec)
+        size = own_size(self.spec)
         engine = engine_of(self.spec.path) if self.is_engine else None
-        is_open = self.spec.image_input.dims[2:] != (height, width)
-        return size_taken(self.spec, engine, (height, width)) if engine and is_open else (height, width)
+        is_open = self.spec.image_input.dims[2:] != size
+        return size_taken(self.spec, engine, size) if engine and is_open else size
 
 
 def read_subject(

@@ -19,7 +19,7 @@ from polyyolo.bundling.forms import gather
 from polyyolo.bundling.generations import GENERATIONS, PARTIAL_ENGINE, plan_for
 from polyyolo.bundling.pack import Wanted, pack
 from polyyolo.engines.toolchain import named
-from polyyolo.engines.versions import number_in_banner
+from polyyolo.engines.versions import version_in_banner
 from polyyolo.errors import InputError, PictureError, ToolchainError
 from polyyolo.models.spec import read_spec
 from polyyolo.records import Precision, Request, Route
@@ -126,7 +126,7 @@ def test_every_release_is_told_what_its_generation_is_told(packed_run, tmp_path)
 
 
 def test_a_generation_begins_with_the_number_in_its_banner():
-    assert [number_in_banner(f"[TensorRT v{each.number}]") for each in GENERATIONS] == [
+    assert [version_in_banner(f"[TensorRT v{each.number}]") for each in GENERATIONS] == [
         f"{each.first}.0" for each in GENERATIONS
     ]
 

@@ -6,7 +6,7 @@ import pytest
 
 from polyyolo.engines.programs import version_of
 from polyyolo.engines.toolchain import find, named
-from polyyolo.engines.versions import number_in_banner, release
+from polyyolo.engines.versions import version_in_banner
 from polyyolo.errors import InputError, ToolchainError
 from polyyolo.records import ToolchainKind
 
@@ -246,7 +246,7 @@ def test_a_named_toolchain_looks_nothing_up(machine):
 
     there = named("10.16", compute_capability="8.9")
 
-    assert (there.kind, there.tensorrt, there.major, there.compute_capability) == (
+    assert (there.kind, there.tensorrt, there.release[0], there.compute_capability) == (
         ToolchainKind.TENSORRT,
         "10.16",
         10,
@@ -279,18 +279,18 @@ def test_what_is_no_version_is_refused(version):
     ],
 )
 def test_the_number_in_trtexecs_banner_is_a_version(number, version):
-    assert number_in_banner(f"&&&& RUNNING TensorRT.trtexec [TensorRT v{number}] [b72] # trtexec") == version
+    assert version_in_banner(f"&&&& RUNNING TensorRT.trtexec [TensorRT v{number}] [b72] # trtexec") == version
 
 
 def test_a_real_banner_tells_its_version(shared):
     text = (shared / "fixtures" / "trtexec-8.6.0" / "load_fp16.stdout").read_text()
 
-    assert number_in_banner(text) == "8.6.0"
+    assert version_in_banner(text) == "8.6.0"
 
 
 @pytest.mark.parametrize(("version", "expected"), [("11", (11, 0)), ("10.16", (10, 16)), ("1.7.1.116", (1, 7))])
 def test_a_release_is_its_two_first_numbers(version, expected):
-    assert release(named(version, kind=ToolchainKind.RTX)) == expected
+    assert named(version, kind=ToolchainKind.RTX).release == expected
 
 
 def test_versions_are_read_without_importing_the_package():

@@ -14,7 +14,7 @@ from polyyolo.quantization.lint.run import lint
 from polyyolo.quantization.placement import FloatBudget, place
 from polyyolo.records import CalibrationTable, Head, HeadKind, ModelSpec, Preprocessing
 
-NOTHING = FloatBudget(stem=0.0)
+NOTHING = FloatBudget()
 PICTURE = (1, 8, 16, 16)
 
 

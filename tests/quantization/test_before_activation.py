@@ -25,7 +25,7 @@ def leaky(fragment, placed, table):
 
     def make(text, *in_float, x=PICTURE, reach=None, outputs="y", **weights):
         model = fragment(text, x=x, outputs=outputs, **(DARKNET | weights))
-        placement = placed(model, FloatBudget(stem=0, names=in_float))
+        placement = placed(model, FloatBudget(names=in_float))
         ranges = dict.fromkeys(placement.observed, 4.0) | ({"a": 4.0} if reach is None else reach)
         return model, insert(model, placement, table(ranges)), placement
 
@@ -163,7 +163,7 @@ def silu(fragment, placed, table):
 
     def make(text, reach=30.0, constants=None, **weights):
         model = fragment(text, constants=constants or {}, **({"x": PICTURE} | DARKNET | ON_PICTURE | weights))
-        placement = placed(model, FloatBudget(stem=0))
+        placement = placed(model, FloatBudget())
         return model, insert(model, placement, table(dict.fromkeys(placement.observed, reach)))
 
     return make
@@ -262,7 +262,7 @@ def test_from_tensorrt_10_on_it_begins_behind_silu_alone(silu, value_of, reach):
 @pytest.mark.parametrize("outputs", ["y", "y, b"])
 def test_lint_warns_of_such_a_convolution_where_int8_begins_behind_silu_alone(silu, fragment, placed, table, outputs):
     model = fragment(SILU.format(SEVEN), outputs=outputs, **({"x": PICTURE} | DARKNET | ON_PICTURE))
-    placement = placed(model, FloatBudget(stem=0))
+    placement = placed(model, FloatBudget())
     made = insert(model, evolve(placement, early=()), table(dict.fromkeys(placement.observed, 30.0)))
 
     assert "network-input" in rules_broken(made)

@@ -13,7 +13,7 @@ from polyyolo.quantization.placement import NAMED, FloatBudget
 from polyyolo.quantization.quantize import cast_to_half, placement_of, quantize
 from polyyolo.records import Preprocessing
 
-WHOLE = FloatBudget(stem=0.0)
+WHOLE = FloatBudget()
 SMALL = Preprocessing((64, 64))
 
 

@@ -26,7 +26,7 @@ def quantized(fragment, placed, table):
 
     def make(text, *in_float, shift=False, **options):
         model = fragment(text, **{**WEIGHTS, **options})
-        placement = placed(model, FloatBudget(stem=0, names=in_float))
+        placement = placed(model, FloatBudget(names=in_float))
         placement = placement if shift else evolve(placement, lowest={})
         return insert(model, placement, table(dict.fromkeys(placement.measured, 4.0)))
 

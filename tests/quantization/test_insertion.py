@@ -160,7 +160,7 @@ def test_the_branch_of_a_convolution_in_float_stays_in_float(fragment, placed, t
                f = Conv(b, w3)  g = Add(e, f)  y = Conv(g, w4)"""
     model = fragment(body, **dict.fromkeys(("w1", "w2", "w3", "w4"), SQUARE))
 
-    made = quantized(model, placed, table, budget=FloatBudget(0.0, names=("c",)))
+    made = quantized(model, placed, table, budget=FloatBudget(names=("c",)))
 
     assert source_of(made, producers(made)["e"].input[0]) == "b"
     assert producers(made)["e"].input[1] == "d"
@@ -353,7 +353,7 @@ def test_a_table_without_a_tensor_is_refused(fragment, placed, table):
 
 def test_a_table_of_another_model_is_refused(little_yolo, table, tmp_path):
     spec = read_spec(little_yolo)
-    placement = placement_of(spec, (64, 64), FloatBudget())
+    placement = placement_of(spec, (64, 64), FloatBudget(0.10))
 
     with pytest.raises(TableError, match="belongs to model ffffffffffff"):
         quantize(spec, table(dict.fromkeys(placement.observed, 1.0), "f" * 64), placement, tmp_path / "int8.onnx")
@@ -363,7 +363,7 @@ def test_a_table_of_another_model_is_refused(little_yolo, table, tmp_path):
 
 def test_a_whole_model_computes_nearly_what_it_did(little_yolo, table, tmp_path):
     spec = read_spec(little_yolo)
-    placement = placement_of(spec, (64, 64), FloatBudget())
+    placement = placement_of(spec, (64, 64), FloatBudget(0.10))
     picture = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
     watched = load(little_yolo)
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in placement.observed if name != "images")

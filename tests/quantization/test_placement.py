@@ -137,7 +137,7 @@ def test_a_matrix_that_makes_corners_of_boxes_is_no_head(fragment, placed, produ
 def test_the_head_is_quantized_where_nothing_keeps_it_in_float(fragment, placed):
     model = fragment("a = Conv(x, w1)  b = Sigmoid(a)  c = Mul(a, b)  y = Conv(c, w2)", w1=SQUARE, w2=SQUARE)
 
-    found = placed(model, FloatBudget(stem=0.0, head=False))
+    found = placed(model, FloatBudget(head=False))
 
     assert (found.nodes, found.in_float) == (("a", "y"), {})
     assert found.groups == (("x",), ("c",))
@@ -254,7 +254,7 @@ def test_a_node_is_kept_in_float_by_its_name_or_by_its_output(fragment, placed):
                      **dict.fromkeys(("w1", "w2", "w3", "w4"), SQUARE))  # fmt: skip
     model.graph.node[1].name = "/model.1/conv/Conv"
 
-    found = placed(model, FloatBudget(stem=0.0, names=("/model.1/conv/Conv", "c")))
+    found = placed(model, FloatBudget(names=("/model.1/conv/Conv", "c")))
 
     assert found.nodes == ("a",)
     assert found.in_float == {"b": NAMED, "c": NAMED, "y": HEAD}
@@ -266,7 +266,7 @@ def test_the_table_of_one_placement_serves_every_other(fragment, placed):
                      **dict.fromkeys(("w1", "w2", "w3", "w4"), SQUARE))  # fmt: skip
     work = dict.fromkeys("abcy", 1)
 
-    budgets = [FloatBudget(0.0), FloatBudget(0.5), FloatBudget(1.0), FloatBudget(0.0, ("b",))]
+    budgets = [FloatBudget(0.0), FloatBudget(0.5), FloatBudget(1.0), FloatBudget(names=("b",))]
 
     assert {placed(model, budget, work).observed for budget in budgets} == {("x", "a", "b", "c")}
 
@@ -310,7 +310,7 @@ def test_real_models_keep_their_heads_and_no_more(models, name, heads, decode, w
     side = spec.image_input.dims[2]
     graph = imported(model)
 
-    found = place(graph, macs(model, spec, (side, side)), FloatBudget())
+    found = place(graph, macs(model, spec, (side, side)), FloatBudget(0.10))
 
     reasons = list(found.in_float.values())
     assert sum(map(is_weighted, graph.nodes)) == weighted

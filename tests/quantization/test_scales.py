@@ -13,7 +13,7 @@ from polyyolo.quantization.quantize import placement_of
 from polyyolo.quantization.scales import scales_of
 from polyyolo.records import Preprocessing
 
-EVERYTHING = FloatBudget(stem=0.0)
+EVERYTHING = FloatBudget()
 RGB, RGB_OUT = (1, 3, 16, 16), "float[1,8,16,16] y"
 
 

@@ -54,7 +54,7 @@ def spec(little_yolo):
 
 @pytest.fixture
 def whole(spec):
-    return placement_of(spec, SIZE, FloatBudget(stem=0))
+    return placement_of(spec, SIZE, FloatBudget())
 
 
 def pictures(count, seed=0):

@@ -39,7 +39,7 @@ def lowest(fragment, placed):
         model = fragment(
             body, outputs=outputs, opset=opset, **{name: shape for name, shape in shapes.items() if name in body}
         )
-        return placed(model, FloatBudget(stem=0, names=in_float)).lowest
+        return placed(model, FloatBudget(names=in_float)).lowest
 
     return look
 
@@ -233,7 +233,7 @@ def whole(fragment, tmp_path):
 
 
 def test_a_whole_model_is_nearer_with_it_also_in_fp16(whole, table, tmp_path):
-    placement = placement_of(whole, (16, 16), FloatBudget(stem=0))
+    placement = placement_of(whole, (16, 16), FloatBudget())
     picture = np.random.default_rng(0).random((1, 3, 16, 16), np.float32)
     watched = onnx.load(whole.path)
     names = [name for name in placement.observed if name != "x"]
@@ -253,7 +253,7 @@ def test_a_whole_model_is_nearer_with_it_also_in_fp16(whole, table, tmp_path):
 
 
 def test_ranges_read_from_it_are_those_that_it_was_made_with(whole, table, tmp_path):
-    placement = placement_of(whole, (16, 16), FloatBudget(stem=0))
+    placement = placement_of(whole, (16, 16), FloatBudget())
     ranges = {"x": 1.0, "b": 3.0, "d": 5.0, "k": 2.0}
     made = quantize(whole, table(ranges, whole.sha256), placement, tmp_path / "int8.onnx")
 

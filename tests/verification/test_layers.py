@@ -39,7 +39,7 @@ def told(listed):
 
 
 def test_an_fp32_model_is_fp32_and_needs_no_reasons(spec):
-    listed = layers(spec, SIZE, FloatBudget())
+    listed = layers(spec, SIZE, FloatBudget(0.10))
 
     assert {layer.precision for layer in listed} == {FP32}
     assert {layer.reason for layer in listed} == {""}
@@ -58,7 +58,7 @@ def test_an_fp32_model_can_be_told_as_it_would_become(spec):
     assert found["wh"] == (FP32, "")
 
 
-@pytest.mark.parametrize("budget", [FloatBudget(), FloatBudget(stem=0, sensitive=("stem_conv",))])
+@pytest.mark.parametrize("budget", [FloatBudget(0.10), FloatBudget(sensitive=("stem_conv",))])
 def test_what_is_planned_is_what_it_becomes(budget, spec, tmp_path):
     made = cast_to_half(quantized(spec, tmp_path, budget), tmp_path / "half.onnx")
 
@@ -73,9 +73,9 @@ def test_what_is_planned_is_what_it_becomes(budget, spec, tmp_path):
 
 
 def test_a_quantized_model_is_told_as_it_is_whatever_was_asked(spec, tmp_path):
-    made = quantized(spec, tmp_path, FloatBudget(stem=0, names=("stem_conv", "cv2_conv")))
+    made = quantized(spec, tmp_path, FloatBudget(names=("stem_conv", "cv2_conv")))
 
-    found = told(layers(made, SIZE, FloatBudget(stem=0), planned=True))
+    found = told(layers(made, SIZE, FloatBudget(), planned=True))
 
     assert found["stem_conv"] == (FP32, "reads the picture")
     assert found["cv2_conv"] == (FP32, "not quantized in the model")
@@ -83,10 +83,10 @@ def test_a_quantized_model_is_told_as_it_is_whatever_was_asked(spec, tmp_path):
 
 
 def test_every_node_is_listed_once_in_order_but_none_that_only_converts(spec, tmp_path):
-    before = layers(spec, SIZE, FloatBudget())
-    made = cast_to_half(quantized(spec, tmp_path, FloatBudget()), tmp_path / "half.onnx")
+    before = layers(spec, SIZE, FloatBudget(0.10))
+    made = cast_to_half(quantized(spec, tmp_path, FloatBudget(0.10)), tmp_path / "half.onnx")
 
-    after = layers(made, SIZE, FloatBudget())
+    after = layers(made, SIZE, FloatBudget(0.10))
 
     assert {layer.kind for layer in after}.isdisjoint({"QuantizeLinear", "DequantizeLinear", "Cast", "Constant"})
     assert sorted(layer.name for layer in after) == sorted(layer.name for layer in before)
@@ -104,7 +104,7 @@ def test_weights_alone_in_int8_are_not_int8_arithmetic(tmp_path):
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((4, 3, 1, 1), np.int8), "w8"))
     onnx.save(model, tmp_path / "w.onnx")
 
-    found = told(layers(read_spec(tmp_path / "w.onnx"), (8, 8), FloatBudget()))
+    found = told(layers(read_spec(tmp_path / "w.onnx"), (8, 8), FloatBudget(0.10)))
 
     assert found["a"][0] is FP32
 
@@ -121,7 +121,7 @@ def test_nearly_all_work_of_real_models_runs_in_int8(models, name, least):
     spec = read_spec(models / f"{name}.onnx")
     side = spec.image_input.dims[2]
 
-    listed = layers(spec, (side, side), FloatBudget(), planned=True)
+    listed = layers(spec, (side, side), FloatBudget(0.10), planned=True)
 
     assert least < int8_share(listed) < 1
     assert {layer.reason for layer in listed} <= {"", HEAD, DECODE, STEM}

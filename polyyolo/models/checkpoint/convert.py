@@ -17,6 +17,7 @@ from polyyolo.models.checkpoint.objects import Refused, brief
 from polyyolo.models.checkpoint.rules import LAYERS
 from polyyolo.models.checkpoint.tensors import Tensors
 from polyyolo.models.checkpoint.unpickler import unpickle
+from polyyolo.models.own_size import USUAL_SIZE
 from polyyolo.progress import note, step
 
 IMAGE = "images"
@@ -31,7 +32,7 @@ def convert(  # noqa: PLR0913 - one each for what an exporter lets one choose
     *,
     head: str = "decoded",
     dynamic: bool = False,
-    size: tuple[int, int] = (640, 640),
+    size: tuple[int, int] = USUAL_SIZE,
     batch: int = 1,
     opset: int = 17,
 ) -> Path:

@@ -70,7 +70,7 @@ def view_of(graph: gs.Graph) -> View:
         twin={identity(node): node for node in bare.nodes},
         heads=heads,
         decode=frozenset(decode),
-        placement=place(bare, {}, FloatBudget(stem=0.0, names=in_float)),
+        placement=place(bare, {}, FloatBudget(names=in_float)),
     )
 
 
