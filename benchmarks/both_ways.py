@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from polyyolo.benchmarking.bench import Asked, bench
+from polyyolo.benchmarking.bench import BenchRequest, bench
 from polyyolo.records import Benchmark
 
 ALLOWED = 0.03
@@ -41,7 +41,7 @@ def figures(benchmark: Benchmark) -> dict[str, float]:
 def pairs(engine: Path, batches: tuple[int, ...]) -> Iterator[Pair]:
     """Measure an engine at each batch, one way right after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted = [Asked(batches=(batch,)) for batch in batches] or [Asked()]
+        wanted = [BenchRequest(batches=(batch,)) for batch in batches] or [BenchRequest()]
         for asked in wanted:
             runs = (
                 next(bench(engine, evolve(asked, program=each), Path(folder, "log"))) for each in ("trtexec", "python")

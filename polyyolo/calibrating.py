@@ -93,7 +93,7 @@ def _still_valid(cache: Path, spec: ModelSpec, chosen: CalibrationSet, tensorrt:
         version = cache_file.read(cache).version if found else 0
     except TableError:
         return None
-    if found is None or version != cache_file.version_of(tensorrt):
+    if found is None or version != cache_file.header_number(tensorrt):
         return None
     told = (found.cache_sha256, found.model_sha256, found.set_sha256, found.preprocessing, found.method)
     now = (sha256_of(cache), spec.sha256, chosen.sha256, chosen.preprocessing, thresholds.DEFAULT)

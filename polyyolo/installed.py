@@ -40,3 +40,9 @@ def versions_of(packages: Sequence[str] = COMPUTING) -> Mapping[str, str]:
     """Give the version of each of these packages that is installed."""
     found = versions()
     return {package: found[package] for package in packages if package in found}
+
+
+def version_of(*distributions: str) -> str:
+    """Read the version of whichever is installed, without importing it: TensorRT's import takes seconds."""
+    installed = (found.version for name in distributions for found in importlib.metadata.distributions(name=name))
+    return next(installed, "")

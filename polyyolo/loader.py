@@ -29,15 +29,17 @@ must be absolute, and no module beside it may have the name of one in the standa
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from polyyolo import progress
-from polyyolo.calibration.feeder import Feeder, FeedOptions
-from polyyolo.errors import InputError, PolyYoloError
+from polyyolo.calibration.feeder import Feed, Feeder, FeedOptions
+from polyyolo.errors import InputError
 from polyyolo.files import read_toml
 from polyyolo.images import overrides
+from polyyolo.models.own_size import LARGEST_SIDE
+from polyyolo.telling import PolygraphyLog, told
 
 PREFIX = "POLYYOLO_"
 CONFIG = "polyyolo-loader.toml"
@@ -45,7 +47,20 @@ ALIKE = 0.8
 """How close the name of a variable must come to that of a setting to be meant for one; polyyolo reads others, too."""
 
 
-def load_data() -> Feeder:
+class Pictures(Feeder):
+    """A ``Feeder`` whose errors are Polygraphy's; mutable, as that is."""
+
+    def __iter__(self) -> Iterator[Feed]:
+        """Yield each batch.
+
+        Raises:
+            PolygraphyException: the settings do not fit the model's input, or a batch is not what it should be.
+        """
+        with told():
+            yield from super().__iter__()
+
+
+def load_data() -> Pictures:
     """Feed what the environment or the TOML file asks for.
 
     Raises:
@@ -58,46 +73,18 @@ def load_data() -> Feeder:
     return loader.feed()
 
 
-def feed(**presets: str) -> Feeder:
+def feed(**presets: str) -> Pictures:
     """Feed what the environment or the TOML file asks for, with presets for what they leave open.
 
     Args:
         **presets: settings by the names of the TOML keys, as text: ``fit="stretch"``.
 
     Raises:
-        PolygraphyException: a setting is wrong (all are named), or the pictures cannot be used. Of this kind, because
-            Polygraphy then shows the message and its fix without a traceback.
+        PolygraphyException: a setting is wrong (all are named), or the pictures cannot be used.
     """
-    from polygraphy.exception import PolygraphyException
-    from polygraphy.logger import G_LOGGER
-
     log = PolygraphyLog()
-    try:
-        with progress.listening(log):
-            return Feeder(read_options(os.environ, presets), log)
-    except PolyYoloError as error:
-        G_LOGGER.error(_told(error.message, error.fix))
-        raise PolygraphyException(error.message) from error
-
-
-class PolygraphyLog(progress.Silent):
-    """Send warnings and notes to Polygraphy's own log."""
-
-    def warned(self, message: str, fix: str) -> None:
-        """Log a warning with its fix."""
-        from polygraphy.logger import G_LOGGER
-
-        G_LOGGER.warning(_told(message, fix))
-
-    def noted(self, message: str) -> None:
-        """Log a line."""
-        from polygraphy.logger import G_LOGGER
-
-        G_LOGGER.info(_told(message))
-
-
-def _told(message: str, fix: str = "") -> str:
-    return f"polyyolo: {message}" + (f"\nfix: {fix}" if fix else "")
+    with told(), progress.listening(log):
+        return Pictures(read_options(os.environ, presets), log)
 
 
 def read_options(environment: Mapping[str, str], presets: Mapping[str, str]) -> FeedOptions:
@@ -130,7 +117,8 @@ def _settings(environment: Mapping[str, str], presets: Mapping[str, str]) -> dic
     config = Path(environment.get("POLYYOLO_LOADER_CONFIG", CONFIG))
     if "POLYYOLO_LOADER_CONFIG" in environment or config.exists():
         for name, value in read_toml(config).items():
-            settings[name] = (f"{name} in {config}", _as_text(name, value, config.parent))
+            if value != "":  # as an empty variable, it is not set
+                settings[name] = (f"{name} in {config}", _as_text(name, value, config.parent))
     for variable, text in environment.items():
         name = variable.removeprefix(PREFIX).lower()
         if text and variable.startswith(PREFIX) and difflib.get_close_matches(name, NAMES, n=1, cutoff=ALIKE):
@@ -165,7 +153,7 @@ def _positive(text: str) -> int:
 
 def _size(text: str) -> tuple[int, int]:
     sides = [_positive(side) for side in re.split(r"[x, ]+", text.strip().lower())]
-    if len(sides) > 2:
+    if len(sides) > 2 or max(sides) > LARGEST_SIDE:
         raise ValueError(text)
     return sides[0], sides[-1]
 
@@ -175,7 +163,7 @@ PARSERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "count": ("a whole number above 0", _positive),
     "batch": ("a whole number above 0", _positive),
     "seed": ("a whole number", int),
-    "size": ("one side, or height x width in pixels", _size),
+    "size": (f"one side, or height x width, in pixels up to {LARGEST_SIDE}", _size),
     "split": ("a key", str),
     "count_file": ("a path", Path),
 }

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from attrs import evolve, frozen
 
-from polyyolo import progress
+from polyyolo import fidelity, progress
 from polyyolo.benchmarking import bench as benching
 from polyyolo.benchmarking.meters import NoMeterError
 from polyyolo.decisions import Decisions
@@ -17,7 +17,6 @@ from polyyolo.engines.engine_file import read_engine_file
 from polyyolo.engines.gpu import first_gpu
 from polyyolo.engines.refusals import rtx_supports
 from polyyolo.errors import PolyYoloError, ToolchainError, ToolFailed
-from polyyolo.picture_sets import digest_of, refuse_changed_pictures
 from polyyolo.records import (
     Absent,
     Benchmark,
@@ -31,7 +30,6 @@ from polyyolo.records import (
     ToolchainKind,
 )
 from polyyolo.records.measured import DOES_NOT_RUN
-from polyyolo.verification.compare import side_by_side
 from polyyolo.workspace import Workspace
 
 LOG = "measure.log"
@@ -95,7 +93,7 @@ def _hindrance(request: Request, toolchain: Toolchain) -> str:
 def _speed(space: Workspace, made: _Made) -> Benchmark | Absent:
     """Measure at what the first profile is best at, as ``polyyolo bench`` does."""
     engine = made.engine
-    asked = benching.Asked(profiles=engine.plan.profile.optimizations)
+    asked = benching.BenchRequest(profiles=engine.plan.profile.optimizations)
 
     def make() -> Benchmark:
         (found,) = benching.bench(made.path, asked, space.path(LOG))
@@ -107,38 +105,18 @@ def _speed(space: Workspace, made: _Made) -> Benchmark | Absent:
 
 def _fidelity(space: Workspace, decisions: Decisions, predicted: ModelSpec, made: _Made) -> Fidelity | Absent:
     """Compare the engine with what ONNX Runtime makes of the same ONNX, on the pictures of the comparison with FP32."""
-    pictures = decisions.compared_on
-    if not pictures:
+    if not decisions.compared_on:
         return Absent("there are no pictures to run it on")
     why = _unloadable(made.path)
     if why:
         return Absent(made.published(why))
 
     engine = made.engine
-    digest = digest_of(pictures, decisions.labelled)
-
-    def make() -> Fidelity:
-        found = side_by_side(
-            predicted,
-            evolve(predicted, path=made.path, sha256=engine.sha256),
-            decisions.preprocessing,
-            pictures=decisions.held,
-            labelled=decisions.labelled,
-            held_out=decisions.held_out,
-        )
-        refuse_changed_pictures(pictures, decisions.labelled, digest)
-        return found.fidelity
-
-    inputs = {
-        "reference": predicted.sha256,
-        "engine": engine.sha256,
-        "head": predicted.head,
-        "preprocessing": decisions.preprocessing,
-        "pictures": digest,
-        "held_out": decisions.held_out,
-        "toolchain": engine.plan.toolchain,
-    }
-    return _tried(lambda: space.step("run the engine", inputs, [], make, Fidelity), made)
+    candidate = evolve(predicted, path=made.path, sha256=engine.sha256)
+    toolchain = engine.plan.toolchain
+    return _tried(
+        lambda: fidelity.compare(space, "run the engine", decisions, predicted, candidate, toolchain=toolchain), made
+    )
 
 
 def _unloadable(path: Path) -> str:

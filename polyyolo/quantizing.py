@@ -60,7 +60,7 @@ class Chosen:
 
 
 @frozen
-class Measured:
+class Sensitivities:
     """What the sensitivity step keeps."""
 
     sensitivities: tuple[Sensitivity, ...]
@@ -155,13 +155,13 @@ def _sensitivities(
 ) -> tuple[Sensitivity, ...]:
     """Measure on calibration pictures what each tensor costs; nothing where the model sees nothing on them."""
 
-    def make() -> Measured:
+    def make() -> Sensitivities:
         trial = _trial(decisions, prepared)
         work = macs_of(prepared, decisions.preprocessing.size)
-        return Measured(sensitivities(trial, prepared, whole, table, work) if trial.pictures else ())
+        return Sensitivities(sensitivities(trial, prepared, whole, table, work) if trial.pictures else ())
 
     inputs = {**_tried_with(decisions, prepared), "table": table, "placement": whole}
-    return space.step("sensitivity", inputs, [], make, Measured).sensitivities
+    return space.step("sensitivity", inputs, [], make, Sensitivities).sensitivities
 
 
 def _best_method(

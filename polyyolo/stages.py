@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from polyyolo import progress
+from polyyolo import fidelity, progress
 from polyyolo.calibration.cache_manifest import CacheManifest
 from polyyolo.decisions import CACHE, ENGINE, Decisions
 from polyyolo.engines.build import build
@@ -13,18 +13,15 @@ from polyyolo.errors import ModelError
 from polyyolo.feeding import Calibration, keep
 from polyyolo.models.half import read_half
 from polyyolo.passes.apply import Step, apply
-from polyyolo.picture_sets import digest_of, refuse_changed_pictures
 from polyyolo.quantization.cache_exchange import Header, export_cache
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized
 from polyyolo.records import BuildPlan, Command, Engine, Fidelity, ModelSpec
-from polyyolo.verification.compare import side_by_side
 from polyyolo.verification.inference import refuse_changed
-from polyyolo.verification.shown import draw_shown
 from polyyolo.workspace import Workspace
 
 PREPARED, HALF = "model.onnx", "model.fp16.onnx"
-PICTURES, LOG = "pictures", "build.log"
+LOG = "build.log"
 FASTER = tuple(
     map(Step, ("merge-decode", "turn-late", "fuse-dfl", "join-siblings", "read-whole", "pool-first", "odd-kernel"))
 )
@@ -177,31 +174,7 @@ def published(spec: ModelSpec, folder: Path) -> ModelSpec:
 
 def compare(space: Workspace, decisions: Decisions, built: ModelSpec) -> Fidelity | None:
     """Compare with the model as it was given, so that what preparing it broke would show too."""
-    pictures = decisions.compared_on
-    if not pictures or decisions.spec.quantized:
+    if not decisions.compared_on or decisions.spec.quantized:
         return None
-    digest = digest_of(pictures, decisions.labelled)
-
-    def make() -> Fidelity:
-        found = side_by_side(
-            decisions.spec,
-            built,
-            decisions.preprocessing,
-            pictures=decisions.held,
-            labelled=decisions.labelled,
-            held_out=decisions.held_out,
-        )
-        refuse_changed_pictures(pictures, decisions.labelled, digest)
-        titles = ("FP32", decisions.request.precision.name)
-        shown = draw_shown(found.pairs, decisions.spec.names, space.path(PICTURES), titles=titles)
-        return evolve(found.fidelity, shown=shown)
-
-    inputs = {
-        "reference": decisions.spec.sha256,
-        "candidate": built.sha256,
-        "head": decisions.spec.head,
-        "preprocessing": decisions.preprocessing,
-        "pictures": digest,
-        "held_out": decisions.held_out,
-    }
-    return space.step("verify", inputs, [PICTURES], make, Fidelity)
+    titles = ("FP32", decisions.request.precision.name)
+    return fidelity.compare(space, "verify", decisions, decisions.spec, built, titles=titles)

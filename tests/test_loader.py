@@ -98,7 +98,7 @@ def test_what_the_script_feeds_can_be_sent_to_another_process(little_pictures, m
             [
                 "POLYYOLO_COUNT: 'many' is not a whole number above 0",
                 "POLYYOLO_PAD: pad is '300', not a whole number from 0 to 255",
-                "POLYYOLO_SIZE: '1x2x3' is not one side, or height x width in pixels",
+                "POLYYOLO_SIZE: '1x2x3' is not one side, or height x width, in pixels up to 16384",
                 "POLYYOLO_SCALE: scale is '1/0', not a number above 0",
             ],
         ),
@@ -115,6 +115,38 @@ def test_wrong_settings_are_all_named_in_polygraphys_output_without_a_traceback(
     assert done.returncode == 1
     assert [sentence for sentence in said if sentence not in output] == []
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch": 5}, "a batch of 5 was asked for, but input 'images' takes (1, 3, 64, 64)"),
+        ({"size": "64x32"}, "width 32 was asked for, but it takes 64"),
+        ({"colour": "grey"}, "it has 3 channel(s), which colour 'grey' does not give"),
+        ({"count_file": "."}, "is a folder"),
+        ({"size": 16385}, "'16385' is not one side, or height x width, in pixels up to 16384"),
+    ],
+)
+def test_settings_that_do_not_fit_the_model_are_told_without_a_traceback(
+    little_yolo, little_pictures, elsewhere, settings, said
+):
+    done = polygraphy(
+        "run", little_yolo, "--onnxrt", "--data-loader-script", PROJECT / "polyyolo/loader.py",
+        cwd=elsewhere, **{"images": little_pictures, **settings},
+    )  # fmt: skip
+
+    output = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert said in output
+    assert "fix: " in output
+    assert "Traceback" not in output
+
+
+def test_pictures_named_by_an_empty_text_are_not_set(tmp_path):
+    (tmp_path / "mine.toml").write_text('images = ""\n')
+
+    with pytest.raises(InputError, match="POLYYOLO_IMAGES is not set"):
+        read_options({"POLYYOLO_LOADER_CONFIG": str(tmp_path / "mine.toml")}, {})
 
 
 def test_a_dynamic_model_without_a_size_is_told_which_setting_is_missing(models, train, elsewhere):

@@ -21,7 +21,7 @@ STEP = "measure"
 
 
 @frozen
-class Asked:
+class BenchRequest:
     """What is to be measured.
 
     Attributes:
@@ -40,7 +40,7 @@ class Asked:
     profiles: tuple[Mapping[str, ShapeRange], ...] = ()
 
 
-def bench(path: Path, asked: Asked, log: Path) -> Iterator[Benchmark]:
+def bench(path: Path, asked: BenchRequest, log: Path) -> Iterator[Benchmark]:
     """Measure an engine at each point, and give each benchmark as soon as it is there.
 
     Args:
@@ -64,7 +64,7 @@ def bench(path: Path, asked: Asked, log: Path) -> Iterator[Benchmark]:
                 yield _measured(meter, point, asked, engine, sha256)
 
 
-def _measured(meter: Meter, point: Point, asked: Asked, engine: EngineFile, sha256: str) -> Benchmark:
+def _measured(meter: Meter, point: Point, asked: BenchRequest, engine: EngineFile, sha256: str) -> Benchmark:
     timing = asked.timing
     with watching() as watch:
         read = meter.measure(point, timing)

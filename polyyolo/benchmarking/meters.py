@@ -8,7 +8,7 @@ from polyyolo.benchmarking.reading import Meter
 from polyyolo.benchmarking.trtexec_meter import TrtexecMeter
 from polyyolo.engines.bindings import PACKAGES, foreign, version_here
 from polyyolo.engines.engine_file import EngineFile
-from polyyolo.engines.programs import Program, find_trtexec
+from polyyolo.engines.programs import Executable, find_trtexec
 from polyyolo.engines.trtexec_timing import Dialect
 from polyyolo.errors import InputError, ToolchainError
 from polyyolo.records import ToolchainKind
@@ -53,15 +53,15 @@ def choose(engine: EngineFile, plan: Path, program: str, log: Path) -> Meter:
     return TrtexecMeter(engine, plan, found.path or Path(), found.version, dialect, log)
 
 
-def _program(kind: ToolchainKind) -> Program:
+def _program(kind: ToolchainKind) -> Executable:
     """Find trtexec, or tensorrt_rtx, of which no version can be asked for."""
     if kind is ToolchainKind.TENSORRT:
         return find_trtexec()
     path = shutil.which(RTX_PROGRAM)
-    return Program(Path(path)) if path else Program(missing=f"{RTX_PROGRAM} is not on PATH")
+    return Executable(Path(path)) if path else Executable(missing=f"{RTX_PROGRAM} is not on PATH")
 
 
-def _nothing_measures(engine: EngineFile, program: str, found: Program) -> NoMeterError:
+def _nothing_measures(engine: EngineFile, program: str, found: Executable) -> NoMeterError:
     package = PACKAGES[engine.kind][0]
     reasons = {"trtexec": found.missing, "python": f"the Python package {package} is not installed"}
     missing = "; ".join(reasons[name] for name in reasons if program in ("auto", name))

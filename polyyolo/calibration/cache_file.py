@@ -53,7 +53,7 @@ class Cache:
         return self.scales[tensor] * LEVELS
 
 
-def version_of(tensorrt: str) -> int:
+def header_number(tensorrt: str) -> int:
     """Spell a version such as "8.6.1" or "10.16" as the number in a header.
 
     Raises:

@@ -11,7 +11,7 @@ from polyyolo.cli.ranges import Finite
 from polyyolo.errors import InputError
 
 if TYPE_CHECKING:
-    from polyyolo.benchmarking.bench import Asked
+    from polyyolo.benchmarking.bench import BenchRequest
     from polyyolo.records import Benchmark, Latency
 
 PATH = click.Path(path_type=Path)
@@ -84,11 +84,11 @@ def _asked(  # noqa: PLR0913 - one parameter an option
     no_graph: bool,
     no_end_to_end: bool,
     program: str,
-) -> "Asked":
-    from polyyolo.benchmarking.bench import Asked
+) -> "BenchRequest":
+    from polyyolo.benchmarking.bench import BenchRequest
     from polyyolo.engines.trtexec_timing import Timing
 
-    return Asked(
+    return BenchRequest(
         batches=_batches(batch) if batch else (),
         shapes=shapes,
         program=program,

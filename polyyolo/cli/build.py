@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from polyyolo.cli.build_options import Asked, build_options, read, with_cache, with_float_layers
+from polyyolo.cli.build_options import BuildRequest, build_options, read, with_cache, with_float_layers
 from polyyolo.cli.console import bars, print_json, quiet_option
 from polyyolo.cli.familiar_options import PassingOn, save_engine
 
@@ -48,7 +48,7 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
         click.echo(f"{engine.path}: {engine.size_bytes:,} bytes in {engine.build_seconds:.1f} s; log {log}")
 
 
-def _calibrate(asked: Asked) -> None:
+def _calibrate(asked: BuildRequest) -> None:
     """Make the calibration cache where pictures were given for one."""
     cache = asked.options.calibration_cache
     if asked.pictures and cache and not asked.calibration:
@@ -57,7 +57,7 @@ def _calibrate(asked: Asked) -> None:
         write_cache(asked.spec, asked.pictures, asked.profile, asked.toolchain.tensorrt, cache)
 
 
-def _keep(asked: Asked) -> None:
+def _keep(asked: BuildRequest) -> None:
     """Keep beside the cache what TensorRT calibrated with."""
     cache = asked.options.calibration_cache
     if asked.calibration and cache:

@@ -61,7 +61,7 @@ OPTIONS = (
 
 
 @frozen
-class Asked:
+class BuildRequest:
     """What the user asked for, read and resolved.
 
     Attributes:
@@ -109,7 +109,7 @@ NAMES = (
 )
 
 
-def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
+def read(build: dict[str, Any], tensorrt: str | None = None) -> BuildRequest:
     """Find the model, the profile and the toolchain that the options name.
 
     Args:
@@ -138,7 +138,7 @@ def read(build: dict[str, Any], tensorrt: str | None = None) -> Asked:
     pictures = build["cache"] if build["cache"] and holds_pictures(build["cache"]) else None
     if build["timing_cache"]:
         refuse_same(build["timing_cache"], *files_of(spec.path), *filter(None, (pictures,)))
-    return Asked(
+    return BuildRequest(
         spec=spec,
         profile=_profile(build, spec),
         toolchain=_toolchain(build["toolchain"], tensorrt),
@@ -169,7 +169,7 @@ def _precision(build: dict[str, Any], *, quantized: bool, half: bool) -> "Precis
     return asked or (Precision.INT8 if scaled else Precision.FP16 if half else Precision.FP32)
 
 
-def with_cache(asked: Asked, engine: Path) -> Asked:
+def with_cache(asked: BuildRequest, engine: Path) -> BuildRequest:
     """Put the calibration cache that has to be made beside the engine that it is for.
 
     Raises:
@@ -191,7 +191,7 @@ def with_cache(asked: Asked, engine: Path) -> Asked:
     return evolve(placed, calibration=made, options=evolve(placed.options, feed=made.feed))
 
 
-def with_float_layers(asked: Asked) -> Asked:
+def with_float_layers(asked: BuildRequest) -> BuildRequest:
     """Tell which layers stay in float: those of the cache's manifest, or of the cache that pictures will make.
 
     A cache without a manifest tells of none, and TensorRT's own calibrator keeps none.

@@ -5,9 +5,7 @@ import io
 import json
 import math
 import re
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ import click
 
 from polyyolo.errors import InputError, PolyYoloError, ToolchainError, ToolFailed
 from polyyolo.progress import listening, without_repeats
+from polyyolo.stopping import Stopped, stoppable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -27,20 +26,9 @@ UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
 """What is wrong with a path by itself, whatever is asked of it."""
 NO_MEMORY = re.compile("Failed to allocate memory|bad_alloc")
 """What ONNX Runtime says then; Python and numpy have an error for it."""
-GOODBYES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Signals that ask a program to end; each is taken as Ctrl-C is, so that nothing half-written is left."""
-
 
 quiet_option = click.option("--quiet", is_flag=True, help="no progress, notes or warnings on the screen")
 """For commands that take long."""
-
-
-class Stopped(BaseException):
-    """The process was asked to end; no ``except Exception`` on the way out may hold that up."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
 
 
 class Edge(click.Group):
@@ -130,27 +118,6 @@ def _unusable(error: OSError) -> PolyYoloError | None:
     if error.errno == errno.ENOENT and error.filename is None:  # only asking for the current folder names no file
         return InputError("the current folder is there no more", fix="change into one that is, and try again")
     return None
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Let the signals that ask to end raise ``Stopped`` inside the block, except those that are ignored (nohup)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    earlier = {number: signal.getsignal(number) for number in GOODBYES}
-    taken = {number: handler for number, handler in earlier.items() if handler is signal.SIG_DFL}
-    for number in taken:
-        signal.signal(number, _stop)
-    try:
-        yield
-    finally:
-        for number, handler in taken.items():
-            signal.signal(number, handler)
-
-
-def _stop(number: int, _: object) -> NoReturn:
-    raise Stopped(number)
 
 
 def show_error(error: PolyYoloError) -> None:

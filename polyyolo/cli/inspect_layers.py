@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from polyyolo.cli.console import print_json, printable
-from polyyolo.cli.inspect_layers_engine import Asked, is_engine, show
+from polyyolo.cli.inspect_layers_engine import LayersRequest, is_engine, show
 from polyyolo.cli.ranges import Finite
 from polyyolo.cli.size import refuse_size, size_option
 from polyyolo.errors import InputError
@@ -52,7 +52,7 @@ def layers(ctx: click.Context, /, model: str, *, every: bool, as_json: bool, **o
             fix="leave it out",
         )
     if engine:
-        show(Path(model), Asked(**{name: options[name] for name in OF_ENGINES}, every=every, as_json=as_json))
+        show(Path(model), LayersRequest(**{name: options[name] for name in OF_ENGINES}, every=every, as_json=as_json))
     else:
         _list(model, **{name: options[name] for name in OF_MODELS}, every=every, as_json=as_json)
 

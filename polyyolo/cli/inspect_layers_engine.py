@@ -22,7 +22,7 @@ STYLES = {"INT8": "green", "FP8": "green", "FP16": "yellow", "BF16": "yellow", "
 
 
 @frozen
-class Asked:
+class LayersRequest:
     """What to show of an engine.
 
     Attributes:
@@ -51,7 +51,7 @@ def is_engine(path: Path) -> bool:
     return path.is_file() and holds_plan(path)
 
 
-def show(path: Path, asked: Asked) -> None:
+def show(path: Path, asked: LayersRequest) -> None:
     """Print the layers of an engine, or what changed against another.
 
     Raises:

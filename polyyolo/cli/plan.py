@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from polyyolo.cli.build_options import NAMES, Asked, build_options, read, with_cache, with_float_layers
+from polyyolo.cli.build_options import NAMES, BuildRequest, build_options, read, with_cache, with_float_layers
 from polyyolo.cli.console import bars, print_json
 from polyyolo.cli.familiar_options import PassingOn
 from polyyolo.errors import InputError, PolyYoloError
@@ -53,7 +53,7 @@ def plan(build: dict[str, Any], tensorrt: str | None, output: Path, *, as_json: 
         click.echo("\n".join([*map(_comment, notes), *_lines(plans, refused)]))
 
 
-def _first(asked: Asked, engine: Path) -> Iterator[str]:
+def _first(asked: BuildRequest, engine: Path) -> Iterator[str]:
     """Say what has to be done before the commands can run."""
     if asked.pictures and not asked.calibration:
         made_by = shlex.join(_build_line(asked, engine))
@@ -62,7 +62,7 @@ def _first(asked: Asked, engine: Path) -> Iterator[str]:
         yield f"{cache} is not here: which layers it keeps in float, and whether it fits, is not known"
 
 
-def _build_line(asked: Asked, engine: Path) -> Iterator[str]:
+def _build_line(asked: BuildRequest, engine: Path) -> Iterator[str]:
     """Spell ``polyyolo build`` with what was asked for here."""
     from polyyolo.files import file_word
 
@@ -77,7 +77,7 @@ def _build_line(asked: Asked, engine: Path) -> Iterator[str]:
     yield from ("-o", str(engine), *(("--", *asked.options.extra) if asked.options.extra else ()))
 
 
-def _refuse_unfit_cache(asked: Asked) -> None:
+def _refuse_unfit_cache(asked: BuildRequest) -> None:
     """Look at the calibration cache, where it is on this machine; ``build`` does so too.
 
     Raises:
@@ -90,7 +90,7 @@ def _refuse_unfit_cache(asked: Asked) -> None:
         refuse_unfit(cache, asked.spec, asked.toolchain)
 
 
-def _plans(asked: Asked, engine: Path) -> "tuple[dict[str, BuildPlan], dict[str, PolyYoloError]]":
+def _plans(asked: BuildRequest, engine: Path) -> "tuple[dict[str, BuildPlan], dict[str, PolyYoloError]]":
     """Plan with each program that drives this toolchain, or with the one that was asked for."""
     from attrs import evolve
 

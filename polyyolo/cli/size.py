@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from polyyolo.errors import InputError
+from polyyolo.models.own_size import LARGEST_SIDE
 
 if TYPE_CHECKING:
     from polyyolo.records import ModelSpec
 
 Command = Callable[..., Any]
-LARGEST = 16384
-"""Pixels of a side; a picture of so many squared is 3 GiB in FP32."""
 
 
 def size_option(told: str, *, least: int = 1) -> Callable[[Command], Command]:
     """Make --size H W, with what its help says and the smallest side."""
-    return click.option("--size", nargs=2, type=click.IntRange(least, LARGEST), metavar="H W", help=told)
+    return click.option("--size", nargs=2, type=click.IntRange(least, LARGEST_SIDE), metavar="H W", help=told)
 
 
 def refuse_size(spec: "ModelSpec", size: tuple[int, int] | None) -> None:

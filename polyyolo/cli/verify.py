@@ -38,25 +38,25 @@ def verify(*, prove: bool, as_json: bool, quiet: bool, **options: Any) -> None: 
 
     An interrupted run goes on where it stopped when it is started again with the same folder of results.
     """
-    from polyyolo.cli.verify_run import verify as run
+    from polyyolo import verifying
     from polyyolo.cli.verify_text import as_plain, as_text
 
     with bars(quiet=quiet or as_json) as drawn:
-        asked = _asked(**options)
-        found = run(asked)
+        request = _request(**options)
+        found = verifying.verify(request)
     if as_json:
-        print_json(as_plain(found, asked.folder, drawn.warnings))
+        print_json(as_plain(found, request.folder, drawn.warnings))
     else:
-        click.echo(as_text(found, asked.folder))
+        click.echo(as_text(found, request.folder))
     outcome = found.verdict.outcome
     raise SystemExit(UNPROVEN if prove and outcome is Outcome.UNPROVEN else EXIT[outcome])
 
 
-def _asked(**options: Any) -> Any:  # noqa: ANN401 - click's options; a record that is imported late
-    from polyyolo.cli.verify_run import Asked
+def _request(**options: Any) -> Any:  # noqa: ANN401 - click's options; a record that is imported late
+    from polyyolo.verifying import VerifyRequest
 
     folder = options.pop("output") or Path("runs", "verify", _name(Path(options["model"])))
-    return Asked(limits=taken_out(options), folder=folder, **options)
+    return VerifyRequest(limits=taken_out(options), folder=folder, **options)
 
 
 def _name(model: Path) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 from attrs import evolve, frozen
 
 from polyyolo.detection.shots import Seen, Shot
-from polyyolo.errors import ModelError
-from polyyolo.records import HeadKind, ModelSpec, Preprocessing
+from polyyolo.models.spec import refuse_headless
+from polyyolo.records import ModelSpec, Preprocessing
 from polyyolo.verification.boxes import Boxes
 from polyyolo.verification.inference import Runner, Selection, find
 from polyyolo.verification.nms import CANDIDATES
@@ -79,20 +79,6 @@ class Detector:
     def _wanted(self, boxes: Boxes) -> Boxes:
         """The boxes of the classes asked for; the limit counts these only."""
         return boxes.take(np.flatnonzero(np.isin(boxes.classes, self._look.classes))[: self._look.selection.limit])
-
-
-def refuse_headless(spec: ModelSpec) -> None:
-    """Refuse a model whose outputs cannot be read as boxes.
-
-    Raises:
-        ModelError: as above.
-    """
-    if spec.head.kind is HeadKind.NONE:
-        kinds = ", ".join(kind.value for kind in HeadKind if kind is not HeadKind.NONE)
-        raise ModelError(
-            f"{spec.path} has no outputs that are known as boxes ({spec.head.why})",
-            fix=f"name the family with --head: {kinds}",
-        )
 
 
 def detections(shots: Iterator[Shot], detectors: Sequence[Detector]) -> Generator[Seen, None, None]:

@@ -7,13 +7,14 @@ from pathlib import Path
 from attrs import frozen
 
 from polyyolo.detection.coco_ids import CocoIds, counted, read_ids
-from polyyolo.detection.detector import Look, refuse_headless
+from polyyolo.detection.detector import Look
 from polyyolo.detection.naming import result_names
 from polyyolo.detection.shots import Shot, picture_shots
 from polyyolo.detection.video import Video, is_video, read_video, video_shots
 from polyyolo.errors import InputError, ModelError
 from polyyolo.files import real
 from polyyolo.images.sources import find_pictures
+from polyyolo.models.spec import refuse_headless
 from polyyolo.records import Preprocessing, Skipped
 from polyyolo.verification.engine_session import engine_of, refuse_without_gpu
 

@@ -7,9 +7,9 @@ from typing import Any
 from polyyolo.engines.cuda import Cuda
 from polyyolo.engines.engine_file import EngineFile
 from polyyolo.engines.failures import cause_of
-from polyyolo.engines.programs import version_of
 from polyyolo.engines.toolchain import RTX_PACKAGES, TENSORRT_PACKAGES
 from polyyolo.errors import PolyYoloError, ToolchainError
+from polyyolo.installed import version_of
 from polyyolo.records import ToolchainKind
 
 MODULES = {ToolchainKind.TENSORRT: "tensorrt", ToolchainKind.RTX: "tensorrt_rtx"}

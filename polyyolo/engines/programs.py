@@ -1,6 +1,5 @@
 """The programs and packages that build engines: where they are, and which version they are."""
 
-import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from polyyolo.engines.versions import version_in_banner
+from polyyolo.installed import version_of
 
 TRTEXEC_FOLDERS = (
     "/usr/src/tensorrt/bin",  # NVIDIA's deb and rpm packages, JetPack and containers
@@ -28,7 +28,7 @@ SAID = 200
 
 
 @frozen
-class Program:
+class Executable:
     """A program and its version, or why there is none."""
 
     path: Path | None = None
@@ -36,27 +36,21 @@ class Program:
     missing: str = ""
 
 
-def version_of(*distributions: str) -> str:
-    """Read the version of whichever is installed, without importing it: TensorRT's import takes seconds."""
-    installed = (found.version for name in distributions for found in importlib.metadata.distributions(name=name))
-    return next(installed, "")
-
-
-def find_polygraphy() -> Program:
+def find_polygraphy() -> Executable:
     """Look beside this Python first: that Polygraphy imports the TensorRT that was found here; then on PATH."""
     beside = Path(sys.executable).with_name("polygraphy")
     found = shutil.which(str(beside)) or shutil.which("polygraphy")
     version = version_of("polygraphy")
     if not found:
-        return Program(missing=NO_POLYGRAPHY if version else NO_PACKAGE)
-    return Program(Path(found), version, "" if version else NO_PACKAGE)
+        return Executable(missing=NO_POLYGRAPHY if version else NO_PACKAGE)
+    return Executable(Path(found), version, "" if version else NO_PACKAGE)
 
 
-def find_trtexec() -> Program:
+def find_trtexec() -> Executable:
     """Look where ``TRTEXEC`` says, on PATH, then where TensorRT's packages put it; and ask it for its version."""
     path = _trtexec_path()
     if path is None:
-        return Program(missing=NO_TRTEXEC)
+        return Executable(missing=NO_TRTEXEC)
     try:
         said = subprocess.run(  # noqa: S603 - the user's own trtexec
             [path, "--help"],
@@ -68,14 +62,14 @@ def find_trtexec() -> Program:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Program(missing=f"{path} gave no answer within {BANNER_PATIENCE_S:.0f} s")
+        return Executable(missing=f"{path} gave no answer within {BANNER_PATIENCE_S:.0f} s")
     except OSError as error:
-        return Program(missing=f"{path} does not start: {error.strerror}")
+        return Executable(missing=f"{path} does not start: {error.strerror}")
     version = version_in_banner(said.stdout + said.stderr)
     if not version:
         tail = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["nothing"]
-        return Program(missing=f"{path} did not tell its version; it said: {tail[0][:SAID]}")
-    return Program(path, version)
+        return Executable(missing=f"{path} did not tell its version; it said: {tail[0][:SAID]}")
+    return Executable(path, version)
 
 
 def _trtexec_path() -> Path | None:

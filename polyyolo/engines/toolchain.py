@@ -5,9 +5,10 @@ from collections.abc import Callable
 from attrs import evolve
 
 from polyyolo.engines.gpu import Gpu, first_gpu
-from polyyolo.engines.programs import find_polygraphy, find_trtexec, version_of
+from polyyolo.engines.programs import find_polygraphy, find_trtexec
 from polyyolo.engines.versions import refuse_too_old
 from polyyolo.errors import InputError, ToolchainError
+from polyyolo.installed import version_of
 from polyyolo.records import Toolchain, ToolchainKind
 from polyyolo.releases import OLDEST, checked, release_of
 

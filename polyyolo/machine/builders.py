@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from polyyolo.engines.programs import BANNER_PATIENCE_S, NO_TRTEXEC, find_polygraphy, find_trtexec, version_of
+from polyyolo.engines.programs import BANNER_PATIENCE_S, NO_TRTEXEC, find_polygraphy, find_trtexec
 from polyyolo.engines.toolchain import RTX_PACKAGES, TENSORRT_PACKAGES
+from polyyolo.installed import version_of
 from polyyolo.machine.asking import ask
 from polyyolo.machine.finding import Finding, State
 from polyyolo.machine.imports import flaws

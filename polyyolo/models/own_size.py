@@ -6,6 +6,8 @@ from polyyolo.records import ModelSpec
 
 USUAL_SIZE = (640, 640)
 """Height and width in pixels where neither the model nor anybody else tells."""
+LARGEST_SIDE = 16384
+"""Pixels of a side that anybody may ask for; a picture of so many squared is 3 GiB in FP32."""
 
 
 def own_shape(spec: ModelSpec) -> tuple[int, ...]:

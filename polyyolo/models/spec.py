@@ -81,3 +81,17 @@ def is_quantized(model: onnx.ModelProto) -> bool:
     """Whether the graph already holds Q/DQ nodes, or computes with integers."""
     kinds = {node.op_type for graph in graphs_of(model.graph) for node in graph.node}
     return bool(kinds & QUANTIZING) or any(kind.startswith(INTEGERS) for kind in kinds)
+
+
+def refuse_headless(spec: ModelSpec) -> None:
+    """Refuse a model whose outputs cannot be read as boxes.
+
+    Raises:
+        ModelError: as above.
+    """
+    if spec.head.kind is HeadKind.NONE:
+        kinds = ", ".join(kind.value for kind in HeadKind if kind is not HeadKind.NONE)
+        raise ModelError(
+            f"{spec.path} has no outputs that are known as boxes ({spec.head.why})",
+            fix=f"name the family with --head: {kinds}",
+        )

@@ -11,9 +11,9 @@ from polygraphy.logger import G_LOGGER
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.letterbox import Fit
 from polyyolo.models.spec import read_spec
-from polyyolo.plugin.telling import told
 from polyyolo.records import Agreement, Head, HeadKind, Limits
 from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, STRICT_IOU
+from polyyolo.telling import told
 from polyyolo.verification.agreement import match
 from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.inference import DISPLAY, find

@@ -1,32 +1,18 @@
 """Pictures for ``polygraphy run --yolo-images``."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
 from polyyolo import progress
-from polyyolo.calibration.feeder import Feed, Feeder
 from polyyolo.errors import ModelError
 from polyyolo.images.presets import preset_of
-from polyyolo.loader import PREFIX, PolygraphyLog, read_options
+from polyyolo.loader import PREFIX, Pictures, read_options
 from polyyolo.models.spec import read_spec
-from polyyolo.plugin.telling import told
-
-
-class Pictures(Feeder):
-    """A ``Feeder`` whose errors are Polygraphy's; mutable, as that is."""
-
-    def __iter__(self) -> Iterator[Feed]:
-        """Yield each batch.
-
-        Raises:
-            PolygraphyException: the settings do not fit the model's input, or a batch is not what it should be.
-        """
-        with told():
-            yield from super().__iter__()
+from polyyolo.telling import PolygraphyLog, told
 
 
 def pictures(images: str, model: str | None = None, **settings: str) -> Pictures:

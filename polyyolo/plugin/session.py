@@ -8,8 +8,8 @@ import onnxruntime
 from polygraphy import util
 
 from polyyolo.models.runtime import as_written, load_session
-from polyyolo.plugin.telling import told
 from polyyolo.plugin.values import refuse
+from polyyolo.telling import told
 
 
 class SessionAsWritten:

@@ -1,7 +1,9 @@
 """trtexec as one of Polygraphy's runners, for ``polygraphy run --yolo-trtexec``."""
 
+import signal
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,12 +13,12 @@ from polygraphy.common import TensorMetadata
 
 from polyyolo import progress
 from polyyolo.errors import InputError
-from polyyolo.loader import PolygraphyLog
 from polyyolo.models.spec import read_spec
-from polyyolo.plugin.telling import told
 from polyyolo.plugin.trtexec_engine import Build, bare_plan, engine_from, toolchain_here
 from polyyolo.plugin.trtexec_inference import Session
 from polyyolo.records import TensorSpec
+from polyyolo.stopping import Stopped, stoppable
+from polyyolo.telling import PolygraphyLog, told
 from polyyolo.verification.boxes import Array
 
 __all__ = ["Build", "TrtexecRunner"]
@@ -52,10 +54,10 @@ class TrtexecRunner(BaseRunner):  # type: ignore[misc]  # Polygraphy is untyped
 
     def activate_impl(self) -> None:
         """Find trtexec, and build the engine where an ONNX was given."""
-        with told(), progress.listening(PolygraphyLog()):
+        self._scratch = TemporaryDirectory(prefix="polyyolo-")
+        with self._cleaned_up(), progress.listening(PolygraphyLog()):
             toolchain = toolchain_here()
             self._inputs = self._told_inputs()
-            self._scratch = TemporaryDirectory(prefix="polyyolo-")
             folder = Path(self._scratch.name)
             if self._model.suffix == ".onnx":
                 engine = engine_from(self._model, self._build, toolchain, folder)
@@ -79,7 +81,7 @@ class TrtexecRunner(BaseRunner):  # type: ignore[misc]  # Polygraphy is untyped
 
     def infer_impl(self, feed_dict: Mapping[str, Array]) -> "OrderedDict[str, Array]":
         """Run trtexec once; ``inference_time`` is the latency that it measured, in seconds."""
-        with told():
+        with self._cleaned_up():
             inferred = self._session.infer(feed_dict)
         self.inference_time = inferred.latency_ms / 1000
         return OrderedDict(inferred.outputs)
@@ -88,6 +90,19 @@ class TrtexecRunner(BaseRunner):  # type: ignore[misc]  # Polygraphy is untyped
         """Remove what went in and out."""
         self._scratch.cleanup()
         del self._inputs, self._scratch, self._session
+
+    @contextmanager
+    def _cleaned_up(self) -> Iterator[None]:
+        """Turn errors into Polygraphy's; a signal that asks to end ends trtexec, too, and leaves nothing.
+
+        trtexec has a group of its own: nobody else would end it.
+        """
+        try:
+            with told(), stoppable():
+                yield
+        except Stopped as stopped:
+            self._scratch.cleanup()
+            signal.raise_signal(stopped.number)
 
     def _told_inputs(self) -> tuple[TensorSpec, ...]:
         onnx = self._onnx or (self._model if self._model.suffix == ".onnx" else None)

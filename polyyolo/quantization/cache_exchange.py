@@ -125,7 +125,7 @@ def export_cache(
         )
     graph = typed_graph(spec)
     told = ranges(table, graph, placement)
-    made = to_cache(told, cache_file.version_of(header.tensorrt), header.algorithm)
+    made = to_cache(told, cache_file.header_number(header.tensorrt), header.algorithm)
     fixed = spec.image_input.dims[0]
     batches = table.pictures // (fixed if isinstance(fixed, int) else 1)
     with replacing(path) as temporary:

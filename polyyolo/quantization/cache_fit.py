@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from polyyolo import progress
 from polyyolo.calibration import cache_file, cache_manifest
-from polyyolo.calibration.cache_file import ENTROPY_2, Cache, version_of
+from polyyolo.calibration.cache_file import ENTROPY_2, Cache, header_number
 from polyyolo.calibration.cache_manifest import CacheManifest
 from polyyolo.calibration.exchange import IMPORTED
 from polyyolo.calibration.thresholds import LEVELS
@@ -120,7 +120,7 @@ def _header(cache: Cache, toolchain: Toolchain | None) -> Iterator[Finding]:
         )
     if toolchain is None or toolchain.kind is not ToolchainKind.TENSORRT:
         return
-    version_of(toolchain.tensorrt)  # refuses a release that reads no cache
+    header_number(toolchain.tensorrt)  # refuses a release that reads no cache
     made, here = cache.release, toolchain.release
     if made[0] != here[0]:
         yield _error(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from polyyolo.errors import ModelError
-from polyyolo.records import Accuracy, HeadKind, ModelSpec, Preprocessing
+from polyyolo.models.spec import refuse_headless
+from polyyolo.records import Accuracy, ModelSpec, Preprocessing
 from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.sightings import Kept, View, look
 from polyyolo.verification.truth import Labelled, Truth
@@ -36,11 +36,7 @@ def measure(spec: ModelSpec, preprocessing: Preprocessing, labelled: Labelled, k
         ModelError: the model does not run, or has no recognised head.
         PictureError: a picture cannot be used.
     """
-    if spec.head.kind is HeadKind.NONE:
-        raise ModelError(
-            f"no YOLO head was recognised in {spec.path.name}, so that no boxes can be read from it",
-            fix="name the head's family with --head",
-        )
+    refuse_headless(spec)
     seen = look(View((spec,), preprocessing, evaluate=True), labelled.pictures, kept)
     return score(labelled, [each.size for each in seen], [each.evaluated[0] for each in seen])
 

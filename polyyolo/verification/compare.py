@@ -22,7 +22,7 @@ OVERLAPS = (0.5, 0.9)
 
 
 @frozen
-class Comparison:
+class SideBySide:
     """A comparison's figures, and what both models found on every picture; no pairs where boxes cannot be read."""
 
     fidelity: Fidelity
@@ -38,7 +38,7 @@ def side_by_side(  # noqa: PLR0913 - two models, and what they are compared on
     labelled: Labelled | None = None,
     held_out: bool = False,
     kept: Kept | None = None,
-) -> Comparison:
+) -> SideBySide:
     """Run both models over the same pictures, once.
 
     Without a recognised head only the raw outputs are compared.
@@ -71,7 +71,7 @@ def side_by_side(  # noqa: PLR0913 - two models, and what they are compared on
     )
     if labelled and view.has_boxes:
         fidelity = evolve(fidelity, **_accuracies(labelled, seen))
-    return Comparison(fidelity, pairs)
+    return SideBySide(fidelity, pairs)
 
 
 def _accuracies(labelled: Labelled, seen: Sequence[Sighting]) -> dict[str, Any]:

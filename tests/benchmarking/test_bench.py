@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polyyolo.benchmarking import keeping
-from polyyolo.benchmarking.bench import Asked, bench
+from polyyolo.benchmarking.bench import BenchRequest, bench
 from polyyolo.benchmarking.event_meter import EventMeter
 from polyyolo.benchmarking.keeping import FILE, Kept, benchmarks_of, keep
 from polyyolo.benchmarking.meters import choose
@@ -35,7 +35,7 @@ def built(dynamic_plan, monkeypatch):
 
 
 def measure(plan, **asked):
-    return list(bench(plan, Asked(**asked), plan.with_name("benchmark.log")))
+    return list(bench(plan, BenchRequest(**asked), plan.with_name("benchmark.log")))
 
 
 def test_a_benchmark_has_both_latencies_apart_and_all_that_shaped_them(built):
@@ -317,7 +317,7 @@ def test_both_ways_agree_within_3_percent_on_a_real_engine(tmp_path):
     if path is None:
         pytest.skip("no engine: POLYYOLO_ENGINE names one that was built on this GPU")
     runs = {
-        program: next(bench(Path(path), Asked(program=program), tmp_path / "bench.log"))
+        program: next(bench(Path(path), BenchRequest(program=program), tmp_path / "bench.log"))
         for program in ("trtexec", "python")
     }
 
@@ -334,7 +334,7 @@ def measure_open(little_open_engine, tmp_path):
         pytest.skip("no trtexec")
 
     def run(*shapes):
-        short = Asked(shapes=shapes, program="trtexec", timing=Timing(warm_up_ms=20, duration_s=0.2))
+        short = BenchRequest(shapes=shapes, program="trtexec", timing=Timing(warm_up_ms=20, duration_s=0.2))
         return list(bench(little_open_engine, short, tmp_path / "bench.log"))
 
     return run

@@ -134,7 +134,7 @@ def test_scales_that_are_none_are_not_written(tmp_path, scale):
     [("8.5", 8500), ("8.6.1", 8601), ("9.2.0", 9200), ("10.3", 100300), ("10.16.0.72", 101600), ("10", 100000)],
 )
 def test_a_version_has_its_number_in_the_header(tensorrt, number):
-    assert cache_file.version_of(tensorrt) == number
+    assert cache_file.header_number(tensorrt) == number
     assert release_of(spelled(number)) == release_of(tensorrt)
 
 
@@ -151,4 +151,4 @@ def test_a_version_has_its_number_in_the_header(tensorrt, number):
 )
 def test_versions_without_calibration_caches_are_refused(tensorrt, told):
     with pytest.raises(InputError, match=told):
-        cache_file.version_of(tensorrt)
+        cache_file.header_number(tensorrt)

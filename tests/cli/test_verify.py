@@ -397,7 +397,7 @@ def finished(folder: Path) -> int:
 FULL = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-import polyyolo.cli.verify_run
+import polyyolo.verifying
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 """
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from polyyolo.engines.programs import version_of
 from polyyolo.engines.toolchain import find, named
 from polyyolo.engines.versions import version_in_banner
 from polyyolo.errors import InputError, ToolchainError
+from polyyolo.installed import version_of
 from polyyolo.records import ToolchainKind
 
 GPU = "NVIDIA GeForce RTX 4090, 8.9"

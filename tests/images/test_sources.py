@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from polyyolo import progress, workspace
-from polyyolo.cli import verify_run
+from polyyolo import progress, verifying, workspace
 from polyyolo.detection.result import SUMMARY
 from polyyolo.detection.writers import DETECTIONS
 from polyyolo.errors import PictureError
@@ -46,7 +45,7 @@ def test_a_contact_sheet_is_no_picture_of_the_folder_that_it_lies_in(tmp_path):
         ((workspace.LEDGER, workspace.REPORT, "calibration.png"), "pictures/01-1.png"),
         ((SUMMARY, DETECTIONS), "pictures/1.jpg"),
         ((SUMMARY,), "pictures/1.jpg"),
-        ((verify_run.RESULT, verify_run.LEDGER), f"{verify_run.PICTURES}/1.png"),
+        ((verifying.RESULT, verifying.LEDGER), f"{verifying.PICTURES}/1.png"),
     ],
 )
 def test_what_an_earlier_run_drew_among_the_pictures_is_none_of_them(tmp_path, results, drawn):

@@ -1,6 +1,12 @@
 """``--yolo-trtexec``: a runner for trtexec of every release, played by a fake that runs the ONNX it built from."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,6 +19,46 @@ from polyyolo.engines.toolchain import named
 from polyyolo.errors import ToolFailed
 from polyyolo.plugin.trtexec_inference import Session
 from polyyolo.records import Request
+
+
+@pytest.fixture
+def stopped(fake_trtexec, little_yolo, little_pictures, tmp_path):
+    """Send a signal to ``polygraphy run`` while trtexec builds, and give the status and what is left of trtexec."""
+
+    def stop(number):
+        script = f"#!/bin/sh\necho $$ > '{tmp_path}/building'\nexec '{fake_trtexec('10.16', 'hang')}' \"$@\"\n"
+        program = tmp_path / "trtexec"
+        program.write_text(script)
+        program.chmod(0o755)
+        (tmp_path / "scratch").mkdir()
+        feed = ("--yolo-images", little_pictures, "--save-engine", "kept.plan")
+        argv = [Path(sys.executable).with_name("polygraphy"), "run", little_yolo, "--yolo-trtexec", *feed]
+        environment = {**os.environ, "TRTEXEC": str(program), "TMPDIR": str(tmp_path / "scratch")}
+        with subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as child:
+            built = _building(child, tmp_path / "building")
+            child.send_signal(number)
+            child.communicate(timeout=60)
+        return child.returncode, Path("/proc", built).exists()
+
+    return stop
+
+
+def _building(child, started):
+    """Wait for trtexec's second start, behind the one that asks for its version, and give its process."""
+    seen = set()
+    while child.poll() is None:
+        seen |= {started.read_text().strip()} - {""} if started.exists() else set()
+        if len(seen) > 1:
+            return started.read_text().strip()
+        time.sleep(0.01)
+    raise AssertionError("it never built")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_trtexec_too_and_leaves_nothing(stopped, tmp_path, number):
+    assert stopped(number) == (-number, False)
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert not list(tmp_path.glob("*kept*"))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class Photo:
 
 
 @frozen
-class Comparison:
+class PhotoPair:
     """One picture with FP32's boxes and the same with the other model's."""
 
     shown: Shown | None
@@ -50,7 +50,7 @@ class Album:
         left_out: how many comparisons were too many for one file.
     """
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[PhotoPair, ...]
     sheet: Photo | None
     missing: tuple[str, ...]
     left_out: int = 0
@@ -71,7 +71,7 @@ def album(run: Run, folder: Path, budget: int = BUDGET) -> Album:
     told = {each.file: each for each in run.fidelity.shown} if run.fidelity else {}
     drawn = photos[len(sheets) :]
     comparisons = tuple(
-        Comparison(told.get(name), name, left, right)
+        PhotoPair(told.get(name), name, left, right)
         for name, left, right in zip(pairs, drawn[::2], drawn[1::2], strict=False)
     )
     return Album(

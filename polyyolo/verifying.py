@@ -1,4 +1,4 @@
-"""What polyyolo verify does: read and refuse, look, judge, write."""
+"""A model or an engine measured by itself: read and refuse, look, judge, write."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +8,9 @@ from attrs import evolve, frozen
 
 from polyyolo import files, progress
 from polyyolo.benchmarking import keeping
-from polyyolo.benchmarking.baseline import baseline_in
-from polyyolo.cli.verify_benchmarks import benchmarks_for, benchmarks_here
+from polyyolo.benchmarking.baseline import baseline_in, engines_of, read_benchmarks
+from polyyolo.benchmarking.bench import BenchRequest, bench
+from polyyolo.benchmarking.meters import NoMeterError
 from polyyolo.errors import InputError, ModelError
 from polyyolo.files import refuse_file
 from polyyolo.folders import refuse_foreign
@@ -33,7 +34,7 @@ OURS = (RESULT, LEDGER, f"{LEDGER}-journal", PICTURES, keeping.FILE, keeping.LOG
 
 
 @frozen
-class Asked:
+class VerifyRequest:
     """What is asked of ``polyyolo verify``; its options' help says what each is."""
 
     model: str
@@ -64,17 +65,17 @@ class Premises:
     baseline: tuple[Benchmark, ...]
 
 
-def verify(asked: Asked) -> Verification:
+def verify(request: VerifyRequest) -> Verification:
     """Do all of it.
 
     Raises:
         InputError: the model, the pictures, the labels or a benchmark cannot be used.
         ToolchainError: an engine cannot be run here, or the disk is full.
     """
-    premises = _premises(asked)
-    folder = asked.folder
+    premises = _premises(request)
+    folder = request.folder
     with files.locked(folder), files.writable(folder):
-        benchmarks = premises.benchmarks or benchmarks_here(premises.candidate, asked.limits, folder)
+        benchmarks = premises.benchmarks or benchmarks_here(premises.candidate, request.limits, folder)
         with Ledger(folder / LEDGER) as kept:
             accuracy, fidelity = _measured(premises, folder, kept)
         verification = Verification(
@@ -88,43 +89,43 @@ def verify(asked: Asked) -> Verification:
             fidelity=fidelity,
             benchmarks=benchmarks,
             baseline=premises.baseline,
-            verdict=judge_model(fidelity, asked.limits, benchmarks, premises.baseline),
+            verdict=judge_model(fidelity, request.limits, benchmarks, premises.baseline),
         )
         files.write_json(folder / RESULT, verification)
     return verification
 
 
-def _premises(asked: Asked) -> Premises:
+def _premises(request: VerifyRequest) -> Premises:
     """Read and refuse; nothing is written, and no model is run."""
-    refuse_lone_speedup(asked.limits, asked.baseline)
-    refuse_file(asked.folder)
-    refuse_foreign(asked.folder, "a verification", OURS)
-    if not asked.labelled and not (asked.against and asked.images):
+    refuse_lone_speedup(request.limits, request.baseline)
+    refuse_file(request.folder)
+    refuse_foreign(request.folder, "a verification", OURS)
+    if not request.labelled and not (request.against and request.images):
         raise InputError(
-            "there is nothing to measure on" + (" or to compare with" if asked.images else ""),
+            "there is nothing to measure on" + (" or to compare with" if request.images else ""),
             fix="give labelled pictures with --labelled, or pictures with --images and another model with --against",
         )
-    candidate = read_subject(asked.model, onnx=asked.onnx, otherwise=asked.against, head=asked.head)
-    reference = read_subject(asked.against, onnx=asked.onnx, head=asked.head) if asked.against else None
+    candidate = read_subject(request.model, onnx=request.onnx, otherwise=request.against, head=request.head)
+    reference = read_subject(request.against, onnx=request.onnx, head=request.head) if request.against else None
     for engine in filter(None, (engine_of(each.spec.path) for each in (candidate, reference) if each)):
         refuse_without_gpu(engine)
-    preprocessing = candidate.preprocessing(asked.size, **asked.overrides)
+    preprocessing = candidate.preprocessing(request.size, **request.overrides)
     if reference:
         _refuse_unlike(candidate.spec, reference.spec)
-    benchmarks = benchmarks_for(candidate, asked.benchmark)
-    baseline = baseline_in(asked.baseline, candidate.hashes) if asked.baseline else ()
-    labelled, pictures = _pictures(asked, candidate.spec)
+    benchmarks = _benchmarks_for(candidate, request.benchmark)
+    baseline = baseline_in(request.baseline, candidate.hashes) if request.baseline else ()
+    labelled, pictures = _pictures(request, candidate.spec)
     calibration = candidate.run.calibration if candidate.run and reference else None
     held_out = was_held_out(calibration, pictures)
     return Premises(candidate, reference, preprocessing, labelled, pictures, held_out, benchmarks, baseline)
 
 
-def _pictures(asked: Asked, spec: ModelSpec) -> tuple[Labelled | None, tuple[Path, ...]]:
+def _pictures(request: VerifyRequest, spec: ModelSpec) -> tuple[Labelled | None, tuple[Path, ...]]:
     """Find the pictures that can be used, with their labels where there are some."""
-    if asked.labelled:
-        labelled = read_labelled(asked.labelled, spec.names, classes=spec.head.classes, images=asked.images)
+    if request.labelled:
+        labelled = read_labelled(request.labelled, spec.names, classes=spec.head.classes, images=request.images)
         return labelled, labelled.pictures
-    source = Path(str(asked.images))
+    source = Path(str(request.images))
     return None, usable_pictures(source, find_pictures(source, split="val"))
 
 
@@ -148,6 +149,58 @@ def _measured(premises: Premises, folder: Path, kept: Kept) -> tuple[Accuracy | 
     shown = draw_shown(found.pairs, candidate.spec.names, folder / PICTURES, titles=titles)
     fidelity = evolve(found.fidelity, shown=shown)
     return fidelity.candidate, fidelity
+
+
+def _benchmarks_for(subject: Subject, path: Path | None) -> tuple[Benchmark, ...]:
+    """Give what was measured of an engine, or of the engine that an ONNX's run built.
+
+    Args:
+        subject: what is verified.
+        path: what ``polyyolo bench`` wrote or printed with ``--json``; None takes what lies beside the engine.
+
+    Raises:
+        InputError: the file holds no benchmark of it.
+    """
+    if path is None:
+        engine = subject.engine
+        return keeping.benchmarks_of(engine) if engine else ()
+    found = read_benchmarks(path)
+    ours = tuple(each for each in found if each.sha256 in subject.hashes)
+    if not ours:
+        raise InputError(
+            f"{path} tells how fast {engines_of(found)} was, which is not {subject.spec.path}, nor built from it by "
+            "its run",
+            fix="measure this engine with polyyolo bench, or verify the one that was measured",
+        )
+    return ours
+
+
+def benchmarks_here(subject: Subject, limits: Limits, folder: Path) -> tuple[Benchmark, ...]:
+    """Measure an engine where a limit on speed asks for it, at the shapes that it is best at, and keep the result.
+
+    Args:
+        subject: what is verified; an ONNX has no speed.
+        limits: what is asked.
+        folder: of the results; what an earlier verification measured there is taken as it is.
+
+    Raises:
+        InputError: the engine is damaged.
+        ToolchainError: this machine cannot run it.
+        ToolFailed: trtexec failed.
+    """
+    if not subject.is_engine or (limits.max_latency_ms is None and limits.min_speedup is None):
+        return ()
+    earlier = keeping.benchmarks_of(subject.spec.path, folder)
+    if earlier:
+        return earlier
+    try:
+        found = tuple(bench(subject.spec.path, BenchRequest(), folder / keeping.LOG))
+    except NoMeterError as error:
+        progress.warn(error.message, error.fix)
+        return ()
+    for each in found:
+        keeping.keep(each, folder / keeping.FILE)
+    return found
 
 
 def _refuse_unlike(candidate: ModelSpec, reference: ModelSpec) -> None:

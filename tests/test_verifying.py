@@ -7,11 +7,11 @@ from attrs import evolve
 
 from polyyolo import progress
 from polyyolo.benchmarking.keeping import benchmarks_of
-from polyyolo.cli.verify_benchmarks import benchmarks_here
 from polyyolo.files import sha256_of
 from polyyolo.models.spec import read_spec
 from polyyolo.records import Limits
 from polyyolo.verification.subject import Subject
+from polyyolo.verifying import benchmarks_here
 
 LIMITS = Limits(max_latency_ms=1)
 

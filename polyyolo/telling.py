@@ -1,4 +1,4 @@
-"""Our errors in Polygraphy's log: what happened and what to do, without a traceback."""
+"""What polyyolo tells inside of Polygraphy, in its log: warnings, notes, and errors without a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,19 @@ from tempfile import NamedTemporaryFile
 from polygraphy.logger import G_LOGGER
 
 from polyyolo.errors import PolyYoloError, ToolFailed
+from polyyolo.progress import Silent
+
+
+class PolygraphyLog(Silent):
+    """Send warnings and notes to Polygraphy's own log."""
+
+    def warned(self, message: str, fix: str) -> None:
+        """Log a warning with its fix."""
+        G_LOGGER.warning(f"polyyolo: {message}" + (f"\nfix: {fix}" if fix else ""))
+
+    def noted(self, message: str) -> None:
+        """Log a line."""
+        G_LOGGER.info(f"polyyolo: {message}")
 
 
 @contextmanager
