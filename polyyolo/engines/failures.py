@@ -31,6 +31,9 @@ TAIL_LINES, TAIL_WIDTH = 12, 400
 class Cause:
     """Why something failed, told by its words.
 
+    Where several are said the first of ``KNOWN`` counts. TensorRT for RTX tells of the missing driver behind every
+    error on a machine without a GPU, so that comes last.
+
     Attributes:
         pattern: in what was printed; its named groups can be used in the texts.
         what: a sentence's end after the name of an engine that was to be loaded; empty for failures of builds.
@@ -105,12 +108,6 @@ KNOWN = (
         "does not fit into the memory that is free",
         ToolchainError,
     ),
-    Cause(
-        r"CUDA driver version is insufficient|CUDA initialization failure|no CUDA-capable device",
-        "TensorRT needs a working NVIDIA driver and GPU, also to run engines; --toolchain rtx builds without",
-        "cannot be run: CUDA finds no GPU that it can use",
-        ToolchainError,
-    ),
     Cause(r"No module named '?tensorrt_rtx", "pip install 'polyyolo[rtx]'"),
     Cause(r"No module named '?tensorrt", "pip install 'polyyolo[tensorrt]'"),
     Cause(
@@ -145,12 +142,23 @@ KNOWN = (
         "the model is not where it was said to be, or may not be read",
     ),
     Cause(
+        r"Invalid Node - (?P<what>\S+)",
+        "this TensorRT does not take the node {what} of the ONNX: polyyolo inspect model tells what the model is, and "
+        "inspect qdq what is wrong with its Q/DQ nodes",
+    ),
+    Cause(
         r"Failed to parse ONNX model|Failed to parse onnx file",
         "the ONNX is damaged or holds what this TensorRT does not know: polyyolo inspect model tells which",
     ),
     Cause(
         r"Static model does not take explicit shapes",
         "the model's shapes are fixed: leave the shapes out",
+    ),
+    Cause(
+        r"CUDA driver version is insufficient|CUDA initialization failure|no CUDA-capable device",
+        "TensorRT needs a working NVIDIA driver and GPU, also to run engines; --toolchain rtx builds without",
+        "cannot be run: CUDA finds no GPU that it can use",
+        ToolchainError,
     ),
 )
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from polyyolo.errors import ModelError, TableError
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.lint.pairs import Pair
+from polyyolo.quantization.lint.pairs import Pair, fixed
 from polyyolo.quantization.shift import adds_number, before_shift
 from polyyolo.quantization.topology import (
     CARRIERS,
@@ -173,14 +173,13 @@ def _type_of(dequantize: gs.Node) -> np.dtype[np.generic]:
 
 
 def _constant(tensor: gs.Tensor, node: gs.Node) -> NDArray[np.generic]:
-    while not isinstance(tensor, gs.Constant) and tensor.inputs and tensor.inputs[0].op in {"Cast", "Identity"}:
-        tensor = tensor.inputs[0].inputs[0]
-    if not isinstance(tensor, gs.Constant):
+    constant = fixed(tensor)
+    if constant is None:
         raise ModelError(
             f"the scale or zero-point {tensor.name!r} of {node.name or _origin(node).name} is computed, not constant",
             fix="fold constants first: polyyolo surgeon fold-constants",
         )
-    values: NDArray[np.generic] = tensor.values
+    values: NDArray[np.generic] = constant.values
     return values
 
 

@@ -93,6 +93,26 @@ def test_what_the_parser_refuses_is_refused_before_anything_is_done(polyyolo, sp
     assert not out.exists()
 
 
+def test_a_bias_stored_as_int32_is_refused_and_can_be_mended(polyyolo, clean, tmp_path):
+    """ONNX Runtime's quantizer stores them so by default; TensorRT dequantizes no INT32."""
+    model = onnx.load(clean)
+    (conv,) = [node for node in model.graph.node if node.op_type == "Conv" and node.output[0] == "stem_conv"]
+    (bias,) = [each for each in model.graph.initializer if each.name == conv.input[2]]
+    stored = np.round(onnx.numpy_helper.to_array(bias) / np.float32(2**-16)).astype(np.int32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(stored, "stored"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(2**-16), "stored_scale"))
+    model.graph.node.insert(0, onnx.helper.make_node("DequantizeLinear", ["stored", "stored_scale"], ["restored"]))
+    conv.input[2] = "restored"
+    onnx.save(model, tmp_path / "int32.onnx")
+
+    code, _, err = polyyolo("engine", tmp_path / "int32.onnx", "--toolchain", "none", "-o", tmp_path / "run")
+
+    assert code == 2
+    assert "cannot be built: the bias is quantized at stored" in err
+    assert polyyolo("inspect", "qdq", tmp_path / "int32.onnx", "--fix", "-o", tmp_path / "mended.onnx")[0] == 0
+    assert polyyolo("plan", tmp_path / "mended.onnx", "--tensorrt", "8.6")[0] == 0
+
+
 def test_fix_writes_a_model_that_passes(polyyolo, spoilt, tmp_path):
     mended = tmp_path / "mended.onnx"
 

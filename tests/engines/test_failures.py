@@ -87,6 +87,18 @@ def test_a_plugin_that_was_found_is_not_what_a_build_failed_for():
     assert "holds a plugin that this builder has not" in fix_for([tried, gone])
 
 
+DRIVER = "(cudaError 35: CUDA driver version is insufficient for CUDA runtime version)"
+
+
+def test_a_missing_driver_is_not_what_the_parser_failed_for():
+    """TensorRT for RTX tells of it behind every error on a machine without a GPU."""
+    node = "conv.bias_DequantizeLinear"
+    lines = [f"{node}: input has type Int32", DRIVER, f"[6] Invalid Node - {node}", "Could not parse ONNX correctly"]
+
+    assert f"does not take the node {node}" in fix_for(lines)
+    assert "working NVIDIA driver" in fix_for([DRIVER])
+
+
 @pytest.mark.parametrize(
     "said",
     ["Saving engine to file failed.", "Cannot write to FileStreamWriter", "Error when reading engine file"],

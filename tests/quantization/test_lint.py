@@ -192,6 +192,19 @@ def test_a_quantizelinear_without_zero_point_is_uint8_by_onnx(qdq, findings):
     assert [each.detail for each in findings(model)["type"]] == ["UINT8, for want of a zero-point"]
 
 
+@pytest.mark.parametrize(("stored", "way"), [(np.int32(0), ("Cast", {"to": 3})), (np.int8(0), ("Identity", {}))])
+def test_a_zero_point_has_the_type_that_a_cast_makes_of_it(qdq, findings, spec, stored, way):
+    """PyTorch exports those of fake_quantize so: as INT32 behind a Cast, or several behind one Identity."""
+    model = qdq(CLEAN)
+    (zero,) = [each for each in model.graph.initializer if each.name == "t_zero"]
+    zero.CopyFrom(onnx.numpy_helper.from_array(stored, "kept"))
+    op, attributes = way
+    model.graph.node.insert(0, onnx.helper.make_node(op, ["kept"], ["t_zero"], **attributes))
+
+    assert "type" not in findings(model)
+    assert lint(model, spec, (16, 16))[-1].detail.startswith("50.0%")
+
+
 @pytest.mark.parametrize(("kind", "opset"), [("INT16", 21), ("UINT16", 21), ("INT4", 21), ("FLOAT8E4M3FN", 19)])
 def test_other_types_than_int8_are_named_and_left_alone(qdq, findings, kind, opset):
     model = qdq(CLEAN, opset=opset)

@@ -71,7 +71,7 @@ class Pair:
         node = self.nodes[0]
         zero_point = zero_point_of(node)
         if zero_point is not None:
-            return type_name(zero_point)
+            return type_name(fixed(zero_point) or zero_point)
         if self.quantize is None:
             return type_name(self.source)
         wanted = node.attrs.get("output_dtype", 0)
@@ -173,10 +173,19 @@ def usable(scale: Values) -> bool:
 
 
 def fixed(tensor: gs.Tensor) -> gs.Constant | None:
-    """Give the constant behind a tensor, through Casts; None where it is computed."""
+    """Give the constant behind a tensor, of the type that Casts on the way make of it; None where it is computed."""
+    casts = []
     while tensor.inputs and tensor.inputs[0].op in {"Cast", "Identity"}:
-        tensor = tensor.inputs[0].inputs[0]
-    return constant_of(tensor)
+        node = tensor.inputs[0]
+        casts += [node.attrs["to"]] if node.op == "Cast" else []
+        tensor = node.inputs[0]
+    constant = constant_of(tensor)
+    if constant is None or not casts:
+        return constant
+    values = constant.values
+    for kind in reversed(casts):
+        values = values.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+    return gs.Constant(constant.name, values)
 
 
 def zero_point_of(node: gs.Node) -> gs.Tensor | None:

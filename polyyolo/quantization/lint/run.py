@@ -15,9 +15,9 @@ from polyyolo.quantization.topology import identity
 from polyyolo.quantization.work import macs
 from polyyolo.records import ModelSpec
 
-REFUSED = frozenset({"integer-operator", "zero-point", "type"})
-"""Rules that every TensorRT's parser has, FP8 and INT4 apart."""
-NO_TYPES = ("UINT8", "INT16", "UINT16")
+REFUSED = {"integer-operator": ("",), "zero-point": ("",), "type": ("UINT8", "INT16", "UINT16"), "bias": ("INT32",)}
+"""Rules that every TensorRT's parser has -> how the details of what it refuses begin. FP8 and INT4 depend on the
+release."""
 
 
 def lint(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tuple[Finding, ...]:
@@ -46,13 +46,14 @@ def refuse_unbuildable(spec: ModelSpec) -> None:
     """Refuse a quantized model of which it is known that TensorRT's parser refuses it.
 
     Raises:
-        ModelError: it computes with integers itself, or has zero-points other than 0, or unsigned or long integers.
+        ModelError: it computes with integers itself, or has zero-points other than 0, unsigned or long integers, or
+            biases stored as integers.
     """
     view = view_of(imported(load(spec.path)))
     for rule, check in CHECKS.items():
         if rule.name not in REFUSED:
             continue
-        spots = [spot for spot in check(view) if rule.name != "type" or spot.detail.startswith(NO_TYPES)]
+        spots = [spot for spot in check(view) if spot.detail.startswith(REFUSED[rule.name])]
         if spots:
             raise ModelError(
                 f"{spec.path} cannot be built: {rule.message} at {spots[0].names[0]}"
