@@ -12,8 +12,7 @@ from polyyolo.errors import InputError
 from polyyolo.files import refuse_endless
 from polyyolo.images.letterbox import Fit
 from polyyolo.records import Fidelity, Head, HeadKind
-from polyyolo.verification.agreement import Pair, agreement
-from polyyolo.verification.compare import OVERLAPS
+from polyyolo.verification.agreement import Pair, agreements
 from polyyolo.verification.inference import DISPLAY, find
 from polyyolo.verification.noise import decibels, powers
 
@@ -54,7 +53,7 @@ def compare(folder: Path, bundle: Bundle, head: Head) -> Fidelity | None:
         pictures=sum(len(query.pictures) for query in queries),
         held_out=False,
         signal_to_noise_db=decibels(names, noise),
-        agreements=tuple(agreement(pairs, confidence=DISPLAY.confidence, iou=iou) for iou in OVERLAPS) if pairs else (),
+        agreements=agreements(pairs, confidence=DISPLAY.confidence),
     )
 
 

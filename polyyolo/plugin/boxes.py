@@ -11,8 +11,8 @@ from polygraphy.logger import G_LOGGER
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.letterbox import Fit
 from polyyolo.models.spec import read_spec
-from polyyolo.records import Agreement, Head, HeadKind, Limits
-from polyyolo.reports.accuracy_checks import ENOUGH_BOXES, STRICT_IOU
+from polyyolo.records import SAME_BOX, Agreement, Head, HeadKind, Limits
+from polyyolo.reports.accuracy_checks import ENOUGH_BOXES
 from polyyolo.telling import told
 from polyyolo.verification.agreement import match
 from polyyolo.verification.boxes import Array, Boxes
@@ -80,7 +80,7 @@ class BoxCompareFunc:
             PolygraphyException: the model cannot be read, or no YOLO head is recognised in it.
         """
         self._head = head_of(Path(model))
-        self._iou = STRICT_IOU if iou is None else iou
+        self._iou = SAME_BOX if iou is None else iou
         self._least = Limits().min_agreement if least is None else least
         self._pairs: dict[tuple[str, str], Together] = {}
 

@@ -20,7 +20,7 @@ from polyyolo.records.layers import EngineLayer
 from polyyolo.records.measured import Absent, Measured
 from polyyolo.records.model import ANCHORED, NUMBERED, RAW, Head, HeadKind, ModelSpec, TensorSpec, cells_at
 from polyyolo.records.pictures import CalibrationSet, CalibrationTable, Preprocessing, Skipped
-from polyyolo.records.proof import Accuracy, Agreement, Check, Fidelity, Outcome, Shown, Verdict
+from polyyolo.records.proof import SAME_BOX, SAME_OBJECT, Accuracy, Agreement, Check, Fidelity, Outcome, Shown, Verdict
 from polyyolo.records.run import USUAL, Limits, Request, Run
 from polyyolo.records.verification import Verification
 
@@ -30,6 +30,8 @@ __all__ = [
     "NUMBERED",
     "PLAN_MAGIC",
     "RAW",
+    "SAME_BOX",
+    "SAME_OBJECT",
     "USUAL",
     "Absent",
     "Accuracy",

@@ -7,6 +7,8 @@ from attrs import field, frozen
 
 HARDLY = 0.02
 """An mAP50-95 below which a model finds hardly anything of the labels."""
+SAME_OBJECT, SAME_BOX = 0.5, 0.9
+"""Overlaps (IoU) from which on two boxes show the same object, and are the same box."""
 
 
 @frozen

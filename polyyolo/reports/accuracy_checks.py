@@ -4,9 +4,8 @@ import math
 
 from attrs import evolve, frozen
 
-from polyyolo.records import Absent, Agreement, Check, Fidelity, Limits, Outcome
+from polyyolo.records import SAME_BOX, Absent, Agreement, Check, Fidelity, Limits, Outcome
 
-STRICT_IOU = 0.9
 ENOUGH_BOXES = 50
 ROUNDING = 1e-9
 """Points of mAP that are none: the difference of two means is right to about 1e-13."""
@@ -43,7 +42,7 @@ def accuracy(fidelity: Fidelity | None, limits: Limits) -> Check:
 
 def agreement(fidelity: Fidelity | None, limits: Limits) -> Check:
     """Hold the boxes against FP32's."""
-    told = f"F1 of at least {limits.min_agreement:g} at IoU {STRICT_IOU}"
+    told = f"F1 of at least {limits.min_agreement:g} at IoU {SAME_BOX}"
     return _agreement(fidelity, Wanted(AGREEMENT, told, limits.min_agreement))
 
 
@@ -63,7 +62,7 @@ def own_accuracy(found: Fidelity | Absent, limits: Limits) -> Check:
         told = f"at most {OWN_DROP:g} points of mAP50-95 less than {runtime} predicts"
         judged = _drop(found, Wanted(OWN_ACCURACY, told, OWN_DROP, runtime))
         return evolve(judged, got=f"{judged.got}; {noise}")
-    told = f"boxes as {runtime} predicts: F1 of at least {limits.min_agreement:g} at IoU {STRICT_IOU}"
+    told = f"boxes as {runtime} predicts: F1 of at least {limits.min_agreement:g} at IoU {SAME_BOX}"
     judged = _agreement(found, Wanted(OWN_ACCURACY, told, limits.min_agreement, runtime))
     return evolve(judged, got=f"{judged.got}, {found.pictures} pictures; {noise}")
 
@@ -116,7 +115,7 @@ def _agreement(fidelity: Fidelity | None, wanted: Wanted) -> Check:
 
 def strict(fidelity: Fidelity | None) -> Agreement | None:
     """Give the agreement that is judged; None where none was measured."""
-    return next((each for each in (fidelity.agreements if fidelity else ()) if each.iou == STRICT_IOU), None)
+    return next((each for each in (fidelity.agreements if fidelity else ()) if each.iou == SAME_BOX), None)
 
 
 def _unproven(wanted: Wanted, got: str) -> Check:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from attrs import frozen
 
-from polyyolo.records import Agreement
+from polyyolo.records import SAME_BOX, SAME_OBJECT, Agreement
 from polyyolo.verification.boxes import Array, Boxes, overlaps
 
 
@@ -57,12 +57,18 @@ def agreement(pairs: Iterable[Pair], *, confidence: float, iou: float) -> Agreem
     return Agreement(confidence, iou, matched, ours, theirs)
 
 
-def disagreement(pair: Pair, *, iou: float = 0.5) -> float:
+def agreements(pairs: Sequence[Pair], *, confidence: float) -> tuple[Agreement, ...]:
+    """Count matches as the same object, and as the same box; nothing where there is no picture."""
+    overlaps_told = (SAME_OBJECT, SAME_BOX) if pairs else ()
+    return tuple(agreement(pairs, confidence=confidence, iou=iou) for iou in overlaps_told)
+
+
+def disagreement(pair: Pair) -> float:
     """How bad the difference looks: the sum of the scores of boxes that only one model has.
 
     A missing box of 0.9 weighs as much as three that flicker about 0.3.
     """
-    ours, theirs = match(pair.reference, pair.candidate, iou)
+    ours, theirs = match(pair.reference, pair.candidate, SAME_OBJECT)
     return float(np.delete(pair.reference.scores, ours).sum() + np.delete(pair.candidate.scores, theirs).sum())
 
 

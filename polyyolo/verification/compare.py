@@ -10,15 +10,12 @@ from polyyolo import progress
 from polyyolo.errors import ModelError, PictureError
 from polyyolo.records import Fidelity, ModelSpec, Preprocessing
 from polyyolo.verification.accuracy import score
-from polyyolo.verification.agreement import Pair, agreement
+from polyyolo.verification.agreement import Pair, agreements
 from polyyolo.verification.inference import DISPLAY
 from polyyolo.verification.noise import decibels
 from polyyolo.verification.sightings import Kept, Sighting, View, look
 from polyyolo.verification.truth import Labelled
 from polyyolo.verification.uncertainty import drop_error
-
-OVERLAPS = (0.5, 0.9)
-"""Box agreement is told at these: the same object, and the same box."""
 
 
 @frozen
@@ -67,7 +64,7 @@ def side_by_side(  # noqa: PLR0913 - two models, and what they are compared on
         pictures=len(chosen),
         held_out=held_out,
         signal_to_noise_db=decibels(view.outputs, (each.powers for each in seen)),
-        agreements=tuple(agreement(pairs, confidence=DISPLAY.confidence, iou=iou) for iou in OVERLAPS) if pairs else (),
+        agreements=agreements(pairs, confidence=DISPLAY.confidence),
     )
     if labelled and view.has_boxes:
         fidelity = evolve(fidelity, **_accuracies(labelled, seen))

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from attrs import frozen
 
-from polyyolo.records import Head, HeadKind
+from polyyolo.records import SAME_OBJECT, Head, HeadKind
 from polyyolo.verification.agreement import match
 from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.decode import decode, scores_of_cells
@@ -19,9 +19,6 @@ from polyyolo.verification.noise import difference
 
 SEEN = 0.05
 """Class scores above this count as something seen: what detection shows, and what nearly shows."""
-
-SAME_PLACE = 0.5
-"""Least overlap of a box that the FP32 model chose with the one that stands for it in a quantized model."""
 
 Where: TypeAlias = Array | tuple[Boxes, ...] | EllipsisType
 _CELLS = frozenset(HeadKind) - {HeadKind.END_TO_END, HeadKind.NONE}
@@ -83,7 +80,7 @@ class Gauge:
 
 def _scores_at(seen: Boxes, found: Boxes) -> Array:
     """Give the score of the box that is found in the place of each that was seen; 0 where none is."""
-    ours, theirs = match(seen, found, SAME_PLACE)
+    ours, theirs = match(seen, found, SAME_OBJECT)
     scores = np.zeros(len(seen))
     scores[ours] = found.scores[theirs]
     return scores

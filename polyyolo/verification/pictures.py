@@ -9,6 +9,7 @@ import numpy as np
 
 from polyyolo.files import fitting, replacing
 from polyyolo.images.reading import Picture, read_picture
+from polyyolo.records import SAME_OBJECT
 from polyyolo.verification.agreement import Pair, match
 from polyyolo.verification.boxes import Array, Boxes
 from polyyolo.verification.drawing import ALARM, INK, PAPER, draw_boxes
@@ -98,7 +99,7 @@ def side_by_side(image: Picture, found: tuple[Boxes, Boxes], names: Sequence[str
     """
     scale = SIDE / max(image.shape[:2])
     halves = []
-    for title, boxes, both in zip(titles, found, match(*found, 0.5), strict=True):
+    for title, boxes, both in zip(titles, found, match(*found, SAME_OBJECT), strict=True):
         alone = np.ones(len(boxes), bool)
         alone[both] = False
         drawn = draw_boxes(*_scaled(image, boxes, scale), names, alone)

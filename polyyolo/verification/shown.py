@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from polyyolo.records import Shown
+from polyyolo.records import SAME_OBJECT, Shown
 from polyyolo.verification.agreement import Pair, disagreement, match, typical, worst
 from polyyolo.verification.pictures import write_pairs
 
@@ -36,5 +36,5 @@ def draw_shown(
 
 
 def _shown(pair: Pair, file: str) -> Shown:
-    matched = len(match(pair.reference, pair.candidate, 0.5)[0])
+    matched = len(match(pair.reference, pair.candidate, SAME_OBJECT)[0])
     return Shown(file, pair.picture.name, len(pair.reference), len(pair.candidate), matched, disagreement(pair))

@@ -8,8 +8,7 @@ from polygraphy.exception import PolygraphyException
 
 from polyyolo import pipeline
 from polyyolo.plugin.boxes import BoxCompareFunc, Together
-from polyyolo.records import Limits, Request
-from polyyolo.reports.accuracy_checks import STRICT_IOU
+from polyyolo.records import SAME_BOX, Limits, Request
 from polyyolo.verification.boxes import Boxes
 
 RELU = """<ir_version: 8, opset_import: ["" : 17]>
@@ -110,7 +109,7 @@ def test_batches_of_different_sizes_are_refused_and_not_compared(little_yolo):
 
 def test_the_defaults_are_those_of_polyyolo_engine(polygraphy_run):
     told = polygraphy_run("--help").text
-    assert (STRICT_IOU, Limits().min_agreement) == (0.9, 0.9)
+    assert (SAME_BOX, Limits().min_agreement) == (0.9, 0.9)
     assert " ".join(told.split()).count("Defaults to 0.9") == 2
 
 

@@ -2,8 +2,8 @@
 
 from attrs import frozen
 
-from polyyolo.records import Outcome, Run
-from polyyolo.reports.accuracy_checks import AGREEMENT, STRICT_IOU, strict
+from polyyolo.records import SAME_BOX, Outcome, Run
+from polyyolo.reports.accuracy_checks import AGREEMENT, strict
 from polyyolo.reports.markdown import built as rows
 
 NOT_MEASURED = "not measured"
@@ -60,7 +60,7 @@ def _agreement(run: Run) -> Tile:
     if told.get(AGREEMENT) is Outcome.UNPROVEN:
         boxes = max(found.reference_boxes, found.candidate_boxes)
         return Tile("Boxes as FP32", "too few boxes", f"{Outcome.UNPROVEN.value}: {found.f1:.1%} of {boxes:,}")
-    return Tile("Boxes as FP32", f"{found.f1:.1%}", f"F1 at IoU {STRICT_IOU:g}, {found.reference_boxes:,} boxes")
+    return Tile("Boxes as FP32", f"{found.f1:.1%}", f"F1 at IoU {SAME_BOX:g}, {found.reference_boxes:,} boxes")
 
 
 def _size(run: Run) -> Tile:
