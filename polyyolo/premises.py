@@ -5,7 +5,7 @@ from pathlib import Path
 
 from polyyolo import progress
 from polyyolo.engines.calibrators import BASES
-from polyyolo.engines.refusals import name_of
+from polyyolo.engines.refusals import name_of, refuse_other_precision
 from polyyolo.errors import InputError, ModelError, ToolchainError
 from polyyolo.files import real, refuse_file
 from polyyolo.models.half import read_half
@@ -29,13 +29,15 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
         found: what builds engines here.
 
     Raises:
-        InputError: a limit can never be proven, results would take the model's place or lie below a file, or weights
-            are to be treated in a way that there is not, or that TensorRT would undo.
+        InputError: a limit can never be proven, a quantized model is to become something else, results would take the
+            model's place or lie below a file, or weights are to be treated in a way that there is not, or that
+            TensorRT would undo.
         ModelError: the model needs more than a picture, or is FP16 and something else was asked for.
         ToolchainError: TensorRT shall calibrate by itself, and there is none, or none that can; or what is here has not
             the model's plugin.
     """
     refuse_lone_speedup(request.limits, request.baseline)
+    refuse_other_precision(spec, request.precision)
     _refuse_own_folder(spec, folder)
     refuse_more_inputs(spec)
     _refuse_half(request, spec)
@@ -92,8 +94,11 @@ def _refuse_plugin(spec: ModelSpec, found: Toolchain) -> None:
 
 
 def _tell_of_unused(request: Request, spec: ModelSpec) -> None:
-    """Tell of options that are about scales, where none are made."""
+    """Tell of options that are about scales, where none are made, and of a budget that nothing is chosen by."""
     if request.precision is Precision.INT8 and not spec.quantized:
+        if request.budget != USUAL.budget and not {"auto", "stem"} & set(request.keep_float):
+            kept = " ".join(f"--keep-float {each}" for each in request.keep_float)
+            progress.note(f"--budget: without effect, since {kept} says by itself what stays in float")
         return
     unused = _changed(request, OF_SCALES)
     if unused:

@@ -174,6 +174,22 @@ def test_a_quantized_model_is_left_as_it_is_and_says_so(asked, quantized):
     assert "qat.onnx already holds Q/DQ nodes: it is built as it is, without calibration" in heard.said
 
 
+@pytest.mark.parametrize("toolchain", ["none", "rtx"])
+def test_a_quantized_model_is_not_taken_for_another_precision(asked, quantized, toolchain):
+    with pytest.raises(InputError, match="holds Q/DQ nodes, which run in INT8, but fp16 was asked for"):
+        decide(evolve(asked, model=str(quantized), precision=Precision.FP16, toolchain=toolchain))
+
+
+@pytest.mark.parametrize(("kept", "told"), [(("none",), True), (("stem_conv",), True), (("stem", "stem_conv"), False)])
+def test_a_budget_that_nothing_is_chosen_by_is_told(asked, kept, told):
+    heard = Heard()
+
+    with progress.listening(heard):
+        decide(evolve(asked, keep_float=kept, budget=0.4))
+
+    assert any("--budget: without effect" in each for each in heard.said) is told
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [

@@ -31,7 +31,10 @@ def _types(job: Job) -> Iterator[str]:
     if job.typing is Typing.STRONG:
         yield f"{name_of(job.toolchain)} takes types from the ONNX: no --int8, no --fp16"
         if job.options.precision is Precision.INT8 and half is not None and not half.anywhere:
-            yield "what is not INT8 runs in FP32, for the ONNX holds no FP16: polyyolo engine casts it"
+            yield (
+                "what is not INT8 runs in FP32, for the ONNX holds no FP16: polyyolo engine casts the models that it "
+                "quantizes itself"
+            )
     if job.options.feed:
         yield f"Polygraphy calibrates only while {job.options.calibration_cache} is not there: it reads it otherwise"
     elif job.calibrated:

@@ -10,7 +10,7 @@ from polyyolo.engines.trtexec import SEVERAL_PROFILES, unspeakable
 from polyyolo.engines.versions import refuse_too_old
 from polyyolo.errors import InputError, ModelError, ProfileError, ToolchainError
 from polyyolo.files import refuse_same, refuse_special
-from polyyolo.records import Precision, Toolchain, ToolchainKind
+from polyyolo.records import ModelSpec, Precision, Toolchain, ToolchainKind
 
 RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9")
 """What TensorRT for RTX 1.7 takes below 12.0: not 8.7, 9.0, 10.0 or 11.0."""
@@ -134,9 +134,18 @@ def _quantization(job: Job) -> None:
             f"{job.spec.path} holds no Q/DQ nodes, so INT8 would have no scales (trtexec makes some up)",
             fix=f"polyyolo engine {quote(str(job.spec.path))} --images DIR quantizes it; or use --precision fp16",
         )
-    if asked is not Precision.INT8 and job.spec.quantized:
+    refuse_other_precision(job.spec, asked)
+
+
+def refuse_other_precision(spec: ModelSpec, asked: Precision) -> None:
+    """Refuse to build a quantized model in anything but INT8.
+
+    Raises:
+        InputError: as above.
+    """
+    if asked is not Precision.INT8 and spec.quantized:
         raise InputError(
-            f"{job.spec.path} holds Q/DQ nodes, which run in INT8, but {asked.value} was asked for",
+            f"{spec.path} holds Q/DQ nodes, which run in INT8, but {asked.value} was asked for",
             fix="use --precision int8, or the model from before quantization",
         )
 

@@ -6,7 +6,6 @@ front of a node in float the convolution writes FP16 without the function, which
 does a change of layout; behind a node in float a kernel quantizes.
 """
 
-import math
 from collections.abc import Collection, Mapping
 
 import onnx_graphsurgeon as gs
@@ -106,11 +105,10 @@ def flow_of(spec: ModelSpec, size: tuple[int, int]) -> Flow:
     graph = imported(model)
     graph.toposort()
     shapes = shapes_at(model, spec, size)
-    made = {name: shapes.get(name) or (0,) for name in map(identity, filter(is_weighted, graph.nodes))}
     return Flow(
         macs=macs_in(graph, shapes),
         readers=_readers(graph),
-        values={name: math.prod(shape) for name, shape in made.items()},
+        values={name: shapes.values(name) for name in map(identity, filter(is_weighted, graph.nodes))},
         in_float=head_convs(graph),
         wide_on_picture=frozenset(identity(node) for node in graph.nodes if is_wide_on_picture(node)),
     )

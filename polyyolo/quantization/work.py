@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 import onnx
 import onnx_graphsurgeon as gs
+from attrs import frozen
 
 from polyyolo.models.spec import load
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.topology import data_of, identity, is_weighted, weight_of
+from polyyolo.quantization.topology import QUANTIZING, data_of, identity, is_weighted, weight_of
 from polyyolo.records import ModelSpec
 
 
@@ -26,42 +27,70 @@ def macs(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> dict
     return macs_in(imported(model), shapes_at(model, spec, size))
 
 
-def macs_in(graph: gs.Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+@frozen
+class Shapes:
+    """The shapes of a model's tensors, those that can be inferred.
+
+    Attributes:
+        known: tensor -> shape; an unknown dimension is 0.
+        pictures: how many the model takes at once.
+    """
+
+    known: Mapping[str, tuple[int, ...]]
+    pictures: int = 1
+
+    def values(self, tensor: str) -> int:
+        """Tell how many values a tensor holds for one picture; 0 where its shape is not known."""
+        shape = self.known.get(tensor)
+        return math.prod(shape) // self.pictures if shape else 0
+
+
+def macs_in(graph: gs.Graph, shapes: Shapes) -> dict[str, int]:
     """Count them in a graph whose shapes (``shapes_at``) are known already."""
     counted = {identity(node): _count(node, shapes) for node in graph.nodes if is_weighted(node)}
     return {name: count for name, count in counted.items() if count}
 
 
-def shapes_at(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> Mapping[str, tuple[int, ...]]:
-    """Infer the shape of every tensor for one picture of ``size`` (height, width); an unknown dimension is 0."""
+def shapes_at(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> Shapes:
+    """Infer the shape of every tensor for pictures of ``size`` (height, width), one where the batch is open.
+
+    A fixed batch stays: a Reshape of attention may hold it.
+    """
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     del fixed.graph.value_info[:]
+    pictures = 1
     for tensor in fixed.graph.input:
         if tensor.name == spec.image:
-            for axis, value in enumerate((1, None, *size)):
-                if value is not None:
-                    tensor.type.tensor_type.shape.dim[axis].dim_value = value
+            batch, _, *sides = tensor.type.tensor_type.shape.dim
+            pictures = max(batch.dim_value, 1)
+            for dim, value in zip((batch, *sides), (pictures, *size), strict=True):
+                dim.dim_value = value
     for output in fixed.graph.output:
         output.type.tensor_type.ClearField("shape")
+    for node in fixed.graph.node:
+        if node.op_type in QUANTIZING:
+            node.domain = ""  # ONNX Runtime's own are as ONNX's, and ONNX infers nothing behind those
     inferred = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    return {
-        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-        for value in (*inferred.value_info, *inferred.output, *inferred.input)
-    }
+    return Shapes(
+        {
+            value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+            for value in (*inferred.value_info, *inferred.output, *inferred.input)
+        },
+        pictures,
+    )
 
 
-def _count(node: gs.Node, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    weight = weight_of(node)
-    produced = shapes.get(identity(node), ())
-    if weight is None or not produced:
+def _count(node: gs.Node, shapes: Shapes) -> int:
+    weight, made = weight_of(node), shapes.values(identity(node))
+    if weight is None:
         return 0
     kernel = tuple(map(int, weight.shape))
     if node.op == "Conv":
-        return math.prod(produced) * _multiplied(weight)
+        return made * _multiplied(weight)
     if node.op == "ConvTranspose":
-        return math.prod(shapes.get(node.inputs[0].name, ())) * math.prod(kernel[1:])
-    return math.prod(produced) * kernel[_summed_axis(node, weight)]
+        return shapes.values(node.inputs[0].name) * math.prod(kernel[1:])
+    return made * kernel[_summed_axis(node, weight)]
 
 
 def _multiplied(weight: gs.Constant) -> int:

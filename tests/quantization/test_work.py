@@ -1,5 +1,6 @@
 """Multiply-accumulates, counted by hand."""
 
+import numpy as np
 import onnx
 import pytest
 
@@ -54,6 +55,34 @@ def test_open_axes_are_counted_for_one_picture_of_the_size_asked_for(counted):
     found = counted(body, (32, 64), {0: "n", 2: "h", 3: "w"}, x=RGB, w1=(4, 3, 1, 1), w2=(2, 4, 1, 1))
 
     assert found == {"a": 4 * 32 * 64 * 3, "y": 2 * 16 * 32 * 4}
+
+
+def test_a_batch_that_a_reshape_of_attention_holds_is_counted_behind_it_too(counted):
+    body = """
+        shape = Constant<value_ints = [4, 2, 96]>()
+        back = Constant<value_ints = [4, 3, 8, 8]>()
+        a = Reshape(x, shape)
+        b = Reshape(a, back)
+        y = Conv(b, w)
+    """
+
+    assert counted(body, (8, 8), x=(4, 3, 8, 8), w=(4, 3, 1, 1)) == {"y": 4 * 8 * 8 * 3}
+
+
+def test_work_behind_onnx_runtimes_own_q_and_dq_is_counted(fragment, tmp_path):
+    model = fragment(
+        "q = QuantizeLinear(x, s, z)  d = DequantizeLinear(q, s, z)  y = Conv(d, w)",
+        x=RGB,
+        w=(4, 3, 1, 1),
+        constants={"s": np.float32(1), "z": np.int8(0)},
+    )
+    for node in model.graph.node[:2]:
+        node.domain = "com.microsoft"
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    del model.graph.value_info[:]
+    onnx.save(model, tmp_path / "model.onnx")
+
+    assert macs(model, read_spec(tmp_path / "model.onnx"), (16, 16)) == {"y": 4 * 16 * 16 * 3}
 
 
 def test_a_batch_in_the_model_does_not_multiply_the_work(counted):

@@ -47,7 +47,7 @@ def test_an_fp32_model_is_fp32_and_needs_no_reasons(spec):
 
 
 def test_an_fp32_model_can_be_told_as_it_would_become(spec):
-    found = told(layers(spec, SIZE, FloatBudget(names=("m1_conv",)), planned=True))
+    found = told(layers(spec, SIZE, FloatBudget(0.10, ("m1_conv",)), planned=True))
 
     assert found["stem_conv"] == (FP16, STEM)
     assert found["down1_conv"] == (INT8, "")
