@@ -10,6 +10,7 @@ from attrs import frozen
 from polyyolo.errors import InputError
 from polyyolo.files import (
     read_json,
+    real,
     refuse_same,
     refuse_special,
     refuse_unwritable,
@@ -45,7 +46,7 @@ def keep(benchmark: Benchmark, path: Path) -> None:
     """Add one to a file, which may hold those of other engines too.
 
     What was measured of the same engine in the same way makes room for it, and so does all that was measured of an
-    earlier engine of the same name: nobody could tell those apart from then on.
+    earlier engine in its place: nobody could tell those apart from then on.
 
     Raises:
         InputError: the file cannot be written.
@@ -113,8 +114,9 @@ def benchmarks_of(engine: Path, folder: Path | None = None) -> tuple[Benchmark, 
 def _replaces(one: Benchmark, other: Benchmark) -> bool:
     if one.engine.name != other.engine.name:
         return False
-    keys = ("shapes", "gpu", "measured_by", "settings")
-    return one.sha256 != other.sha256 or all(getattr(one, key) == getattr(other, key) for key in keys)
+    keys = ("sha256", "shapes", "gpu", "measured_by", "settings")
+    same = all(getattr(one, key) == getattr(other, key) for key in keys)
+    return same or (one.sha256 != other.sha256 and real(one.engine) == real(other.engine))
 
 
 def _read(path: Path) -> tuple[Benchmark, ...]:

@@ -1,5 +1,6 @@
 """Measure with trtexec or tensorrt_rtx."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from polyyolo import progress
+from polyyolo import files, progress
 from polyyolo.benchmarking.known import profiles_in_python
 from polyyolo.benchmarking.reading import Reading
 from polyyolo.benchmarking.shapes import Point, Shapes
@@ -41,7 +42,7 @@ class TrtexecMeter:
     Attributes:
         plan: the engine's bare plan: trtexec takes nothing in front of it.
         version: of the program; empty for tensorrt_rtx.
-        log: of the last run.
+        log: gets what the last run printed. What is read of a run is its own: others may measure the same engine.
         run: what runs commands.
     """
 
@@ -69,7 +70,7 @@ class TrtexecMeter:
             times = _times(exported)
         read = of_times(times, log) if times else of_summary(log)
         if read is None:
-            raise self._failed("says that it succeeded, but it measured nothing", command, Ended(0, ()))
+            raise self._failed("says that it succeeded, but it measured nothing", command, Ended(0, ()), log)
         return evolve(read, measured_by=f"{self.program.name} {self.version}".strip(), command=command.argv)
 
     def profiles(
@@ -94,19 +95,17 @@ class TrtexecMeter:
         told: Shapes = {}
         while True:
             point = Point(told) if told else None
-            try:
-                log = self._logged(Command((*self._argv(point, PROBE), "--iterations=1")))
-            except InputError:
-                refused = open_inputs_in(self._said())
-                if not refused:
-                    raise
-                made_up |= refused
-                told = trial(made_up, batches, shapes)
-            else:
-                made_up |= open_inputs_in(log)
+            command = Command((*self._argv(point, PROBE), "--iterations=1"))
+            ended, said = self._ran(command)
+            made_up |= open_inputs_in(said)
+            if not ended.status:
                 if made_up and not (batches or shapes):
                     self._warn_of_guess(made_up)
-                return ranges({**told, **shapes_in(log)}, made_up, told)
+                return ranges({**told, **shapes_in(said)}, made_up, told)
+            failed = self._failed(end_of(ended), command, ended, said)
+            if not (isinstance(failed, InputError) and open_inputs_in(said)):
+                raise failed
+            told = trial(made_up, batches, shapes)
 
     def _warn_of_guess(self, made_up: Shapes) -> None:
         progress.warn(
@@ -135,17 +134,26 @@ class TrtexecMeter:
 
     def _logged(self, command: Command) -> str:
         """Run a command and give all that it printed."""
-        ended = self.run(command, self.log)
+        ended, said = self._ran(command)
         if ended.status:
-            raise self._failed(end_of(ended), command, ended)
-        return self._said()
+            raise self._failed(end_of(ended), command, ended, said)
+        return said
 
-    def _said(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
+    def _ran(self, command: Command) -> tuple[Ended, str]:
+        """Run a command, and give how it ended and all that it printed; the log has that, too, however it ended."""
+        with tempfile.TemporaryDirectory(prefix="polyyolo-bench-") as folder:
+            own = Path(folder) / self.log.name
+            try:
+                ended = self.run(command, own)
+            finally:
+                if own.exists():
+                    with files.replacing(self.log) as whole:
+                        shutil.copyfile(own, whole)
+            return ended, own.read_text(encoding="utf-8", errors="replace")
 
-    def _failed(self, what: str, command: Command, ended: Ended) -> PolyYoloError:
-        said = tuple(self._said().splitlines()[1:])
-        failed, cause = failure(what, command, evolve(ended, lines=said), self.log, room="set TMPDIR"), cause_of(said)
+    def _failed(self, what: str, command: Command, ended: Ended, said: str) -> PolyYoloError:
+        lines = tuple(said.splitlines()[1:])
+        failed, cause = failure(what, command, evolve(ended, lines=lines), self.log, room="set TMPDIR"), cause_of(lines)
         if isinstance(failed, ToolFailed) and cause and cause.what:
             return cause.turn(f"{self.engine.path} {cause.what}", fix=cause.fix)
         return failed

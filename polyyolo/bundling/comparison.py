@@ -14,7 +14,7 @@ from polyyolo.images.letterbox import Fit
 from polyyolo.records import Fidelity, Head, HeadKind
 from polyyolo.verification.agreement import Pair, agreements
 from polyyolo.verification.inference import DISPLAY, find
-from polyyolo.verification.noise import decibels, powers
+from polyyolo.verification.noise import noise, powers
 
 Outputs = Mapping[str, Array]
 AGAIN = "run bench.sh there again, and copy the folder back whole"
@@ -47,12 +47,12 @@ def compare(folder: Path, bundle: Bundle, head: Head) -> Fidelity | None:
     if not queries:
         return None
     names = {name: name for name in bundle.references[0].outputs}
-    noise = [each for query in queries for each in powers(names, query.expected, query.got, len(query.pictures))]
+    found = [each for query in queries for each in powers(names, query.expected, query.got, len(query.pictures))]
     pairs = [] if head.kind is HeadKind.NONE else [pair for query in queries for pair in _pairs(query, bundle, head)]
     return Fidelity(
         pictures=sum(len(query.pictures) for query in queries),
         held_out=False,
-        signal_to_noise_db=decibels(names, noise),
+        **noise(names, found),
         agreements=agreements(pairs, confidence=DISPLAY.confidence),
     )
 

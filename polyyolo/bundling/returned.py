@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from attrs import evolve, frozen
 
@@ -53,7 +54,7 @@ from polyyolo.records.measured import OTHER_ROUTE
 from polyyolo.reports.accuracy_checks import accuracy, agreement
 from polyyolo.reports.verdict import BUILT, IN_INT8, in_int8, judge_measured
 
-BUILD_NOTES, FAILED, BUILD_LOG = "build.txt", "failed.txt", "build.log"
+BUILD_NOTES, FAILED, BUILD_LOG, BENCH_FAILED = "build.txt", "failed.txt", "build.log", "bench_failed.log"
 MEASURE, AGAIN = "run bench.sh there after build.sh", "run build.sh there again, then bench.sh"
 PICTURE_AXES = 4
 NO_PICTURES = Absent("no pictures were packed")
@@ -187,7 +188,11 @@ def _notes(folder: Path) -> BuildNotes:
     if measured.is_file():
         return read_build(measured)
     if failed.is_file():
-        raise _failed(folder, read_notes(failed))
+        notes = read_notes(failed)
+        raise _failed(f"the build failed on the other machine: {_reason(notes)}", folder / ENGINES / BUILD_LOG, notes)
+    log = folder / ENGINES / BENCH_FAILED
+    if log.is_file():
+        raise _failed("the engine was built on the other machine, and measuring it failed there", log)
     if built.is_file():
         raise InputError(
             f"{folder} holds no results: the engine was built there, but not measured",
@@ -221,16 +226,9 @@ def _reason(notes: Mapping[str, str]) -> str:
     return notes.get("message", "no reason was noted")
 
 
-def _failed(folder: Path, notes: Mapping[str, str]) -> ToolFailed:
-    log = folder / ENGINES / BUILD_LOG
+def _failed(message: str, log: Path, notes: Mapping[str, str] = MappingProxyType({})) -> ToolFailed:
     lines = _last_lines(log)
-    return ToolFailed(
-        f"the build failed on the other machine: {_reason(notes)}",
-        fix=fix_for(lines),
-        status=_status(notes),
-        tail=tail_of(lines),
-        log_path=log,
-    )
+    return ToolFailed(message, fix=fix_for(lines), status=_status(notes), tail=tail_of(lines), log_path=log)
 
 
 def _status(notes: Mapping[str, str]) -> int:

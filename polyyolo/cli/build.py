@@ -44,7 +44,7 @@ def build(build: dict[str, Any], output: Path, *, as_json: bool, quiet: bool) ->
         said = {"notes": [*shown.notes, *made.notes], "warnings": shown.warnings}
         print_json({**told, **plain(made.command), **said, "log": str(log)})
     else:
-        click.echo("\n".join(f"note: {note}" for note in made.notes))
+        click.echo("".join(f"note: {note}\n" for note in made.notes if not quiet), nl=False)
         click.echo(f"{engine.path}: {engine.size_bytes:,} bytes in {engine.build_seconds:.1f} s; log {log}")
 
 

@@ -88,6 +88,7 @@ class Fidelity:
         pictures: how many were compared, none of them used in calibration where that could be had.
         held_out: whether that could be had.
         signal_to_noise_db: output name -> ratio in dB of the raw output's power to the error's.
+        not_finite: names of outputs in which one of the two gives NaN or infinity.
         agreements: box agreement by threshold; empty for models without a recognised head.
         reference: accuracy of the FP32 model, where labels were given.
         candidate: accuracy of the quantized model, where labels were given.
@@ -103,6 +104,7 @@ class Fidelity:
     candidate: Accuracy | None = None
     drop_error: float | None = None
     shown: tuple[Shown, ...] = ()
+    not_finite: tuple[str, ...] = ()
 
     @property
     def drop_points(self) -> float | None:

@@ -1,6 +1,7 @@
 """What a model keeps of its reference: in mAP, and in boxes. Chance neither passes nor fails it."""
 
 import math
+from collections.abc import Callable
 
 from attrs import evolve, frozen
 
@@ -37,13 +38,13 @@ class Wanted:
 def accuracy(fidelity: Fidelity | None, limits: Limits) -> Check:
     """Hold the drop in mAP against FP32."""
     told = f"at most {limits.max_drop:g} points of mAP50-95 lost"
-    return _drop(fidelity, Wanted(ACCURACY, told, limits.max_drop))
+    return _judged(fidelity, Wanted(ACCURACY, told, limits.max_drop), _drop)
 
 
 def agreement(fidelity: Fidelity | None, limits: Limits) -> Check:
     """Hold the boxes against FP32's."""
     told = f"F1 of at least {limits.min_agreement:g} at IoU {SAME_BOX}"
-    return _agreement(fidelity, Wanted(AGREEMENT, told, limits.min_agreement))
+    return _judged(fidelity, Wanted(AGREEMENT, told, limits.min_agreement), _agreement)
 
 
 def own_accuracy(found: Fidelity | Absent, limits: Limits) -> Check:
@@ -60,20 +61,28 @@ def own_accuracy(found: Fidelity | Absent, limits: Limits) -> Check:
     noise = ", ".join(f"{name} {decibels:.1f} dB" for name, decibels in found.signal_to_noise_db.items())
     if found.reference and not found.reference.finds_hardly_anything:
         told = f"at most {OWN_DROP:g} points of mAP50-95 less than {runtime} predicts"
-        judged = _drop(found, Wanted(OWN_ACCURACY, told, OWN_DROP, runtime))
+        judged = _judged(found, Wanted(OWN_ACCURACY, told, OWN_DROP, runtime), _drop)
         return evolve(judged, got=f"{judged.got}; {noise}")
     told = f"boxes as {runtime} predicts: F1 of at least {limits.min_agreement:g} at IoU {SAME_BOX}"
-    judged = _agreement(found, Wanted(OWN_ACCURACY, told, limits.min_agreement, runtime))
+    judged = _judged(found, Wanted(OWN_ACCURACY, told, limits.min_agreement, runtime), _agreement)
     return evolve(judged, got=f"{judged.got}, {found.pictures} pictures; {noise}")
 
 
-def _drop(fidelity: Fidelity | None, wanted: Wanted) -> Check:
+def _judged(fidelity: Fidelity | None, wanted: Wanted, judge: Callable[[Fidelity, Wanted], Check]) -> Check:
+    """Judge what was compared; NaN or infinity fails, however little of it: nobody knows what other pictures give."""
+    if fidelity is None:
+        return _unproven(wanted, NOT_COMPARED)
+    if fidelity.not_finite:
+        got = f"NaN or infinity in output {', '.join(fidelity.not_finite)}"
+        return Check(wanted.name, wanted.told, got, Outcome.FAIL)
+    return judge(fidelity, wanted)
+
+
+def _drop(fidelity: Fidelity, wanted: Wanted) -> Check:
     """A drop above the limit fails only when the pictures suffice to be sure of it: twice the standard error.
 
     Where the reference has hardly anything to lose, no drop passes.
     """
-    if fidelity is None:
-        return _unproven(wanted, NOT_COMPARED)
     if fidelity.reference is None or fidelity.candidate is None or fidelity.drop_points is None:
         return _unproven(wanted, "no labelled pictures")
     if not fidelity.reference.map50_95:
@@ -96,10 +105,8 @@ def _drop(fidelity: Fidelity | None, wanted: Wanted) -> Check:
     return _unproven(wanted, f"{got}: {why}")
 
 
-def _agreement(fidelity: Fidelity | None, wanted: Wanted) -> Check:
+def _agreement(fidelity: Fidelity, wanted: Wanted) -> Check:
     """Fail only when the boxes suffice to be sure of it: twice the standard error of a share."""
-    if fidelity is None:
-        return _unproven(wanted, NOT_COMPARED)
     found = strict(fidelity)
     boxes = max(found.reference_boxes, found.candidate_boxes) if found else 0
     if not (found and boxes):

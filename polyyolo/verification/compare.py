@@ -12,7 +12,7 @@ from polyyolo.records import Fidelity, ModelSpec, Preprocessing
 from polyyolo.verification.accuracy import score
 from polyyolo.verification.agreement import Pair, agreements
 from polyyolo.verification.inference import DISPLAY
-from polyyolo.verification.noise import decibels
+from polyyolo.verification.noise import noise
 from polyyolo.verification.sightings import Kept, Sighting, View, look
 from polyyolo.verification.truth import Labelled
 from polyyolo.verification.uncertainty import drop_error
@@ -63,7 +63,7 @@ def side_by_side(  # noqa: PLR0913 - two models, and what they are compared on
     fidelity = Fidelity(
         pictures=len(chosen),
         held_out=held_out,
-        signal_to_noise_db=decibels(view.outputs, (each.powers for each in seen)),
+        **noise(view.outputs, (each.powers for each in seen)),
         agreements=agreements(pairs, confidence=DISPLAY.confidence),
     )
     if labelled and view.has_boxes:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def difference(first: Array, second: Array) -> Array:
     return found
 
 
-def decibels(pairs: Mapping[str, str], found: Iterable[Array]) -> dict[str, float]:
+def noise(pairs: Mapping[str, str], found: Iterable[Array]) -> dict[str, Any]:
     """Sum the powers of all pictures.
 
     Args:
@@ -57,10 +58,14 @@ def decibels(pairs: Mapping[str, str], found: Iterable[Array]) -> dict[str, floa
         found: (pairs, 2) of each picture.
 
     Returns:
-        Reference output -> 10 log10(signal power / error power), within +-200 dB.
+        The fields of ``Fidelity`` that tell of raw outputs: ``signal_to_noise_db``, reference output -> 10 log10(signal
+        power / error power), within +-200 dB; ``not_finite``, the outputs with NaN or infinity in either model.
     """
-    sums = sum(found, np.zeros((len(pairs), 2)))
-    return {name: _ratio(*each) for name, each in zip(pairs, sums.tolist(), strict=True)}
+    sums = dict(zip(pairs, sum(found, np.zeros((len(pairs), 2))), strict=True))
+    return {
+        "signal_to_noise_db": {name: _ratio(*each.tolist()) for name, each in sums.items()},
+        "not_finite": tuple(name for name, each in sums.items() if not np.isfinite(each).all()),
+    }
 
 
 def _power(values: Array) -> float:

@@ -324,6 +324,18 @@ def test_a_build_that_failed_there_is_told_with_its_last_lines(bundle, packed_ru
     assert (error.value.status, error.value.tail) == (status, "[E] OutOfMemory\n&&&& FAILED")
 
 
+def test_a_measurement_that_failed_there_is_told_with_why(bundle, packed_run, tmp_path):
+    folder = Path(shutil.copytree(bundle, tmp_path / "failed"))
+    (folder / "engine").mkdir()
+    (folder / "engine" / "build.txt").write_text("number=101600\nroute=qdq\nseconds=1\nbytes=1\nsha256=\n")
+    (folder / "engine" / "bench_failed.log").write_text("[E] OutOfMemory\n&&&& FAILED\n")
+
+    with pytest.raises(ToolFailed, match="measuring it failed there") as error:
+        read_back(folder, packed_run)
+
+    assert error.value.fix.startswith("free memory")
+
+
 def test_why_a_build_failed_there_is_found_above_the_last_lines_too(bundle, packed_run, tmp_path):
     folder = Path(shutil.copytree(bundle, tmp_path / "failed"))
     (folder / "engine").mkdir()

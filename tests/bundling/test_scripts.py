@@ -336,6 +336,9 @@ def test_a_measurement_that_fails_leaves_the_results_of_before(box, fake_trtexec
     assert "| [11/20/2026-04:30:37] [E] Unable to create execution context." in said.text
     assert (box.folder / "results" / "times.json").read_text() == "measured before"
     assert not (box.folder / "results.partial").exists()
+    assert "OutOfMemory" in (box.folder / "engine" / "bench_failed.log").read_text()
+    assert box.run("bench.sh", trtexec=trtexec).status == 0
+    assert not (box.folder / "engine" / "bench_failed.log").exists()
 
 
 def test_an_engine_of_another_trtexec_is_not_measured(box, fake_trtexec):

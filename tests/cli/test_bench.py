@@ -301,8 +301,8 @@ def test_ctrl_c_ends_trtexec_too_and_leaves_nothing(engine, tmp_path):
     argv = [sys.executable, "-c", script, "bench", str(engine)]
     (engine.parent / "report.json").write_text(_report_of(engine))
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as child:
-        log = engine.parent / "10.16.plan.benchmark.log"
-        _wait_for(lambda: log.exists() and "Starting inference" in log.read_text())
+        logs = "polyyolo-bench-*/10.16.plan.benchmark.log"
+        _wait_for(lambda: any("Starting inference" in log.read_text() for log in tmp_path.glob(logs)))
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=20)
 
@@ -314,6 +314,19 @@ def test_ctrl_c_ends_trtexec_too_and_leaves_nothing(engine, tmp_path):
         "report.json",
     ]
     assert not list(tmp_path.glob("polyyolo-*"))
+
+
+def test_two_at_once_measure_the_same_engine_each_at_its_own_shapes(engine, tmp_path):
+    script = "import sys; from polyyolo.cli import main; main(sys.argv[1:])"
+    argv = [sys.executable, "-c", script, "bench", str(engine), "-o", str(tmp_path / "out.json"), "--json", "--batch"]
+
+    children = [subprocess.Popen([*argv, str(batch)], stdout=subprocess.PIPE, text=True) for batch in (1, 2, 4)]
+    said = [json.loads(child.communicate(timeout=120)[0]) for child in children]
+
+    told = [[(each["batch"], each["gpu"]) for each in one["benchmarks"]] for one in said]
+    assert told == [[(batch, "NVIDIA H200")] for batch in (1, 2, 4)]
+    kept = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
+    assert sorted(each["batch"] for each in kept) == [1, 2, 4]
 
 
 def _report_of(engine):

@@ -266,6 +266,16 @@ def test_an_engine_may_have_a_tenth_of_a_point_less_than_onnx_runtime_predicts(
     assert check.wanted == "at most 0.1 points of mAP50-95 less than ONNX Runtime predicts"
 
 
+def test_an_output_with_nan_or_infinity_fails_however_many_boxes_agree(engine, fidelity):
+    broken = evolve(fidelity, not_finite=("output0",))
+
+    checks = judge(engine, broken, Limits(), Measured(timed(0.5), broken)).checks
+
+    failed = {check.name for check in checks if check.outcome is FAIL}
+    assert failed == {"accuracy against FP32", "box agreement with FP32", "the engine's own accuracy"}
+    assert checks[-1].got.startswith("NaN or infinity in output output0")
+
+
 def test_what_could_not_be_tried_is_unproven_and_what_was_tried_in_vain_fails(engine):
     measured = Measured(Absent("no trtexec"), Absent("the engine does not run: torn", failed=True))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from polyyolo.records import Head, HeadKind, ModelSpec, TensorSpec
-from polyyolo.verification.noise import decibels, pair_outputs, powers
+from polyyolo.verification.noise import noise, pair_outputs, powers
 
 
 def spec(*outputs):
@@ -22,7 +22,7 @@ def measured(signal, other, cuts=()):
     """The ratio of one output, its pictures cut into batches."""
     ours, theirs = (np.split(each, cuts) for each in (signal, other))
     parts = [powers(SAME, {"a": one}, {"a": two}, len(one)) for one, two in zip(ours, theirs, strict=True)]
-    return decibels(SAME, np.concatenate(parts))["a"]
+    return noise(SAME, np.concatenate(parts))["signal_to_noise_db"]["a"]
 
 
 def test_ten_percent_error_is_20_db_and_to_the_bit_the_same_however_the_batches_are_cut():
@@ -54,12 +54,25 @@ def test_equal_outputs_are_200_and_broken_ones_minus_200(signal, other, wanted):
     assert measured(np.full((2, 4), signal), np.full((2, 4), other)) == wanted
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outputs_that_are_no_numbers_in_one_place_are_named(value):
+    ours = {name: np.ones((2, 8), np.float32) for name in ("a", "b")}
+    theirs = {name: array.copy() for name, array in ours.items()}
+    theirs["b"][1, 3] = value
+    pairs = {"a": "a", "b": "b"}
+
+    assert noise(pairs, powers(pairs, ours, theirs, 2))["not_finite"] == ("b",)
+    assert noise(pairs, powers(pairs, theirs, ours, 2))["not_finite"] == ("b",)
+
+
 def test_each_output_has_a_ratio_of_its_own():
     ours = {"p3": np.ones((2, 8)), "p4": np.ones((2, 3))}
     theirs = {"x": np.full((2, 8), 1.1), "p4": np.full((2, 3), 2.0)}
     pairs = {"p3": "x", "p4": "p4"}
 
-    assert decibels(pairs, powers(pairs, ours, theirs, 2)) == {"p3": pytest.approx(20), "p4": pytest.approx(0)}
+    found = noise(pairs, powers(pairs, ours, theirs, 2))
+    assert found["signal_to_noise_db"] == {"p3": pytest.approx(20), "p4": pytest.approx(0)}
+    assert found["not_finite"] == ()
 
 
 def test_rows_that_only_one_model_finds_count_whole():

@@ -63,7 +63,7 @@ for index in $references; do
   exported "$fresh/outputs/$index.json"
 done
 
-rm -rf results && mv "$fresh" results || refuse 'cannot replace the folder results' 'remove it, then sh bench.sh' 3
+rm -rf results engine/bench_failed.log && mv "$fresh" results || refuse 'cannot replace the folder results' 'remove it, then sh bench.sh' 3
 scratch=
 grep -E 'Throughput:|GPU Compute Time: min' results/speed.log | sed 's/^.*\] \[I\] /  /'
 sh ./check.sh

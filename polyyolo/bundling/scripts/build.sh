@@ -24,7 +24,7 @@ partial=engine/.model.plan
 log=engine/build.log
 hold "$partial"
 # An engine that another user built leaves a folder that this one cannot write to.
-rm -f engine/failed.txt "$log" && true >"$log" || refuse 'cannot write into the folder engine' 'make it writable, or remove it' 2
+rm -f engine/failed.txt engine/bench_failed.log "$log" && true >"$log" || refuse 'cannot write into the folder engine' 'make it writable, or remove it' 2
 
 if [ "$route" = calibrated ]; then
   # TensorRT may refuse a cache of another release, so that the first line gets the number of this one.
