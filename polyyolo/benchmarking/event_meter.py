@@ -17,7 +17,6 @@ from polyyolo.records import ShapeRange, ToolchainKind
 
 FEWEST = 10
 """Queries, however long they take; trtexec's own minimum."""
-NO_GRAPH = "not comparable: the engine could not be captured as a CUDA graph, its kernels were launched one by one"
 
 
 class EventMeter:
@@ -62,7 +61,7 @@ class EventMeter:
             shapes=point.shapes,
             gpu=self._cuda.name(),
             measured_by=self._name(captured=captured),
-            remarks=(*([NO_GRAPH] if timing.graph and not captured else []), *read.remarks),
+            graph=captured,
         )
 
     def _name(self, *, captured: bool) -> str:

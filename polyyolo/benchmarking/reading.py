@@ -26,6 +26,7 @@ class Reading:
         measured_by: program and version.
         command: empty where no program was run.
         remarks: why the figures may not be steady or not be comparable.
+        graph: whether the CUDA graph that was asked for could be captured.
     """
 
     queries_per_s: float
@@ -37,6 +38,10 @@ class Reading:
     command: tuple[str, ...] = ()
     course_ms: tuple[float, ...] = ()
     remarks: tuple[str, ...] = ()
+    graph: bool = True
+
+
+NO_GRAPH = "not comparable: the engine could not be captured as a CUDA graph, its kernels were launched one by one"
 
 
 class Meter(Protocol):
@@ -85,27 +90,29 @@ def benchmark_of(
         gpu=read.gpu,
         measured_by=read.measured_by,
         command=read.command,
-        settings=_settings(timing, second_run=end_to_end is not None),
+        settings=_settings(timing, graph=timing.graph and read.graph, second_run=end_to_end is not None),
         conditions={},
-        warnings=(*read.remarks, *_apart(timing)),
+        warnings=(*read.remarks, *_apart(timing, captured=read.graph)),
         course_ms=read.course_ms,
     )
 
 
-def _settings(timing: Timing, *, second_run: bool) -> Mapping[str, str]:
+def _settings(timing: Timing, *, graph: bool, second_run: bool) -> Mapping[str, str]:
     return {
         "warm-up": f"{timing.warm_up_ms} ms",
         "duration": f"{timing.duration_s:g} s",
         "streams": str(timing.streams),
-        "CUDA graph": "on" if timing.graph else "off",
+        "CUDA graph": "on" if graph else "off",
         "spin wait": "on",
         "copies": "left out" + ("; end to end is a second run with them" if second_run else ""),
     }
 
 
-def _apart(timing: Timing) -> Iterator[str]:
+def _apart(timing: Timing, *, captured: bool) -> Iterator[str]:
     """Say what keeps a figure from being compared with one measured as usual."""
     if not timing.graph:
         yield "not comparable: measured without a CUDA graph"
+    elif not captured:
+        yield NO_GRAPH
     if timing.streams > 1:
         yield f"not comparable: {timing.streams} queries ran at the same time, each is slower for it"

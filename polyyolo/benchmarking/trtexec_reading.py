@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from polyyolo.benchmarking.reading import Reading, reading_of
-from polyyolo.engines.trtexec_results import Times, read_summary, remarks_in, shapes_in, value_in
+from polyyolo.engines.trtexec_results import Times, lacks_graph, read_summary, remarks_in, shapes_in, value_in
 
 LOST = "no exported times could be read: the figures are those of the log"
 
@@ -29,4 +29,4 @@ def of_summary(log: str) -> Reading | None:
 
 
 def _told(read: Reading, log: str) -> Reading:
-    return evolve(read, shapes=shapes_in(log), gpu=value_in(log, "Selected Device"))
+    return evolve(read, shapes=shapes_in(log), gpu=value_in(log, "Selected Device"), graph=not lacks_graph(log))

@@ -128,6 +128,11 @@ def remarks_in(log: str) -> tuple[str, ...]:
     return tuple(line.strip("* ") for line in lines if line.startswith("* ") or _concerns(line))
 
 
+def lacks_graph(log: str) -> bool:
+    """Whether the engine could not be captured as a CUDA graph, although that was asked for."""
+    return bool(re.search(_NO_GRAPH, log))
+
+
 def percentile(ordered: Series, share: float) -> float:
     """Take the percentile of sorted times as trtexec does: no mean of neighbours."""
     left_out = int((1 - share / 100) * ordered.size)

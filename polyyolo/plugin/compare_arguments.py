@@ -1,6 +1,7 @@
 """The option ``--yolo-compare`` of ``polygraphy run``."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from polygraphy.tools.args import (
@@ -17,6 +18,11 @@ from polyyolo.plugin.values import refuse, share
 
 STRICT = object()
 """--yolo-compare without a number."""
+OF_NUMBERS = (
+    *("rtol", "atol", "check_error_stat", "error_quantile", "infinities_compare_equal"),
+    *("save_heatmaps", "show_heatmaps", "save_error_metrics_plot", "show_error_metrics_plot"),
+)
+"""Polygraphy's options of how numbers are compared."""
 
 
 class YoloCompareArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
@@ -70,6 +76,8 @@ class YoloCompareArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
         self.iou: float | None = None if args.yolo_compare is STRICT else args.yolo_compare
         self.least: float | None = args.yolo_min_agreement
         self.onnx: str | None = args.yolo_model
+        if self.onnx is not None and self.onnx.endswith(".onnx") and not Path(self.onnx).is_file():
+            refuse(f"--yolo-model names no file: {self.onnx}", "name the ONNX that tells how boxes are read")
         if args.yolo_compare is None:
             if self.least is not None:
                 refuse("--yolo-min-agreement is the limit of --yolo-compare, which is not there", "give --yolo-compare")
@@ -77,6 +85,12 @@ class YoloCompareArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
         self._refuse_one_side()
         self._refuse_no_boxes()
         self._refuse_other_comparisons()
+        given = [f"--{name.replace('_', '-')}" for name in OF_NUMBERS if getattr(args, name, None)]
+        if given:
+            refuse(
+                f"--yolo-compare compares boxes instead of numbers, so that {', '.join(given)} would have no effect",
+                "leave one of them out; --yolo-compare IOU and --yolo-min-agreement say how much boxes may differ",
+            )
         self.arg_groups[CompareFuncSimpleArgs].add_to_script_impl = self.add_to_script_impl
 
     def add_to_script_impl(self, script: Any) -> Any:  # noqa: ANN401 - Polygraphy is untyped

@@ -53,6 +53,8 @@ class YoloImagesArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
             if args.yolo_count is not None:
                 refuse("--yolo-count counts the pictures of --yolo-images, which is not there", "give --yolo-images")
             return
+        if not self.images:
+            refuse("--yolo-images names nothing", "name a folder, a picture, a .txt list, a data.yaml or an .npy")
         self._refuse_other_inputs()
         loader = self.arg_groups[DataLoaderArgs]
         loader.add_to_script_impl = self.add_to_script_impl
@@ -75,12 +77,12 @@ class YoloImagesArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
     def _settings(self, args: argparse.Namespace) -> dict[str, str]:
         """Name what Polygraphy's own options say of pictures: shapes of the input, and the seed."""
         shapes = [tuple(shape) for _, shape in self.arg_groups[ModelArgs].input_shapes.values()]
-        known = shapes[0] if len(shapes) == 1 and len(shapes[0]) == 4 else ()
+        batch, _, *sides = shapes[0] if len(shapes) == 1 and len(shapes[0]) == 4 else (None, None)
         told = {
             "count": args.yolo_count,
             "seed": self.arg_groups[DataLoaderArgs].seed,
-            "batch": known[0] if known else None,
-            "size": f"{known[2]}x{known[3]}" if known else None,
+            "batch": batch if _is_told(batch) else None,
+            "size": "x".join(map(str, sides)) if sides and all(map(_is_told, sides)) else None,
         }
         return {name: str(value) for name, value in told.items() if value is not None}
 
@@ -98,3 +100,8 @@ class YoloImagesArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
                 f"--yolo-images says what is fed, and {', '.join(given)} too",
                 "leave one out; --yolo-count says how many pictures",
             )
+
+
+def _is_told(dim: object) -> bool:
+    """Whether a dimension is a number: Polygraphy takes -1 and names for one that stays open."""
+    return isinstance(dim, int) and dim > 0

@@ -1,12 +1,14 @@
 """The measurement in this process, on a pretended driver whose clocks tell exactly what each query should take."""
 
 import ctypes
+from pathlib import Path
 
 import numpy as np
 import pytest
 from attrs import evolve
 
-from polyyolo.benchmarking.event_meter import NO_GRAPH, EventMeter
+from polyyolo.benchmarking.event_meter import EventMeter
+from polyyolo.benchmarking.reading import NO_GRAPH, benchmark_of
 from polyyolo.benchmarking.shapes import Point
 from polyyolo.engines.cuda import Cuda
 from polyyolo.engines.trtexec_timing import Timing
@@ -61,7 +63,7 @@ def test_the_input_is_random_numbers_and_not_zeros(meter):
 def test_an_engine_that_cannot_be_captured_is_measured_and_labelled(meter):
     read = meter(can_be_captured=False)[0].measure(FOUR, SHORT)
 
-    assert NO_GRAPH in read.remarks
+    assert not read.graph
     assert read.measured_by == "TensorRT 8.6.0, CUDA events"
     assert read.compute.median_ms == pytest.approx(0.5, abs=1e-4)
 
@@ -70,7 +72,9 @@ def test_no_graph_was_asked_for_so_none_is_missed(meter):
     read = meter()[0].measure(FOUR, evolve(SHORT, graph=False))
 
     assert read.measured_by == "TensorRT 8.6.0, CUDA events"
-    assert NO_GRAPH not in read.remarks
+    made = benchmark_of(read, Path("model.plan"), "0" * 64, evolve(SHORT, graph=False))
+    assert "not comparable: measured without a CUDA graph" in made.warnings
+    assert NO_GRAPH not in made.warnings
 
 
 def test_ten_queries_are_measured_however_long_they_take(meter):

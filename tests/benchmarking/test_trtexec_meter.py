@@ -1,10 +1,12 @@
 """Measuring with trtexec of every release, and every way in which that can fail."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
 from polyyolo import progress
+from polyyolo.benchmarking.reading import NO_GRAPH, benchmark_of
 from polyyolo.benchmarking.shapes import Point
 from polyyolo.benchmarking.trtexec_meter import TrtexecMeter, bare
 from polyyolo.engines.engine_file import read_engine_file
@@ -199,6 +201,9 @@ def test_an_engine_that_is_no_cuda_graph_is_said_in_the_words_of_each_release(me
     read = meter(version, fail="no-graph").measure(FOUR, Timing())
 
     assert sum(each.startswith(remark) for each in read.remarks) == 1
+    made = benchmark_of(read, Path("model.plan"), "0" * 64, Timing())
+    assert made.settings["CUDA graph"] == "off"
+    assert NO_GRAPH in made.warnings
 
 
 @pytest.mark.parametrize(

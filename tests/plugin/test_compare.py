@@ -153,7 +153,8 @@ def test_each_mistake_is_told_in_one_sentence(polygraphy_run, little_yolo, words
         (("--check-average",), "judges all pictures together"),
         (("--save-accuracy-results", "x.json"), "--save-accuracy-results has no form for boxes"),
         (("--yolo-model", "engine.plan"), "engine.plan does not tell how boxes are read"),
-        (("--yolo-model", "absent.onnx"), "absent.onnx"),
+        (("--yolo-model", "absent.onnx"), "--yolo-model names no file: absent.onnx"),
+        (("--atol", "1", "--check-error-stat", "mean"), "that --atol, --check-error-stat would have no effect"),
     ],
 )
 def test_options_that_cannot_go_together_are_refused_before_anything_runs(

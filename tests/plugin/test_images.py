@@ -136,6 +136,15 @@ def test_a_saved_script_does_what_the_command_did(polygraphy_run, little_yolo, l
     assert "Passed: 3/3 iterations" in done.stdout
 
 
+def test_dimensions_that_polygraphy_leaves_open_are_told_by_the_model(polygraphy_run, little_dynamic, little_pictures):
+    words = ("--yolo-images", little_pictures, "--yolo-count", 2, "--input-shapes", "images:[-1,3,64,64]")
+
+    ran = polygraphy_run(little_dynamic, "--onnxrt", *words)
+
+    assert ran.status == 0, ran.text
+    assert "shape=(1, 3, 64, 64)" in ran.text
+
+
 def test_an_open_size_that_nobody_told_is_refused_without_a_traceback(
     polygraphy_run, little_yolo, little_pictures, tmp_path
 ):
@@ -154,6 +163,7 @@ def test_an_open_size_that_nobody_told_is_refused_without_a_traceback(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--yolo-images", ""), "--yolo-images names nothing"),
         (("--yolo-images", "/nowhere"), "no such file or folder: /nowhere"),
         (("--yolo-count", "4"), "--yolo-count counts the pictures of --yolo-images, which is not there"),
         (("--yolo-images", ".", "--yolo-count", "0"), "argument --yolo-count: 0 is not a whole number above 0"),
