@@ -115,11 +115,12 @@ class Results:
         whole = evolve(summary, written=tuple(path.as_posix() for path in made))
         files.write_json(self.partial / SUMMARY, whole)
         self._refuse_blocked(made)
-        self._remove_earlier()
-        for name in [*made, Path(SUMMARY)]:
-            target = self.folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (self.partial / name).replace(target)
+        with files.uninterrupted():
+            self._remove_earlier()
+            for name in [*made, Path(SUMMARY)]:
+                target = self.folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (self.partial / name).replace(target)
         return whole, self.folder
 
     def _remove_earlier(self) -> None:

@@ -92,6 +92,11 @@ def _shot(path: Path, frame: int, image: Picture, preprocessings: Sequence[Prepr
     return Shot(fitting(path.stem, f"-{frame:06}", ROOM), path, frame, image, views_of(image, preprocessings))
 
 
+def _place(path: Path) -> str:
+    """Spell a path for FFmpeg: what comes before the first colon of a relative one would be a protocol."""
+    return str(path.absolute())
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     try:
@@ -103,7 +108,7 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
             f"cannot use {path}: {error.strerror or error}", fix="name a video file that exists and may be read"
         ) from error
     with modest_opencv():
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        capture = cv2.VideoCapture(_place(path), cv2.CAP_FFMPEG)
     try:
         if not capture.isOpened():
             raise PictureError(
@@ -146,7 +151,7 @@ class Recorder:
     def _open(self, height: int, width: int) -> cv2.VideoWriter:
         codec = cv2.VideoWriter.fourcc(*CODEC)
         with modest_opencv():
-            writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._rate, (width, height))
+            writer = cv2.VideoWriter(_place(self._path), cv2.CAP_FFMPEG, codec, self._rate, (width, height))
         if not writer.isOpened():
             raise ToolchainError(
                 f"OpenCV cannot write {self._path.name} ({width}x{height}, {self._rate:g} frames/s)",
@@ -169,7 +174,7 @@ class Recorder:
 
     def _refuse_cut(self) -> None:
         """OpenCV does not tell when a disk is full: read back how many frames arrived."""
-        reader = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        reader = cv2.VideoCapture(_place(self._path), cv2.CAP_FFMPEG)
         arrived = round(reader.get(cv2.CAP_PROP_FRAME_COUNT)) if reader.isOpened() else 0
         reader.release()
         if arrived != self._frames:

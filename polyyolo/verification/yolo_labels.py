@@ -55,9 +55,15 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
         images: what names the pictures, where ``source`` is a folder of label files alone.
 
     Raises:
-        LabelError: no picture has a label file, or lines are wrong: each is named with file and line.
+        LabelError: no picture has a label file, or lines are wrong: each is named with file and line; or ``images``
+            names other pictures than a data.yaml or a list does.
         PictureError: there are no pictures.
     """
+    if images and not source.is_dir():
+        raise LabelError(
+            f"{source} names its pictures, and --images {images} others",
+            fix="leave --images out, or name the folder of the label files with --labelled",
+        )
     own_pictures = source / "images" if (source / "images").is_dir() else source
     pictures = find_pictures(images or own_pictures, split="val")
     apart = images if source.is_dir() else None
@@ -68,9 +74,11 @@ def read_yolo(source: Path, names: Sequence[str], classes: int, images: Path | N
         if not any(picture.exists() for picture in pictures):
             missing = tuple(Skipped(picture, "No such file or directory") for picture in pictures)
             raise PictureError(f"none of the {len(pictures)} pictures of {source} is there", fix=remedy(missing))
+        fix = "put YOLO labels into a folder labels beside images, with the names of the pictures"
+        of = images or source
         raise LabelError(
-            f"none of the {len(pictures)} pictures of {source} has a label file: {files[0]} would be the first",
-            fix="put YOLO labels into a folder labels beside images, with the names of the pictures",
+            f"none of the {len(pictures)} pictures of {of} has a label file: {files[0]} would be the first",
+            fix=f"name the pictures of these labels with --images, or leave it out; or {fix}" if images else fix,
         )
     _warn_of_missing(source, files)
     _warn_of_strays(pictures, {file.parent for file in files if apart or file.parent.name == "labels"})

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import signal
 from pathlib import Path
 
 import cv2
@@ -160,6 +161,29 @@ def test_a_stopped_detection_does_not_replace_an_earlier_one(detect, little_pict
     assert contents(tmp_path / "out") == before
     beside = json.loads((tmp_path / "out-stopped" / "detections.json").read_text())
     assert 0 < len(beside) < 24
+
+
+def test_an_interrupt_while_results_take_their_places_waits_for_the_last(
+    detect, little_pictures, tmp_path, monkeypatch
+):
+    detect(little_pictures)
+    whole = contents(tmp_path / "out")
+    replace, moved = Path.replace, []
+
+    def interrupted(self, target):
+        moved.append(target)
+        if len(moved) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+
+    assert detect(little_pictures)[0] == 130
+    after = contents(tmp_path / "out")
+    summary = json.loads(after.pop("summary.json"))
+    del whole["summary.json"]
+    assert after == whole
+    assert (summary["complete"], len(summary["written"])) == (True, 25)
 
 
 def test_stopped_before_the_first_picture_nothing_is_left(detect, little_pictures, tmp_path, monkeypatch):

@@ -76,6 +76,17 @@ def test_the_longest_name_of_a_video_leaves_room_for_those_of_its_frames(detect,
     assert (tmp_path / "out" / "labels" / f"{'c' * 244}-000023.txt").is_file()
 
 
+def test_a_colon_in_a_relative_path_is_no_protocol(detect, clip, tmp_path, monkeypatch):
+    """Recorders name their files by the time."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(clip, "2026-12-01T10:30:00.mp4")
+
+    code, _, err = detect("2026-12-01T10:30:00.mp4", output="out:1")
+
+    assert (code, err) == (0, "")
+    assert frames_of(tmp_path / "out:1" / "2026-12-01T10:30:00.mp4") == (24, 12.5, 320, 192)
+
+
 def test_two_models_side_by_side_make_a_wider_video(detect, clip, little_yolo, tmp_path):
     code, _, _ = detect(clip, "--against", little_yolo)
 

@@ -518,6 +518,24 @@ def test_label_files_alone_are_joined_with_pictures_from_elsewhere(folder, tmp_p
     ] * 2
 
 
+def test_a_list_names_its_pictures_so_that_others_are_refused(folder):
+    write(folder / "list.txt", "images/a.png\n")
+    write(folder / "data.yaml", "val: list.txt\nnames: [cat, dog, cow]\n")
+
+    for source in ("list.txt", "data.yaml"):
+        with pytest.raises(LabelError, match=rf"{source} names its pictures, and --images .*images others"):
+            read_labelled(folder / source, images=folder / "images")
+
+
+def test_pictures_of_other_labels_are_named_with_the_labels(folder, tmp_path):
+    draw(tmp_path / "others" / "z.png")
+
+    with pytest.raises(LabelError, match=r"none of the 1 pictures of .*others has a label file") as error:
+        read_labelled(folder / "labels", images=tmp_path / "others")
+
+    assert error.value.fix.startswith("name the pictures of these labels with --images")
+
+
 def test_label_files_in_folders_are_those_of_the_pictures_in_the_same_folders(folder, tmp_path):
     pictures = tmp_path / "elsewhere"
     for number, place in enumerate(("x", "y")):
