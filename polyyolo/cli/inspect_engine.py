@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from polyyolo.cli.console import bars, print_json, printable
+from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.facts import short, show_facts, told
 from polyyolo.errors import InputError, ToolchainError
 
 if TYPE_CHECKING:
     from polyyolo.engines.engine_file import EngineFile
     from polyyolo.engines.inside import Inside
-    from polyyolo.records import ShapeRange, TensorSpec
-
-SHOWN_CHARACTERS = 100
+    from polyyolo.records import ShapeRange
 
 
 @click.command()
@@ -44,7 +43,7 @@ def engine(engine: Path, bare: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json({**plain(found), "sha256": sha256, "inside": plain(inside), "inside_unknown": unknown})
     else:
-        _show(found, sha256, inside, unknown)
+        show_facts(str(found.path), (*_outside(found, sha256), *_inside(inside, unknown)))
     if trouble and not bare and (foreign(found) or first_gpu().name):
         raise trouble
 
@@ -68,46 +67,25 @@ def _look(found: "EngineFile") -> "tuple[Inside | None, ToolchainError | None]":
         return None, foreign(found) or error
 
 
-def _show(found: "EngineFile", sha256: str, inside: "Inside | None", unknown: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_header=False, title=Text(str(found.path)), title_justify="left")
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for label, value in (*_outside(found, sha256), *_inside(inside, unknown)):
-        table.add_row(Text(printable(label)), Text(printable(value)))
-    Console().print(table)
-
-
 def _outside(found: "EngineFile", sha256: str) -> Iterator[tuple[str, str]]:
     yield "file", f"{found.size_bytes:,} bytes, sha256 {sha256}"
     yield "built with", found.product
     if found.metadata is not None:
         yield "in front", f"{found.offset:,} bytes of Ultralytics' metadata; --strip FILE writes the plan without"
         for key, value in found.metadata.items():
-            yield f"metadata: {key}", _short(str(value))
+            yield f"metadata: {key}", short(str(value))
 
 
 def _inside(inside: "Inside | None", unknown: str) -> Iterator[tuple[str, str]]:
     if inside is None:
         yield "inside", f"not looked at: {unknown}"
         return
-    yield "inputs", "\n".join(map(_tensor, inside.inputs))
-    yield "outputs", "\n".join(map(_tensor, inside.outputs))
+    yield "inputs", "\n".join(map(told, inside.inputs))
+    yield "outputs", "\n".join(map(told, inside.outputs))
     for number, profile in enumerate(inside.profiles):
         yield f"profile {number}", "\n".join(f"{name} {_range(shapes)}" for name, shapes in profile.items())
     yield "memory", f"{inside.memory_bytes / 2**20:,.1f} MiB on the GPU while it runs, weights apart"
     yield "layers", f"{inside.layers:,}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
-
-
-def _tensor(tensor: "TensorSpec") -> str:
-    return f"{tensor.name} {tensor.dtype} ({', '.join(map(str, tensor.dims))})"
 
 
 def _range(shapes: "ShapeRange") -> str:

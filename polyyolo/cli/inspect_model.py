@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from polyyolo.cli.console import bars, print_json, printable
+from polyyolo.cli.console import bars, print_json
+from polyyolo.cli.facts import short, show_facts, told
 from polyyolo.cli.head_option import head_option
 
 if TYPE_CHECKING:
-    from polyyolo.records import Head, HeadKind, ModelSpec, TensorSpec
+    from polyyolo.records import Head, HeadKind, ModelSpec
 
 SHOWN_NAMES = 12
-SHOWN_CHARACTERS = 100
 
 
 @click.command()
@@ -30,28 +30,15 @@ def model(model: str, head: "HeadKind | None", *, as_json: bool) -> None:
     if as_json:
         print_json({**plain(spec), "bytes": spec.path.stat().st_size})
     else:
-        _show(spec)
-
-
-def _show(spec: "ModelSpec") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_header=False, title=Text(str(spec.path)), title_justify="left")
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for label, value in _rows(spec):
-        table.add_row(Text(printable(label)), Text(printable(value)))
-    Console().print(table)
+        show_facts(str(spec.path), _rows(spec))
 
 
 def _rows(spec: "ModelSpec") -> Iterator[tuple[str, str]]:
     head = spec.head
     yield "file", f"{spec.path.stat().st_size:,} bytes, sha256 {spec.sha256}"
     yield "opset", str(spec.opset)
-    yield "inputs", "\n".join(f"{_tensor(each)}{' (picture)' * (each.name == spec.image)}" for each in spec.inputs)
-    yield "outputs", "\n".join(map(_tensor, spec.outputs))
+    yield "inputs", "\n".join(f"{told(each)}{' (picture)' * (each.name == spec.image)}" for each in spec.inputs)
+    yield "outputs", "\n".join(map(told, spec.outputs))
     yield "head", f"{head.kind.value}: {head.why}"
     if head.doubt:
         yield "doubt", head.doubt
@@ -63,11 +50,7 @@ def _rows(spec: "ModelSpec") -> Iterator[tuple[str, str]]:
         yield "anchors", _anchors(head)
     yield "quantized", "yes, Q/DQ nodes or integer operators are in the graph" if spec.quantized else "no"
     for key, value in spec.metadata.items():
-        yield f"metadata: {key}", value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}..."
-
-
-def _tensor(tensor: "TensorSpec") -> str:
-    return f"{tensor.name} {tensor.dtype} ({', '.join(map(str, tensor.dims))})"
+        yield f"metadata: {key}", short(value)
 
 
 def _names(names: tuple[str, ...]) -> str:
