@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL ?= yolov5s
-engine_options = $(if $(IMAGES),--images "$(IMAGES)") $(if $(LABELLED),--labelled "$(LABELLED)") \
-	$(if $(PROFILE),--profile "$(PROFILE)") $(if $(PRECISION),--precision $(PRECISION)) \
-	$(if $(ROUTE),--route $(ROUTE)) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) $(if $(OUT),-o "$(OUT)") $(OPTIONS)
+# Names of files go through the environment, so that no quote in them ends an argument.
+export MODEL IMAGES LABELLED PROFILE OUT
+engine_options = $(if $(IMAGES),--images "$$IMAGES") $(if $(LABELLED),--labelled "$$LABELLED") \
+	$(if $(PROFILE),--profile "$$PROFILE") $(if $(PRECISION),--precision $(PRECISION)) \
+	$(if $(ROUTE),--route $(ROUTE)) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) $(if $(OUT),-o "$$OUT") $(OPTIONS)
 
 .PHONY: help engine test check format bench docs clean
 
@@ -13,7 +15,7 @@ help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 engine: $(VENV)/run.stamp  ## build and prove an engine: make engine MODEL=yolov5s [IMAGES=dir] [LABELLED=dir] [PROFILE=name] [OUT=dir]
-	$(BIN)/polyyolo engine "$(MODEL)" $(engine_options)
+	$(BIN)/polyyolo engine "$$MODEL" $(engine_options)
 
 test: $(VENV)/dev.stamp  ## run the whole suite
 	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)

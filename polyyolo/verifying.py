@@ -111,7 +111,7 @@ def _premises(request: VerifyRequest) -> Premises:
         refuse_without_gpu(engine)
     preprocessing = candidate.preprocessing(request.size, **request.overrides)
     if reference:
-        _refuse_unlike(candidate.spec, reference.spec)
+        _refuse_unlike(candidate.spec, reference.spec, preprocessing.size)
     benchmarks = _benchmarks_for(candidate, request.benchmark)
     baseline = baseline_in(request.baseline, candidate.hashes) if request.baseline else ()
     labelled, pictures = _pictures(request, candidate.spec)
@@ -203,11 +203,12 @@ def benchmarks_here(subject: Subject, limits: Limits, folder: Path) -> tuple[Ben
     return found
 
 
-def _refuse_unlike(candidate: ModelSpec, reference: ModelSpec) -> None:
+def _refuse_unlike(candidate: ModelSpec, reference: ModelSpec, size: tuple[int, int]) -> None:
     """Refuse models that cannot be given the same tensors.
 
     Raises:
-        ModelError: their inputs differ in size, channels, or in whether they take raw bytes.
+        ModelError: their inputs differ in size, channels, or in whether they take raw bytes; or the reference does not
+            take pictures of ``size``.
     """
     ours, theirs = candidate.image_input, reference.image_input
     both = zip(ours.dims[1:], theirs.dims[1:], strict=True)
@@ -217,6 +218,12 @@ def _refuse_unlike(candidate: ModelSpec, reference: ModelSpec) -> None:
             f"{candidate.path.name} takes {ours.dtype} {ours.dims}, and {reference.path.name} {theirs.dtype} "
             f"{theirs.dims}: they cannot be given the same pictures",
             fix="compare a model with the one that it was made from, of the same input",
+        )
+    sides = reference.image_input.dims[2:]
+    if any(isinstance(side, int) and side != wanted for side, wanted in zip(sides, size, strict=True)):
+        raise ModelError(
+            f"{reference.path.name} takes pictures of {sides[0]}x{sides[1]}, not {size[0]}x{size[1]}",
+            fix=f"give --size {sides[0]} {sides[1]}, or compare with a model that takes others",
         )
     if candidate.names and reference.names and candidate.names != reference.names:
         progress.warn(

@@ -180,7 +180,7 @@ def test_every_setting_is_read_from_the_environment():
         overrides={
             "fit": "stretch", "pad": 0, "colour": "bgr", "scale": 1 / 127.5, "mean": (1.0,), "std": (0.5, 0.5, 0.5),
         },
-        cache=Path("c"),
+        count_file=Path("c.json"),
     )  # fmt: skip
 
 

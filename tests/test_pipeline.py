@@ -482,13 +482,38 @@ def test_an_open_size_is_fixed_where_the_profile_leaves_one(little_open, little_
     assert ("shape(size=(64, 96))" in run.built.history) == (dims[2] == 64)
 
 
+@pytest.fixture
+def begins_as_yolov5(tmp_path):
+    """A model whose first convolution has a kernel of 6 x 6, of 7 x 7 once it is prepared, and SiLU behind it."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        begins (float[1,3,64,64] images) => (float[1,8,16,16] y) {
+            a = Conv<kernel_shape = [6, 6], strides = [2, 2], pads = [2, 2, 2, 2]>(images, w0, b0)
+            a_gate = Sigmoid(a)
+            a_silu = Mul(a, a_gate)
+            b = Conv<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]>(a_silu, w1, b1)
+            b_gate = Sigmoid(b)
+            b_silu = Mul(b, b_gate)
+            y = Conv(b_silu, w2, b2)
+        }""")
+    generator = np.random.default_rng(0)
+    for name, shape in (("0", (16, 3, 6, 6)), ("1", (16, 16, 3, 3)), ("2", (8, 16, 1, 1))):
+        weights = generator.normal(0, 2, shape).astype(np.float32)
+        bias = np.zeros(shape[0], np.float32)
+        tensors = (onnx.numpy_helper.from_array(weights, f"w{name}"), onnx.numpy_helper.from_array(bias, f"b{name}"))
+        model.graph.initializer.extend(tensors)
+    onnx.save(model, tmp_path / "begins.onnx")
+    return tmp_path / "begins.onnx"
+
+
 @pytest.mark.parametrize(
     ("changes", "shifted"), [({}, True), ({"shift": False}, False), ({"route": Route.CALIBRATED}, False)]
 )
-def test_int8_before_silu_is_shifted_where_shifts_are_wanted_alone(models, little_pictures, tmp_path, changes, shifted):
-    """YOLOv5s' first convolution has a kernel of 7 x 7 once it is prepared."""
+def test_int8_before_silu_is_shifted_where_shifts_are_wanted_alone(
+    begins_as_yolov5, little_pictures, tmp_path, changes, shifted
+):
     asked = Request(
-        str(models / "yolov5s-640.onnx"),
+        str(begins_as_yolov5),
         images=little_pictures,
         count=1,
         toolchain="none",

@@ -174,7 +174,8 @@ class Recorder:
 
     def _refuse_cut(self) -> None:
         """OpenCV does not tell when a disk is full: read back how many frames arrived."""
-        reader = cv2.VideoCapture(_place(self._path), cv2.CAP_FFMPEG)
+        with modest_opencv():
+            reader = cv2.VideoCapture(_place(self._path), cv2.CAP_FFMPEG)
         arrived = round(reader.get(cv2.CAP_PROP_FRAME_COUNT)) if reader.isOpened() else 0
         reader.release()
         if arrived != self._frames:

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from polyyolo.engines.plan import shell_line
 from polyyolo.errors import ToolchainError
-from polyyolo.files import writable
+from polyyolo.files import uninterrupted, writable
 from polyyolo.records import Command
 
 GRACE_S = 3.0
@@ -65,8 +65,10 @@ def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended
         with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(f"$ {shell_line(command)}\n")
             stream.flush()
-            child = _started(command, folder)
+            child = None
             try:
+                with uninterrupted():  # or nobody would know of a program that was just started
+                    child = _started(command, folder)
                 with _heard_out(child):
                     for line in child.stdout or ():
                         stream.write(line)
@@ -74,10 +76,11 @@ def run_logged(command: Command, log: Path, folder: Path | None = None) -> Ended
                         lines.append(line.rstrip())
                 status = child.wait()
             except BaseException:
-                _stop(child)
+                if child:
+                    _stop(child)
                 raise
             finally:
-                if child.stdout:
+                if child and child.stdout:
                     child.stdout.close()
     return Ended(status, tuple(lines))
 

@@ -6,6 +6,7 @@ from polyyolo.records import Absent, Benchmark, Check, Limits, Outcome
 
 SPEED = "speed"
 NOT_TIMED = "not measured: no benchmark of the engine"
+LAUNCH = ("streams", "CUDA graph")
 
 
 def speed(found: Benchmark | Absent, limits: Limits) -> Check:
@@ -52,12 +53,21 @@ def _faster(name: str, wanted: str, benchmark: Benchmark, baseline: Sequence[Ben
     if not rivals:
         missing = f"the baseline was not measured at these shapes on {benchmark.gpu}"
         return Check(name, wanted, missing, Outcome.UNPROVEN)
+    alike = [other for other in rivals if _launched(other) == _launched(benchmark)]
+    if not alike:
+        missing = f"the baseline was measured with {_launched(rivals[0])}, this engine with {_launched(benchmark)}"
+        return Check(name, wanted, missing, Outcome.UNPROVEN)
     rival = min(
-        rivals, key=lambda other: (other.settings != benchmark.settings, other.measured_by != benchmark.measured_by)
+        alike, key=lambda other: (other.settings != benchmark.settings, other.measured_by != benchmark.measured_by)
     )
     before, now = rival.gpu_compute.median_ms, benchmark.gpu_compute.median_ms
     got = f"{before / now:.2f} times: {now:.3f} ms of {before:.3f} ms, medians of the GPU's work on {benchmark.gpu}"
     return Check(name, wanted, got + _doubts(rival, benchmark), _within(before / now >= least))
+
+
+def _launched(benchmark: Benchmark) -> str:
+    """Tell how queries were launched, which decides what the GPU's work of one takes."""
+    return ", ".join(f"{name} {benchmark.settings.get(name, 'unknown')}" for name in LAUNCH)
 
 
 def _told(benchmark: Benchmark, among: Sequence[Benchmark]) -> str:

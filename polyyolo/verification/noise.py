@@ -84,24 +84,34 @@ def _ratio(signal: float, noise: float) -> float:
 def pair_outputs(reference: ModelSpec, candidate: ModelSpec) -> dict[str, str]:
     """Pair outputs by name, and those that are left by order, wherever the shapes can be equal.
 
+    Those of another family's head only where the shapes are known to be.
+
     Returns:
         Output of the reference -> output of the candidate; outputs without a partner are left out.
     """
     theirs = {tensor.name: tensor for tensor in candidate.outputs}
+    open_fits = reference.head.kind is candidate.head.kind
     pairs = {
         tensor.name: tensor.name
         for tensor in reference.outputs
-        if tensor.name in theirs and _fits(tensor, theirs[tensor.name])
+        if tensor.name in theirs and _fits(tensor, theirs[tensor.name], open_fits=open_fits)
     }
     left = [tensor for tensor in reference.outputs if tensor.name not in pairs]
     free = [tensor for tensor in candidate.outputs if tensor.name not in pairs.values()]
-    by_order = {one.name: other.name for one, other in zip(left, free, strict=False) if _fits(one, other)}
+    both = zip(left, free, strict=False)
+    by_order = {one.name: other.name for one, other in both if _fits(one, other, open_fits=open_fits)}
     return {**pairs, **by_order}
 
 
-def _fits(first: TensorSpec, second: TensorSpec) -> bool:
-    """Whether two outputs can have equal shapes; the batch may differ, it is only how many pictures go in at once."""
+def _fits(first: TensorSpec, second: TensorSpec, *, open_fits: bool) -> bool:
+    """Whether two outputs can have equal shapes; the batch may differ, it is only how many pictures go in at once.
+
+    Args:
+        first: one of them.
+        second: the other.
+        open_fits: whether an open axis may be as long as any other.
+    """
     if len(first.dims) != len(second.dims):
         return False
     both = zip(first.dims[1:], second.dims[1:], strict=True)
-    return all(one == other or isinstance(one, str) or isinstance(other, str) for one, other in both)
+    return all(one == other or (open_fits and str in {type(one), type(other)}) for one, other in both)

@@ -12,7 +12,7 @@ from polyyolo.images.presets import preprocessing_for
 from polyyolo.models.own_size import own_size
 from polyyolo.models.spec import read_spec
 from polyyolo.models.zoo import locate
-from polyyolo.records import HeadKind, ModelSpec, Preprocessing, Run
+from polyyolo.records import Engine, HeadKind, ModelSpec, Precision, Preprocessing, Route, Run
 from polyyolo.verification.engine_session import engine_of, size_taken
 from polyyolo.workspace import LEDGER, REPORT, Ledger
 
@@ -33,17 +33,31 @@ class Subject:
 
     @property
     def engine(self) -> Path | None:
-        """This file where it is an engine, else the engine that its run built, where there is one."""
+        """This file where it is an engine, else the engine that its run built from it, where there is one."""
         if self.is_engine:
             return self.spec.path
-        built = self.run.engine if self.run else None
+        built = self._built
         return self.spec.path.with_name(built.path.name) if built else None
 
     @property
     def hashes(self) -> frozenset[str]:
-        """Hashes of this file, and of the engine that its run built."""
-        built = self.run.engine if self.run else None
+        """Hashes of this file, and of the engine that its run built from it."""
+        built = self._built
         return frozenset({self.spec.sha256, *([built.sha256] if built else [])})
+
+    @property
+    def _built(self) -> Engine | None:
+        """The engine that this model of a run stands for: what it was built from, or that with the same Q/DQ.
+
+        A model before quantization is as exact as FP32 and must not have INT8's speed beside that, even where a
+        calibrated engine was built from it.
+        """
+        run = self.run
+        if run is None:
+            return None
+        calibrated = (run.precision, run.route) == (Precision.INT8, Route.CALIBRATED)
+        stands = self.spec.quantized or (run.built.sha256 == self.spec.sha256 and not calibrated)
+        return run.engine if stands or self.is_engine else None
 
     def preprocessing(
         self,

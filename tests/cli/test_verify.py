@@ -254,6 +254,10 @@ BAD = {
         ["{model}", "--labelled", "{labelled}", "--against", "{tmp}/large.onnx"],
         "cannot be given the same pictures",
     ),
+    "a size that the other does not take": (
+        ["{tmp}/open.onnx", "--labelled", "{labelled}", "--against", "{model}", "--size", "96", "96"],
+        "takes pictures of 64x64, not 96x96",
+    ),
     "a size that the model does not take": (
         ["{model}", "--labelled", "{labelled}", "--size", "96", "96"],
         "height 96 was asked for, but it takes 64",
@@ -283,6 +287,9 @@ def places(little_yolo, labelled, little_pictures, tmp_path):
     large = onnx.load(little_yolo)
     large.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 96
     onnx.save(large, tmp_path / "large.onnx")
+    for axis in (2, 3):
+        large.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"side{axis}"
+    onnx.save(large, tmp_path / "open.onnx")
     return {"model": little_yolo, "labelled": labelled, "pictures": little_pictures, "tmp": tmp_path}
 
 

@@ -226,6 +226,17 @@ def test_of_a_baseline_that_was_measured_in_several_ways_the_same_way_counts():
     assert (got, told) == (PASS, "2.50 times: 0.500 ms of 1.250 ms, medians of the GPU's work on H200")
 
 
+@pytest.mark.parametrize("settings", [{"streams": "4", "CUDA graph": "on"}, {"streams": "1", "CUDA graph": "off"}])
+def test_a_baseline_whose_queries_were_launched_otherwise_proves_nothing(settings):
+    ours = timed(0.5, settings={"streams": "1", "CUDA graph": "on"})
+
+    ((_, got, told),) = speed_of(Limits(min_speedup=2), [ours], [timed(2.0, settings=settings)])
+
+    assert got is UNPROVEN
+    assert told.startswith("the baseline was measured with streams ")
+    assert told.endswith("this engine with streams 1, CUDA graph on")
+
+
 @pytest.mark.parametrize(
     ("benchmarks", "baseline", "told"),
     [

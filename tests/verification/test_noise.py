@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from polyyolo.records import Head, HeadKind, ModelSpec, TensorSpec
 from polyyolo.verification.noise import noise, pair_outputs, powers
@@ -88,6 +89,14 @@ def test_outputs_pair_by_name_and_then_by_order_where_shapes_fit():
     renamed = spec(("x", ("n", 255, 80, 80)), ("p5", (4, 255, 20, 20)), ("y", (1, 255, "h", "w")))
 
     assert pair_outputs(reference, renamed) == {"p3": "x", "p4": "y", "p5": "p5"}
+
+
+def test_open_outputs_of_another_family_do_not_pair():
+    v8 = spec(("out", ("n", 84, "anchors")))
+    v5 = evolve(spec(("out", ("n", "boxes", 85))), head=Head(HeadKind.V5, ("out",), 80))
+
+    assert pair_outputs(v8, v5) == {}
+    assert pair_outputs(v5, v5) == {"out": "out"}
 
 
 def test_outputs_of_other_shapes_do_not_pair():

@@ -106,6 +106,22 @@ def test_an_onnx_of_a_run_is_given_pictures_as_its_engine_would_be(folder):
     assert sha256_of(folder / "model.plan") in subject.hashes
 
 
+@pytest.mark.parametrize("route", list(Route))
+def test_the_model_before_quantization_has_not_the_speed_of_int8(folder, little_dynamic, route):
+    shutil.copy(little_dynamic, folder / "model.onnx")
+    run = files.read_json(folder / "report.json", Run)
+    built = read_spec(folder / "model.onnx") if route is Route.CALIBRATED else run.built
+    files.write_json(folder / "report.json", evolve(run, route=route, built=built))
+    steps = files.read_json(folder / "steps.json", Ledger).steps
+    made = StepEntry("0" * 64, {"model.onnx": sha256_of(folder / "model.onnx")}, None, 1.0)
+    files.write_json(folder / "steps.json", Ledger({**steps, "prepare": made}))
+
+    subject = read_subject(str(folder / "model.onnx"))
+
+    assert subject.preprocessing() == STRETCHED
+    assert (subject.engine, subject.hashes) == (None, {subject.spec.sha256})
+
+
 def test_beside_what_its_run_made_the_model_of_that_run_is_fed_alike(folder, little_yolo, little_dynamic):
     made = read_subject(str(folder / "model.plan"))
 
