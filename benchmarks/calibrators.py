@@ -20,10 +20,10 @@ from stopwatch import Stopwatch
 
 from polyyolo.calibration.table import calibrate
 from polyyolo.calibration.thresholds import DEFAULT
-from polyyolo.engines.profiles import own_shape
 from polyyolo.images.choose import choose
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.stream import batches
+from polyyolo.models.own_size import own_size
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.placement import FloatBudget
@@ -38,7 +38,7 @@ def main(way: str, model: Path, images: Path, count: int, pictures: int) -> None
     """Choose the pictures, then time the way through them."""
     spec = read_spec(model)
     chosen = repeated(chosen_from(spec, images, count), pictures)
-    tensors = placement_of(spec, chosen.preprocessing.size, FloatBudget(stem=0)).measured
+    tensors = placement_of(spec, chosen.preprocessing.size, FloatBudget()).measured
     with TemporaryDirectory() as folder, Stopwatch() as watch:
         if way == "plain":
             plain(spec, chosen)
@@ -51,7 +51,7 @@ def main(way: str, model: Path, images: Path, count: int, pictures: int) -> None
 
 def chosen_from(spec: ModelSpec, images: Path, count: int, seed: int = 0) -> CalibrationSet:
     """Choose pictures of the model's own size; models without one get that of their export, else 640."""
-    _, _, height, width = own_shape(spec)
+    height, width = own_size(spec)
     return choose(images, preprocessing_for(spec, (height, width)), count=count, batch=1, seed=seed)
 
 

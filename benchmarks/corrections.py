@@ -21,9 +21,9 @@ from surroundings import DOCS, SHARED, publish, table
 
 from polyyolo import stages
 from polyyolo.decisions import decide
-from polyyolo.engines.profiles import own_shape
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.stream import tensors
+from polyyolo.models.own_size import own_size
 from polyyolo.models.runtime import open_session
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.corrections.moments import STEP
@@ -142,7 +142,7 @@ class Bench:
 
     def __init__(self, model: Path, labelled: Path) -> None:
         spec = read_spec(model)
-        _, _, height, width = own_shape(spec)
+        height, width = own_size(spec)
         pictures = read_labelled(labelled, spec.names, classes=spec.head.classes).pictures
         self._judge = Judge(model, labelled)
         self._scores = Scores(spec, pictures, preprocessing_for(spec, (height, width)))

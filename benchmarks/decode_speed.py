@@ -9,10 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from polyyolo.engines.profiles import own_shape
 from polyyolo.images.letterbox import Fit
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.sources import find_pictures
+from polyyolo.models.own_size import own_size
 from polyyolo.models.spec import read_spec
 from polyyolo.records import Head
 from polyyolo.verification.agreement import match
@@ -39,7 +39,7 @@ def main(model: Path, folder: Path) -> None:
 def real_outputs(model: Path, folder: Path) -> tuple[Head, list[Output]]:
     """Run the model once over some pictures and keep what comes out."""
     spec = read_spec(model)
-    _, _, height, width = own_shape(spec)
+    height, width = own_size(spec)
     pictures = find_pictures(folder)[:PICTURES]
     with Runner(spec) as runner:
         stream = batches(pictures, preprocessing_for(spec, (height, width)), 1, "infer")

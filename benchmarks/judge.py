@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from polyyolo.engines.profiles import own_shape
 from polyyolo.images.presets import preprocessing_for
+from polyyolo.models.own_size import own_size
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.records import Accuracy, ModelSpec
@@ -24,7 +24,7 @@ class Judge:
     def __init__(self, model: Path, source: Path) -> None:
         reference = read_spec(model)
         labelled = read_labelled(source, reference.names, classes=reference.head.classes)
-        _, _, height, width = own_shape(reference)
+        height, width = own_size(reference)
         self._reference = reference
         self._labelled = labelled
         self._preprocessing = preprocessing_for(reference, (height, width))
@@ -50,7 +50,7 @@ class Judge:
         both = zip(self._labelled.pictures, self._found, seen, strict=True)
         pairs = [Pair(path, ours.shown[0], theirs.shown[0]) for path, ours, theirs in both]
         agreed = {iou: agreement(pairs, confidence=DISPLAY.confidence, iou=iou).f1 for iou in (0.9, 0.5)}
-        listed = layers(spec, self._preprocessing.size, FloatBudget(stem=0))
+        listed = layers(spec, self._preprocessing.size, FloatBudget())
         return {
             "map50_95": accuracy.map50_95,
             "map50": accuracy.map50,

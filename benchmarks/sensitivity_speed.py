@@ -14,9 +14,9 @@ from attrs import evolve
 from surroundings import SHARED, commit, machine, today, versions
 
 from polyyolo.calibration.exchange import read_table
-from polyyolo.engines.profiles import own_shape
 from polyyolo.images.presets import preprocessing_for
 from polyyolo.images.stream import tensors
+from polyyolo.models.own_size import own_size
 from polyyolo.models.spec import read_spec
 from polyyolo.quantization.halfway import Halfway
 from polyyolo.quantization.placement import FloatBudget
@@ -39,11 +39,11 @@ def main(runs: Sequence[Path], images: Path, count: int) -> None:
 def compared(run: Path, pictures: Sequence[Path], count: int) -> str:
     """Try every layer both ways, and tell the seconds and how far the noises lie apart."""
     spec, table = read_spec(run / "model.onnx"), read_table(run / "calibration.json")
-    _, _, height, width = own_shape(spec)
+    height, width = own_size(spec)
     preprocessing = preprocessing_for(spec, (height, width))
     seen = (tensor[None] for _, tensor, _ in tensors(pictures, preprocessing))
     trial = begun = Trial.on(spec, Gauge(spec.head), seen, count)
-    whole = placement_of(spec, preprocessing.size, FloatBudget(stem=0))
+    whole = placement_of(spec, preprocessing.size, FloatBudget())
     readers, halfway = readers_of(spec, whole), Halfway(trial.model)
     seconds, apart = [0.0, 0.0], 0.0
     for tensor in sorted(readers, key=halfway.place):
