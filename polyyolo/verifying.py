@@ -26,7 +26,7 @@ from polyyolo.verification.labelled import Labelled, read_labelled, usable_pictu
 from polyyolo.verification.ledger import Ledger
 from polyyolo.verification.shown import draw_shown
 from polyyolo.verification.sightings import Kept
-from polyyolo.verification.subject import Subject, read_subject
+from polyyolo.verification.subject import Subject, read_subject, tell_of_unused
 
 RESULT, LEDGER, PICTURES = "verification.json", "seen.sqlite", "disagreements"
 OURS = (RESULT, LEDGER, f"{LEDGER}-journal", PICTURES, keeping.FILE, keeping.LOG)
@@ -107,6 +107,7 @@ def _premises(request: VerifyRequest) -> Premises:
         )
     candidate = read_subject(request.model, onnx=request.onnx, otherwise=request.against, head=request.head)
     reference = read_subject(request.against, onnx=request.onnx, head=request.head) if request.against else None
+    tell_of_unused(request.onnx, *filter(None, (candidate, reference)))
     for engine in filter(None, (engine_of(each.spec.path) for each in (candidate, reference) if each)):
         refuse_without_gpu(engine)
     preprocessing = candidate.preprocessing(request.size, **request.overrides)

@@ -76,8 +76,10 @@ def detect(model: str, source: Path, *, as_json: bool, quiet: bool, **options: A
 def _order(model: str, source: Path, options: dict[str, Any]) -> "Order":
     from polyyolo.detection.order import Form, Order
     from polyyolo.detection.result import usual_folder
+    from polyyolo.verification.subject import tell_of_unused
 
     subjects = [_subject(each, options) for each in (model, options["against"]) if each]
+    tell_of_unused(options["onnx"], *subjects)
     looks = tuple(_look(*pair, options) for pair in zip(subjects, reversed(subjects), strict=True))
     return Order(
         looks,

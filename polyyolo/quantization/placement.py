@@ -89,7 +89,7 @@ class FloatBudget:
 
     Attributes:
         stem: share (0 to 1) of the model's multiply-accumulates that the convolutions nearest the image may take, with
-            the head's output convolutions.
+            the head's output convolutions and those that measurement chose.
         names: nodes to keep in float, by node name or by output tensor.
         sensitive: nodes that measurement chose, by output tensor.
         head: whether the head's output convolutions are, besides; where TensorRT chooses, it runs them in INT8.
@@ -140,7 +140,7 @@ def _in_float(graph: gs.Graph, macs: Mapping[str, int], budget: FloatBudget) -> 
         elif name in budget.sensitive:
             reasons[name] = IMAGE if reads_input(node) else SENSITIVE
     free = [node for node in graph.nodes if is_weighted(node) and identity(node) not in reasons]
-    stem = _stem(free, macs, left_of(budget.stem, macs, heads)) if budget.stem else ()
+    stem = _stem(free, macs, left_of(budget.stem, macs, heads.union(budget.sensitive))) if budget.stem else ()
     return reasons | dict.fromkeys(stem, STEM)
 
 

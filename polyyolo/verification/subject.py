@@ -124,6 +124,12 @@ def read_subject(
     )
 
 
+def tell_of_unused(onnx: str | None, *subjects: Subject) -> None:
+    """Tell where an ONNX was named for an engine, and none of these is one."""
+    if onnx and not any(each.is_engine for each in subjects):
+        progress.note(f"--model {onnx}: without effect, since no engine was named")
+
+
 def _onnx(model: str, head: HeadKind | None) -> Subject:
     path = locate(model)
     try:

@@ -7,7 +7,7 @@ import pytest
 from polyyolo.errors import InputError
 from polyyolo.models.spec import load, read_spec
 from polyyolo.quantization.graph import imported
-from polyyolo.quantization.placement import DECODE, HEAD, NAMED, STEM, FloatBudget, place
+from polyyolo.quantization.placement import DECODE, HEAD, NAMED, SENSITIVE, STEM, FloatBudget, place
 from polyyolo.quantization.quantize import known_nodes
 from polyyolo.quantization.topology import is_weighted
 from polyyolo.quantization.work import macs
@@ -234,6 +234,16 @@ def test_the_stem_takes_convolutions_from_the_image_on_while_their_work_and_the_
 
     assert exactly.in_float == {"a": STEM, "b": STEM, "y": HEAD}
     assert without_gaps.in_float == {"a": STEM, "y": HEAD}, "c would fit, but lies behind b"
+
+
+def test_what_measurement_chose_counts_in_the_budget_of_the_stem(fragment, placed):
+    body = "a = Conv(x, w1)  b = Conv(a, w2)  c = Conv(b, w3)  d = Conv(c, w4)  y = Conv(d, w5)"
+    model = fragment(body, **dict.fromkeys(("w1", "w2", "w3", "w4", "w5"), SQUARE))
+    work = {"a": 4, "b": 5, "c": 4, "d": 86, "y": 1}
+
+    found = placed(model, FloatBudget(stem=0.10, sensitive=("c",)), work)
+
+    assert found.in_float == {"a": STEM, "c": SENSITIVE, "y": HEAD}
 
 
 @pytest.mark.parametrize(("side", "kept"), [(6, {"a": STEM, "y": HEAD}), (3, {"y": HEAD})])

@@ -24,7 +24,7 @@ from polyyolo.records import (
     ToolchainKind,
     Verdict,
 )
-from polyyolo.verification.subject import read_subject
+from polyyolo.verification.subject import read_subject, tell_of_unused
 from polyyolo.workspace import Ledger, StepEntry
 
 PLAN = b"ftrt" + bytes(20) + bytes((10, 16, 0, 72)) + bytes(99)
@@ -120,6 +120,18 @@ def test_the_model_before_quantization_has_not_the_speed_of_int8(folder, little_
 
     assert subject.preprocessing() == STRETCHED
     assert (subject.engine, subject.hashes) == (None, {subject.spec.sha256})
+
+
+def test_an_onnx_that_is_named_for_no_engine_is_told(folder, monkeypatch):
+    engine, model = (read_subject(str(folder / name)) for name in ("model.plan", "model.int8.onnx"))
+    told = []
+    monkeypatch.setattr(progress, "note", told.append)
+
+    for subjects in ((model,), (engine, model)):
+        tell_of_unused("a.onnx", *subjects)
+    tell_of_unused(None, model)
+
+    assert told == ["--model a.onnx: without effect, since no engine was named"]
 
 
 def test_beside_what_its_run_made_the_model_of_that_run_is_fed_alike(folder, little_yolo, little_dynamic):
