@@ -14,6 +14,7 @@ from polyyolo.feeding import Calibration, keep
 from polyyolo.models.half import read_half
 from polyyolo.passes.apply import Step, apply
 from polyyolo.quantization.cache_exchange import Header, export_cache
+from polyyolo.quantization.lint.run import has_computed_numbers
 from polyyolo.quantization.quantize import cast_to_half
 from polyyolo.quantizing import INT8, Quantized
 from polyyolo.records import BuildPlan, Command, Engine, Fidelity, ModelSpec
@@ -40,6 +41,8 @@ class Built:
 def prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
     """Simplify the graph and its decode; a model that came with Q/DQ nodes is left as it is.
 
+    But for constants that its scales and zero-points are computed from: TensorRT 8.6 does not take those.
+
     Where the profile leaves pictures one size, an open size is fixed first: grids are constants then, and one decode
     does for all maps.
     """
@@ -54,7 +57,7 @@ def prepare(space: Workspace, decisions: Decisions) -> ModelSpec:
 
     def simplified() -> ModelSpec:
         if spec.quantized:
-            return apply(spec, [], output)
+            return apply(spec, [Step("fold-constants")] if has_computed_numbers(spec) else [], output)
         try:
             return apply(spec, [*fix, Step("simplify"), *FASTER], output)
         except ModelError as error:

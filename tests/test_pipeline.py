@@ -482,6 +482,22 @@ def test_an_open_size_is_fixed_where_the_profile_leaves_one(little_open, little_
     assert ("shape(size=(64, 96))" in run.built.history) == (dims[2] == 64)
 
 
+def test_zero_points_that_nodes_compute_become_constants_of_what_is_built(asked, tmp_path):
+    """As PyTorch exports them; TensorRT 8.6 does not take them."""
+    made = pipeline.engine(evolve(asked, output=tmp_path / "run", toolchain="none"))
+    model = load(made.folder / "model.int8.onnx")
+    zero = next(node for node in model.graph.node if node.op_type == "QuantizeLinear").input[2]
+    kept = next(each for each in model.graph.initializer if each.name == zero)
+    kept.name = "kept"
+    model.graph.node.insert(0, onnx.helper.make_node("Identity", ["kept"], [zero]))
+    onnx.save(model, tmp_path / "qat.onnx")
+
+    run = pipeline.engine(evolve(asked, model=str(tmp_path / "qat.onnx"), output=tmp_path / "qat", toolchain="none"))
+
+    assert run.built.history[-1] == "fold-constants"
+    assert not [node for node in load(run.built.path).graph.node if node.op_type == "Identity"]
+
+
 @pytest.fixture
 def begins_as_yolov5(tmp_path):
     """A model whose first convolution has a kernel of 6 x 6, of 7 x 7 once it is prepared, and SiLU behind it."""

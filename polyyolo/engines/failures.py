@@ -102,6 +102,11 @@ KNOWN = (
         ToolchainError,
     ),
     Cause(
+        r"Int8 constant is only allowed before DQ|isWeightedSum is not relevant for Q/DQ|LLVM ERROR: out of memory",
+        "scales and zero-points that nodes compute do this, with memory free, too: polyyolo inspect qdq --fix makes "
+        "constants of them",
+    ),
+    Cause(
         r"out.of.memory|OutOfMemory|MemoryAllocation|Requested amount of GPU memory|CUDA initialization failure with "
         r"error: 2\b|Cannot allocate memory|bad_alloc|MemoryError",
         "free memory (other programs may hold the GPU's), or lower max in the profile or the batch",

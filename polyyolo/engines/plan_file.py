@@ -1,8 +1,8 @@
 """The first bytes of an engine: enough to tell a whole one from a broken one without a GPU.
 
-Read from plans of TensorRT for RTX 1.7 and from NVIDIA's sampleEngines.cpp (10.16): magic in bytes 0 to 3, version of
-the serialisation in bytes 4 to 7, for RTX the size of the file as a little-endian number in bytes 16 to 23, major,
-minor, patch and build in bytes 24 to 27.
+Read from plans of TensorRT for RTX 1.7, from 15 of TensorRT 8.6.0, and from NVIDIA's sampleEngines.cpp (10.16): magic
+in bytes 0 to 3, version of the serialisation in bytes 4 to 7, size of the file as a little-endian number in bytes 16 to
+23 (plans of TensorRT 9 and later were not looked at), major, minor, patch and build in bytes 24 to 27.
 """
 
 from pathlib import Path
@@ -40,7 +40,8 @@ def read_header(data: bytes) -> PlanHeader | None:
     documented = data[:4] != BEFORE_8_6 and int.from_bytes(data[4:8], "little") == 0
     known = documented and (kind is ToolchainKind.RTX or numbers[:2] >= TELLS_SINCE)
     version = ".".join(map(str, numbers)) if known else ""
-    promised = int.from_bytes(data[16:24], "little") if kind is ToolchainKind.RTX else None
+    tells_size = kind is ToolchainKind.RTX or (known and numbers[:2] == TELLS_SINCE)
+    promised = int.from_bytes(data[16:24], "little") if tells_size else None
     return PlanHeader(kind, version, promised)
 
 

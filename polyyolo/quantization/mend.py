@@ -17,7 +17,7 @@ from polyyolo.quantization.lint.table import CHECKS
 from polyyolo.quantization.lint.view import view_of
 from polyyolo.quantization.mend_clips import put_back_clips
 from polyyolo.quantization.mend_scales import make_symmetric, repair_scale, rescale_weight, tie, widen_channels
-from polyyolo.quantization.mend_wiring import bypass, complete, read_skip
+from polyyolo.quantization.mend_wiring import bypass, complete, make_constants, read_skip
 from polyyolo.quantization.quantize import write_checked
 from polyyolo.quantization.topology import QUANTIZING
 from polyyolo.records import ModelSpec
@@ -26,6 +26,7 @@ from polyyolo.records import ModelSpec
 # tied.
 MENDERS: Mapping[str, Callable[[gs.Graph, Spot], None]] = MappingProxyType(
     {
+        "computed-number": make_constants,
         "weight-axis": rescale_weight,
         "bias": bypass,
         "type": make_symmetric,

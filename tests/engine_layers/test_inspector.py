@@ -11,7 +11,7 @@ from polyyolo.engine_layers.inspector import inspect_engine, layers_of
 from polyyolo.engines.gpu import first_gpu
 from polyyolo.errors import InputError, ToolchainError
 
-PLAN = b"ftrt" + bytes(20) + bytes([8, 6, 1, 6]) + bytes(36)
+PLAN = b"ftrt" + bytes(12) + (64).to_bytes(8, "little") + bytes([8, 6, 1, 6]) + bytes(36)
 TRT = SimpleNamespace(LayerInformationFormat=SimpleNamespace(JSON="json"))
 
 

@@ -48,6 +48,10 @@ def test_a_plan_tells_what_built_it(written):
     assert found.product == "TensorRT 8.6.0.12"
 
 
+def test_the_size_of_plans_whose_header_was_not_seen_is_not_held_against_them(written):
+    assert read_engine_file(written(plan((10, 16, 0, 72), size=0))).version == "10.16.0.72"
+
+
 def test_a_plan_of_an_unknown_serialisation_has_no_version(written):
     content = bytearray(plan())
     content[4] = 9
@@ -112,6 +116,7 @@ def test_stripping_refuses_to_overwrite_its_own_engine_and_a_folder(written, tmp
         (b"", "is empty"),
         (b"ftrt", "has 4 bytes where a plan should be"),
         (plan()[:27], "has 27 bytes where a plan should be"),
+        (plan()[:50], "has 50 bytes of the 64 that its header promises"),
         (plan(magic=b"vtrt")[:50], "has 50 bytes of the 64 that its header promises"),
         (plan(magic=b"vtrt", size=10**12), "has 64 bytes of the 1000000000000 that its header promises"),
         (plan(magic=b"xtrt"), "a plan of an unknown kind"),

@@ -90,6 +90,12 @@ def test_a_plugin_that_was_found_is_not_what_a_build_failed_for():
 DRIVER = "(cudaError 35: CUDA driver version is insufficient for CUDA runtime version)"
 
 
+def test_the_builders_compiler_that_says_out_of_memory_is_not_short_of_it():
+    """TensorRT 8.6.0 aborted so on scales that Casts compute, with 98 GB free."""
+    assert "inspect qdq --fix" in fix_for(["LLVM ERROR: out of memory"])
+    assert fix_for(["[E] OutOfMemory"]).startswith("free memory")
+
+
 def test_a_missing_driver_is_not_what_the_parser_failed_for():
     """TensorRT for RTX tells of it behind every error on a machine without a GPU."""
     node = "conv.bias_DequantizeLinear"

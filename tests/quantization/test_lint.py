@@ -10,7 +10,7 @@ from polyyolo.quantization.half import to_half
 from polyyolo.quantization.insertion import insert
 from polyyolo.quantization.lint.run import lint
 from polyyolo.quantization.lint.table import CHECKS
-from polyyolo.quantization.mend import MENDERS
+from polyyolo.quantization.mend import MENDERS, mend
 from polyyolo.quantization.placement import FloatBudget
 
 # A float convolution next to the image, two in INT8, a float head.
@@ -201,8 +201,13 @@ def test_a_zero_point_has_the_type_that_a_cast_makes_of_it(qdq, findings, spec, 
     op, attributes = way
     model.graph.node.insert(0, onnx.helper.make_node(op, ["kept"], ["t_zero"], **attributes))
 
-    assert "type" not in findings(model)
+    assert {name: [each.detail for each in found] for name, found in findings(model).items()} == {
+        "computed-number": [f"by {op}"]
+    }
     assert lint(model, spec, (16, 16))[-1].detail.startswith("50.0%")
+    mended = mend(model).model
+    assert findings(mended) == {}
+    assert [node.op_type for node in mended.graph.node if node.op_type in ("Cast", "Identity")] == []
 
 
 @pytest.mark.parametrize(("kind", "opset"), [("INT16", 21), ("UINT16", 21), ("INT4", 21), ("FLOAT8E4M3FN", 19)])

@@ -9,6 +9,7 @@ from polyyolo.models.spec import is_quantized
 from polyyolo.quantization.graph import imported
 from polyyolo.quantization.lint.rules import Finding, Severity
 from polyyolo.quantization.lint.table import CHECKS, INT8_SHARE
+from polyyolo.quantization.lint.values import computed_numbers
 from polyyolo.quantization.lint.view import View, is_int8, view_of
 from polyyolo.quantization.mend import MENDERS
 from polyyolo.quantization.topology import identity
@@ -60,6 +61,11 @@ def refuse_unbuildable(spec: ModelSpec) -> None:
                 f"{f' and {len(spots) - 1} more' * (len(spots) > 1)}; {rule.cost}",
                 fix=f"{rule.fix}; polyyolo inspect qdq tells all, and --fix mends what needs no pictures",
             )
+
+
+def has_computed_numbers(spec: ModelSpec) -> bool:
+    """Whether nodes compute scales or zero-points from constants."""
+    return any(computed_numbers(view_of(imported(load(spec.path)))))
 
 
 def findings(model: onnx.ModelProto, spec: ModelSpec, size: tuple[int, int]) -> tuple[Finding, ...]:

@@ -38,6 +38,14 @@ CHECKS: Mapping[Rule, Callable[[View], Iterator[Spot]]] = MappingProxyType(
             "weights: compute the scale again from the weights; activations: calibrate, or leave the tensor in float",
         ): values.scales,
         Rule(
+            "computed-number",
+            ERROR,
+            "a scale or zero-point is computed by nodes, as PyTorch exports those of fake_quantize",
+            'TensorRT 8.6: "Int8 constant is only allowed before DQ node", or an abort with "LLVM ERROR: out of '
+            'memory"; TensorRT for RTX 1.7 builds it',
+            "make constants of them (polyyolo engine does)",
+        ): values.computed_numbers,
+        Rule(
             "type",
             ERROR,
             "the quantized type is not INT8",
