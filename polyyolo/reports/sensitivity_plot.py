@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from polyyolo.records import Run
@@ -36,7 +36,12 @@ def svg(run: Run) -> str:
     Returns:
         an SVG file. Its text stays text, and the same run gives the same bytes.
     """
-    return figure.svg((7.6, 4.4), partial(_drawn, [each for each in costs(run) if each.noise > 0 and each.work > 0]))
+    return _plotted(tuple(each for each in costs(run) if each.noise > 0 and each.work > 0))
+
+
+@lru_cache(maxsize=1)  # a run has it as a file and in its page
+def _plotted(found: tuple[Cost, ...]) -> str:
+    return figure.svg((7.6, 4.4), partial(_drawn, found))
 
 
 def inlined(run: Run) -> str:
