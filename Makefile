@@ -4,10 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 MODEL ?= yolov5s
 # Names of files go through the environment, so that no quote in them ends an argument.
-export MODEL IMAGES LABELLED PROFILE OUT
-engine_options = $(if $(IMAGES),--images "$$IMAGES") $(if $(LABELLED),--labelled "$$LABELLED") \
-	$(if $(PROFILE),--profile "$$PROFILE") $(if $(PRECISION),--precision $(PRECISION)) \
-	$(if $(ROUTE),--route $(ROUTE)) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) $(if $(OUT),-o "$$OUT") $(OPTIONS)
+engine: export ASKED_MODEL = $(MODEL)
+engine: export ASKED_IMAGES = $(IMAGES)
+engine: export ASKED_LABELLED = $(LABELLED)
+engine: export ASKED_PROFILE = $(PROFILE)
+engine: export ASKED_OUT = $(OUT)
+engine_options = $(if $(IMAGES),--images "$$ASKED_IMAGES") $(if $(LABELLED),--labelled "$$ASKED_LABELLED") \
+	$(if $(PROFILE),--profile "$$ASKED_PROFILE") $(if $(PRECISION),--precision $(PRECISION)) \
+	$(if $(ROUTE),--route $(ROUTE)) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN)) $(if $(OUT),-o "$$ASKED_OUT") $(OPTIONS)
 
 .PHONY: help engine test check format bench docs clean
 
@@ -15,7 +19,7 @@ help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 engine: $(VENV)/run.stamp  ## build and prove an engine: make engine MODEL=yolov5s [IMAGES=dir] [LABELLED=dir] [PROFILE=name] [OUT=dir]
-	$(BIN)/polyyolo engine "$$MODEL" $(engine_options)
+	$(BIN)/polyyolo engine "$$ASKED_MODEL" $(engine_options)
 
 test: $(VENV)/dev.stamp  ## run the whole suite
 	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
