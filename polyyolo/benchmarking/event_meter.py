@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from polyyolo.benchmarking.queries import Queries
+from polyyolo.benchmarking.queries import Queries, Streams
 from polyyolo.benchmarking.reading import Reading, reading_of
 from polyyolo.benchmarking.shapes import Point
 from polyyolo.engines.bindings import load, version_here
@@ -34,6 +34,7 @@ class EventMeter:
     def __init__(self, engine: EngineFile, cuda: Cuda | None = None) -> None:
         self.engine = engine
         self._cuda = cuda or Cuda()
+        self._streams = Streams.of(self._cuda)
         self._loaded = load(engine)
 
     def profiles(self, *_: object) -> tuple[Mapping[str, ShapeRange], ...]:
@@ -51,7 +52,7 @@ class EventMeter:
             raise InputError(
                 f"{timing.streams} streams can be measured with trtexec only", fix="leave --streams out, or install it"
             )
-        queries = Queries(self._cuda, self._loaded, point, copies=timing.copies)
+        queries = Queries(self._cuda, self._streams, self._loaded, point, copies=timing.copies)
         captured = timing.graph and queries.capture()
         queries.run(timing.warm_up_ms / 1000, fewest=0)
         ran = queries.run(timing.duration_s, fewest=FEWEST)

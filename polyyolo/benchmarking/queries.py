@@ -1,8 +1,7 @@
 """Queries that follow one another on the GPU, timed by CUDA's events as trtexec does it (sampleInference.cpp).
 
-Several are under way at a time, so that the GPU never waits for Python: where it does, the launch of a query counts as
-its work. Copies have streams of their own; a query's own time is between the events right before and right after its
-kernels.
+Two are under way at a time, so that the GPU never waits for Python; copies have streams of their own; a query's own
+time is between the events right before and right after its kernels.
 """
 
 import ctypes
@@ -19,9 +18,31 @@ from polyyolo.engines.trtexec_results import Times
 from polyyolo.engines.trtexec_shapes import spelled
 from polyyolo.errors import InputError, ToolchainError
 
-DEPTH = 4
-"""Queries that are under way. trtexec has two; with two Python's took 7% longer on an H200 where they had copies."""
+DEPTH = 2
 FLOATS = {"FLOAT": np.float32, "HALF": np.float16}
+
+
+@frozen
+class Streams:
+    """What queries run in, one after the other; to be made once in a process.
+
+    On an H200 kernels took 5 and 7% longer (YOLOv4-tiny, YOLOv5s) in streams that were made later, whatever else was
+    the same: context, buffers, graph, or the earlier ones destroyed. Why is not known.
+
+    Attributes:
+        into: copies to the GPU.
+        work: kernels.
+        out: copies back.
+    """
+
+    into: int
+    work: int
+    out: int
+
+    @classmethod
+    def of(cls, cuda: Cuda) -> "Streams":
+        """Make them."""
+        return cls(cuda.stream(), cuda.stream(), cuda.stream())
 
 
 @frozen
@@ -52,6 +73,7 @@ class Queries:
 
     Args:
         cuda: the device.
+        streams: to run in.
         loaded: TensorRT's ICudaEngine.
         point: shapes of all inputs, and the profile that holds them.
         copies: move inputs to the GPU and outputs back with each query.
@@ -61,10 +83,10 @@ class Queries:
         ToolchainError: the GPU's memory is full.
     """
 
-    def __init__(self, cuda: Cuda, loaded: Any, point: Point, *, copies: bool) -> None:  # noqa: ANN401 - no types
+    def __init__(self, cuda: Cuda, streams: Streams, loaded: Any, point: Point, *, copies: bool) -> None:  # noqa: ANN401 - no types
         self._cuda = cuda
         self._copies = copies
-        self._into, self._work, self._out = cuda.stream(), cuda.stream(), cuda.stream()
+        self._into, self._work, self._out = streams.into, streams.work, streams.out
         self._context = _context(loaded, point, self._work)
         self._buffers = tuple(
             self._buffer(loaded, loaded.get_tensor_name(index)) for index in range(loaded.num_io_tensors)

@@ -68,6 +68,19 @@ def test_an_engine_that_cannot_be_captured_is_measured_and_labelled(meter):
     assert read.compute.median_ms == pytest.approx(0.5, abs=1e-4)
 
 
+def test_all_points_run_in_the_same_streams(meter, monkeypatch):
+    """In streams that are made later kernels were slower on a real GPU."""
+    made = []
+    stream = Cuda.stream
+    monkeypatch.setattr(Cuda, "stream", lambda self: made.append(stream(self)) or made[-1])
+
+    measured = meter()[0]
+    for timing in (SHORT, evolve(SHORT, copies=True)):
+        measured.measure(FOUR, timing)
+
+    assert len(made) == 3
+
+
 def test_no_graph_was_asked_for_so_none_is_missed(meter):
     read = meter()[0].measure(FOUR, evolve(SHORT, graph=False))
 
