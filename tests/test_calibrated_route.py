@@ -18,7 +18,7 @@ from polyyolo.quantization.placement import FloatBudget
 from polyyolo.records import Precision, Request, Route, Toolchain, ToolchainKind
 from polyyolo.verification.layers import layers
 
-PLAN = "b'ftrt' + bytes(4) + (64).to_bytes(8, 'little') + bytes(8) + bytes([8, 6, 1, 0]) + bytes(40)"
+PLAN = "b'ftrt' + bytes(12) + (64).to_bytes(8, 'little') + bytes([8, 6, 1, 0]) + bytes(36)"
 
 
 @pytest.fixture

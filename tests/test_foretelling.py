@@ -32,7 +32,7 @@ made.set_input_metadata(TensorMetadata().add("images", np.float32, (1, 3, 64, 64
 made.reset()
 TAKES
 made.write_calibration_cache(np.frombuffer(pathlib.Path("CACHE").read_bytes(), np.uint8))
-header = b"ftrt" + bytes(4) + (64).to_bytes(8, "little") + bytes(8) + bytes([8, 6, 1, 0])
+header = b"ftrt" + bytes(12) + (64).to_bytes(8, "little") + bytes([8, 6, 1, 0])
 pathlib.Path(told["-o"]).write_bytes(header + bytes(36))
 """
 EVERY = 'while made.get_batch(["images"]) is not None: pass'
