@@ -2,7 +2,7 @@
 
 Read from plans of TensorRT for RTX 1.7, from 15 of TensorRT 8.6.0, and from NVIDIA's sampleEngines.cpp (10.16): magic
 in bytes 0 to 3, version of the serialisation in bytes 4 to 7, size of the file as a little-endian number in bytes 16 to
-23 (plans of TensorRT 9 and later were not looked at), major, minor, patch and build in bytes 24 to 27.
+23 (plans of other releases were not looked at), major, minor, patch and build in bytes 24 to 27.
 """
 
 from pathlib import Path
@@ -14,6 +14,8 @@ from polyyolo.records import BEFORE_8_6, PLAN_MAGIC, ToolchainKind
 HEADER_BYTES = 28
 TELLS_SINCE = 8, 6
 """Plans of an older TensorRT have something else where the version is."""
+TELLS_SIZE = 8, 6, 0
+"""The only TensorRT of whose plans it was seen that they tell their size: no whole engine of another may be refused."""
 
 
 @frozen
@@ -40,7 +42,7 @@ def read_header(data: bytes) -> PlanHeader | None:
     documented = data[:4] != BEFORE_8_6 and int.from_bytes(data[4:8], "little") == 0
     known = documented and (kind is ToolchainKind.RTX or numbers[:2] >= TELLS_SINCE)
     version = ".".join(map(str, numbers)) if known else ""
-    tells_size = kind is ToolchainKind.RTX or (known and numbers[:2] == TELLS_SINCE)
+    tells_size = kind is ToolchainKind.RTX or (known and numbers[:3] == TELLS_SIZE)
     promised = int.from_bytes(data[16:24], "little") if tells_size else None
     return PlanHeader(kind, version, promised)
 
