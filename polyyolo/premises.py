@@ -36,7 +36,7 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
         ToolchainError: TensorRT shall calibrate by itself, and there is none, or none that can; or what is here has not
             the model's plugin.
     """
-    refuse_lone_speedup(request.limits, request.baseline)
+    check_speedup(request.limits, request.baseline)
     refuse_other_precision(spec, request.precision)
     _refuse_own_folder(spec, folder)
     refuse_more_inputs(spec)
@@ -52,12 +52,14 @@ def check(request: Request, spec: ModelSpec, folder: Path, found: Toolchain) -> 
         _tell_of_labels(spec)
 
 
-def refuse_lone_speedup(limits: Limits, baseline: Path | None) -> None:
-    """Refuse to ask for an engine that is faster than none.
+def check_speedup(limits: Limits, baseline: Path | None) -> None:
+    """Refuse to ask for an engine that is faster than none, and tell of a baseline that nothing is held against.
 
     Raises:
         InputError: as above.
     """
+    if baseline is not None and limits.min_speedup is None:
+        progress.note(f"--baseline {baseline}: without effect, since no --min-speedup says how much faster to be")
     if limits.min_speedup is not None and baseline is None:
         raise InputError(
             f"--min-speedup {limits.min_speedup:g} does not say faster than what",

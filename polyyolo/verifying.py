@@ -16,7 +16,7 @@ from polyyolo.files import refuse_file
 from polyyolo.folders import refuse_foreign
 from polyyolo.images.sources import find_pictures
 from polyyolo.picture_sets import was_held_out
-from polyyolo.premises import refuse_lone_speedup
+from polyyolo.premises import check_speedup
 from polyyolo.records import Accuracy, Benchmark, Fidelity, HeadKind, Limits, ModelSpec, Preprocessing, Verification
 from polyyolo.reports.verdict import judge_model
 from polyyolo.verification.accuracy import measure
@@ -97,7 +97,7 @@ def verify(request: VerifyRequest) -> Verification:
 
 def _premises(request: VerifyRequest) -> Premises:
     """Read and refuse; nothing is written, and no model is run."""
-    refuse_lone_speedup(request.limits, request.baseline)
+    check_speedup(request.limits, request.baseline)
     refuse_file(request.folder)
     refuse_foreign(request.folder, "a verification", OURS)
     if not request.labelled and not (request.against and request.images):

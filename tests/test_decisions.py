@@ -13,6 +13,7 @@ from polyyolo.engines import toolchain
 from polyyolo.errors import InputError, LabelError, ModelError, PictureError, ProfileError, ToolchainError
 from polyyolo.models.half import Half
 from polyyolo.models.spec import load, read_spec
+from polyyolo.premises import check_speedup
 from polyyolo.quantization.placement import FloatBudget
 from polyyolo.quantization.quantize import placement_of, quantize
 from polyyolo.records import (
@@ -172,6 +173,16 @@ def test_a_quantized_model_is_left_as_it_is_and_says_so(asked, quantized):
 
     assert (found.quantizes, found.casts, found.calibration) == (False, False, None)
     assert "qat.onnx already holds Q/DQ nodes: it is built as it is, without calibration" in heard.said
+
+
+@pytest.mark.parametrize(("limits", "told"), [(Limits(), 1), (Limits(min_speedup=2), 0)])
+def test_a_baseline_that_nothing_is_held_against_is_told(limits, told):
+    heard = Heard()
+
+    with progress.listening(heard):
+        check_speedup(limits, Path("baseline.json"))
+
+    assert sum("--baseline baseline.json: without effect" in each for each in heard.said) == told
 
 
 @pytest.mark.parametrize("toolchain", ["none", "rtx"])
