@@ -12,6 +12,8 @@ from polyyolo.engines.trtexec_results import Times
 from polyyolo.engines.trtexec_timing import Timing
 from polyyolo.records import Benchmark, Latency, ShapeRange
 
+NO_GRAPH = "not comparable: the engine could not be captured as a CUDA graph, its kernels were launched one by one"
+
 
 @frozen
 class Reading:
@@ -39,9 +41,6 @@ class Reading:
     course_ms: tuple[float, ...] = ()
     remarks: tuple[str, ...] = ()
     graph: bool = True
-
-
-NO_GRAPH = "not comparable: the engine could not be captured as a CUDA graph, its kernels were launched one by one"
 
 
 class Meter(Protocol):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from attrs import evolve, frozen
 
@@ -189,7 +188,9 @@ def _notes(folder: Path) -> BuildNotes:
         return read_build(measured)
     if failed.is_file():
         notes = read_notes(failed)
-        raise _failed(f"the build failed on the other machine: {_reason(notes)}", folder / ENGINES / BUILD_LOG, notes)
+        raise _failed(
+            f"the build failed on the other machine: {_reason(notes)}", folder / ENGINES / BUILD_LOG, _status(notes)
+        )
     log = folder / ENGINES / BENCH_FAILED
     if log.is_file():
         raise _failed("the engine was built on the other machine, and measuring it failed there", log)
@@ -226,9 +227,9 @@ def _reason(notes: Mapping[str, str]) -> str:
     return notes.get("message", "no reason was noted")
 
 
-def _failed(message: str, log: Path, notes: Mapping[str, str] = MappingProxyType({})) -> ToolFailed:
+def _failed(message: str, log: Path, status: int = 1) -> ToolFailed:
     lines = _last_lines(log)
-    return ToolFailed(message, fix=fix_for(lines), status=_status(notes), tail=tail_of(lines), log_path=log)
+    return ToolFailed(message, fix=fix_for(lines), status=status, tail=tail_of(lines), log_path=log)
 
 
 def _status(notes: Mapping[str, str]) -> int:

@@ -140,7 +140,7 @@ def percentile(ordered: Series, share: float) -> float:
 
 
 def _concerns(line: str) -> bool:
-    return bool(re.search(rf"Shape missing for input|{_NO_GRAPH}", line))
+    return "Shape missing for input" in line or lacks_graph(line)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

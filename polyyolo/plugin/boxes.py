@@ -11,7 +11,7 @@ from polygraphy.logger import G_LOGGER
 from polyyolo.errors import InputError, ModelError
 from polyyolo.images.letterbox import Fit
 from polyyolo.models.spec import read_spec
-from polyyolo.records import SAME_BOX, Agreement, Head, HeadKind, Limits
+from polyyolo.records import SAME_BOX, USUAL, Agreement, Head, HeadKind
 from polyyolo.reports.accuracy_checks import ENOUGH_BOXES
 from polyyolo.telling import told
 from polyyolo.verification.agreement import match
@@ -81,7 +81,7 @@ class BoxCompareFunc:
         """
         self._head = head_of(Path(model))
         self._iou = SAME_BOX if iou is None else iou
-        self._least = Limits().min_agreement if least is None else least
+        self._least = USUAL.limits.min_agreement if least is None else least
         self._pairs: dict[tuple[str, str], Together] = {}
 
     def __call__(self, first: Any, second: Any) -> "OrderedDict[str, Together]":  # noqa: ANN401 - Polygraphy is untyped

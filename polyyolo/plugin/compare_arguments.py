@@ -85,12 +85,7 @@ class YoloCompareArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
         self._refuse_one_side()
         self._refuse_no_boxes()
         self._refuse_other_comparisons()
-        given = [f"--{name.replace('_', '-')}" for name in OF_NUMBERS if getattr(args, name, None)]
-        if given:
-            refuse(
-                f"--yolo-compare compares boxes instead of numbers, so that {', '.join(given)} would have no effect",
-                "leave one of them out; --yolo-compare IOU and --yolo-min-agreement say how much boxes may differ",
-            )
+        _refuse_comparing_numbers(args)
         self.arg_groups[CompareFuncSimpleArgs].add_to_script_impl = self.add_to_script_impl
 
     def add_to_script_impl(self, script: Any) -> Any:  # noqa: ANN401 - Polygraphy is untyped
@@ -135,3 +130,12 @@ class YoloCompareArgs(BaseArgs):  # type: ignore[misc]  # Polygraphy is untyped
             refuse(
                 "--save-accuracy-results has no form for boxes", "leave it out; polyyolo verify --json writes figures"
             )
+
+
+def _refuse_comparing_numbers(args: argparse.Namespace) -> None:
+    given = [f"--{name.replace('_', '-')}" for name in OF_NUMBERS if getattr(args, name, None)]
+    if given:
+        refuse(
+            f"--yolo-compare compares boxes instead of numbers, so that {', '.join(given)} would have no effect",
+            "leave one of them out; --yolo-compare IOU and --yolo-min-agreement say how much boxes may differ",
+        )

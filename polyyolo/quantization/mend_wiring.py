@@ -12,11 +12,11 @@ from polyyolo.quantization.topology import data_of, identity, weight_of
 
 def make_constants(graph: gs.Graph, spot: Spot) -> None:  # noqa: ARG001 - what every mender takes
     """Let scales and zero-points be constants that nodes compute."""
-    for tensor in [tensor for pair in spot.pairs for node in pair.nodes for tensor in node.inputs[1:3]]:
-        constant = fixed(tensor)
-        if tensor.inputs and constant is not None:
+    for pair in spot.pairs:
+        for tensor in pair.computed:
+            values = known(fixed(tensor)).values
             tensor.inputs.clear()
-            tensor.to_constant(constant.values)
+            tensor.to_constant(values)
 
 
 def bypass(graph: gs.Graph, spot: Spot) -> None:

@@ -66,6 +66,12 @@ class Pair:
         return np.zeros(()) if tensor is None else _numbers(tensor)
 
     @property
+    def computed(self) -> tuple[gs.Variable, ...]:
+        """The scales and zero-points that nodes compute from constants, each once."""
+        numbers = {id(tensor): tensor for node in self.nodes for tensor in node.inputs[1:3]}
+        return tuple(each for each in numbers.values() if each.inputs and fixed(each) is not None)
+
+    @property
     def type(self) -> str:
         """ONNX's name of the integer type, such as INT8; a QuantizeLinear without zero-point makes UINT8."""
         node = self.nodes[0]

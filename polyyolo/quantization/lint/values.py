@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 from polyyolo.models.rounding import HALF_SCALES
 from polyyolo.models.spec import INTEGERS
 from polyyolo.quantization.insertion import channel_axis
-from polyyolo.quantization.lint.pairs import Pair, fixed, known, type_name, usable, zero_point_of
+from polyyolo.quantization.lint.pairs import Pair, known, type_name, usable, zero_point_of
 from polyyolo.quantization.lint.rules import Spot
 from polyyolo.quantization.lint.view import View, title
 from polyyolo.quantization.opset import AXIS_OPSET
@@ -57,10 +57,9 @@ def scales(view: View) -> Iterator[Spot]:
 def computed_numbers(view: View) -> Iterator[Spot]:
     """Scales and zero-points that nodes compute from constants."""
     for pair in view.pairs:
-        numbers = [tensor for node in pair.nodes for tensor in node.inputs[1:3]]
-        makers = [tensor.inputs[0].op for tensor in numbers if tensor.inputs and fixed(tensor) is not None]
+        makers = dict.fromkeys(tensor.inputs[0].op for tensor in pair.computed)
         if makers:
-            yield Spot((pair.name,), f"by {', '.join(dict.fromkeys(makers))}", (pair,))
+            yield Spot((pair.name,), f"by {', '.join(makers)}", (pair,))
 
 
 def mismatches(view: View) -> Iterator[Spot]:
